@@ -1,0 +1,38 @@
+"""Runs the migrations of one tree, on the connection that scheduling.migrations gives, or for the alembic tool.
+
+``alembic -c development.ini revision --autogenerate -m "…"`` makes a migration of core,
+``alembic -c development.ini -n alembic:bookings …`` one of a plugin.
+"""
+
+import os
+
+from alembic import context
+
+from scheduling.bootstrap import read_ini, set_up
+from scheduling.db import begin, create_engine
+from scheduling.migrations import comparison, trees
+
+
+def run(connection, tree):
+    """Run what the command asks for, inside the caller's transaction."""
+    context.configure(connection=connection, **comparison(tree))
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def run_for_the_tool():
+    """Find the tree by the section of the ini file that ``-n`` names, and run in a transaction."""
+    config = context.config
+    name = config.config_ini_section.partition(":")[2] or "core"
+    setup = set_up(read_ini(config.config_file_name), os.environ)
+    tree = next(tree for tree in trees(setup.plugins) if tree.name == name)
+    with create_engine(setup.settings).connect() as connection:
+        begin(connection)
+        run(connection, tree)
+        connection.commit()
+
+
+if "tree" in context.config.attributes:
+    run(context.config.attributes["connection"], context.config.attributes["tree"])
+else:
+    run_for_the_tool()

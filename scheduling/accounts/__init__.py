@@ -1,0 +1,19 @@
+"""Accounts: registration, log-in, profile, password, and who is an admin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scheduling.accounts.resources import Auth, Users
+
+if TYPE_CHECKING:
+    from pyramid.config import Configurator
+
+
+def includeme(config: Configurator) -> None:
+    """Register the resources, the views and the e-mail."""
+    config.include("scheduling.accounts.passwords")
+    config.add_api_resource("auth", Auth)
+    config.add_api_resource("users", Users)
+    config.add_email_template("WELCOME", "accounts/welcome", sample={})
+    config.scan("scheduling.accounts.views")

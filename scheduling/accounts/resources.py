@@ -1,0 +1,36 @@
+"""``/auth`` and ``/users``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.authorization import Allow, Authenticated
+
+from scheduling.resources import Resource
+from scheduling.security import SITE_ADMIN, Permission
+
+
+class Auth(Resource):
+    """``/auth``: whoever has a token may look at it and end it."""
+
+    def __acl__(self) -> list[tuple[str, str, Any]]:
+        return [(Allow, Authenticated, (Permission.VIEW, Permission.EDIT))]
+
+
+class Users(Resource):
+    """``/users``: the list is for site admins."""
+
+    def __acl__(self) -> list[tuple[str, str, Any]]:
+        return [(Allow, SITE_ADMIN, Permission.LIST)]
+
+    def __getitem__(self, name: str) -> Resource:
+        if name == "me":
+            return Me(self.request, name, self)
+        raise KeyError(name)
+
+
+class Me(Resource):
+    """``/users/me``: everybody's own account."""
+
+    def __acl__(self) -> list[tuple[str, str, Any]]:
+        return [(Allow, Authenticated, (Permission.VIEW, Permission.EDIT))]

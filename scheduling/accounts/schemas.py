@@ -1,0 +1,57 @@
+"""What the account calls read."""
+
+from marshmallow import ValidationError, fields, validate
+
+from scheduling.accounts.passwords import MAX_BYTES, MIN_CHARACTERS
+from scheduling.schemas import EmailAddress, PatchSchema, RequestSchema, Secret, Text
+
+
+def _fits_bcrypt(password: str) -> None:
+    if len(password.encode()) > MAX_BYTES:
+        raise ValidationError(f"must have at most {MAX_BYTES} bytes")
+
+
+NEW_PASSWORD = (
+    validate.Length(min=MIN_CHARACTERS, error="must have at least {min} characters"),
+    _fits_bcrypt,
+)
+
+
+class Registration(RequestSchema):
+    """``POST /auth/register``."""
+
+    name = Text(required=True)
+    email = EmailAddress(required=True)
+    password = Secret(required=True, validate=NEW_PASSWORD)
+
+
+class Credentials(RequestSchema):
+    """``POST /auth/login``."""
+
+    email = fields.String(required=True, error_messages={"invalid": "must be a string"})
+    password = Secret(required=True)
+
+
+class Logout(RequestSchema):
+    """``POST /auth/logout``."""
+
+    everywhere = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        error_messages={"invalid": "must be true or false"},
+    )
+
+
+class ProfilePatch(PatchSchema):
+    """``PATCH /users/me``."""
+
+    name = Text()
+    email = EmailAddress()
+
+
+class PasswordChange(RequestSchema):
+    """``PATCH /users/me/password``."""
+
+    current_password = Secret(required=True, data_key="currentPassword")
+    new_password = Secret(required=True, data_key="newPassword", validate=NEW_PASSWORD)

@@ -1,0 +1,125 @@
+"""The account calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyramid.security import NO_PERMISSION_REQUIRED
+from pyramid.view import view_config
+
+from scheduling.accounts import service
+from scheduling.accounts.events import LoggedIn, LoginFailed
+from scheduling.accounts.models import users
+from scheduling.accounts.resources import Auth, Me, Users
+from scheduling.accounts.schemas import Credentials, Logout, PasswordChange, ProfilePatch, Registration
+from scheduling.errors import problem
+from scheduling.events import publish
+from scheduling.pagination import Keyset, PageQuery, paginate
+from scheduling.security import Permission
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from pyramid.response import Response
+
+    from scheduling.http import Request
+
+NEWEST_FIRST = Keyset((users.c.created_at, users.c.id), (True, True))
+USER_GONE = "This account no longer exists."
+
+
+@view_config(
+    context=Auth,
+    name="register",
+    request_method="POST",
+    permission=NO_PERMISSION_REQUIRED,
+    schema=Registration,
+    status=201,
+)
+def register(context: Auth, request: Request) -> dict[str, Any]:  # noqa: ARG001
+    """Create an account and log in."""
+    sent = request.validated
+    hashed = request.registry.passwords.hash(sent["password"])
+    user = service.register(request.db, name=sent["name"], email=sent["email"], password_hash=hashed)
+    return {
+        "message": "Account created",
+        "token": request.registry.tokens.issue(user.id, user.email, user.role),
+        "user": {"id": user.id, "name": user.name, "email": user.email},
+    }
+
+
+@view_config(
+    context=Auth, name="login", request_method="POST", permission=NO_PERMISSION_REQUIRED, schema=Credentials
+)
+def login(context: Auth, request: Request) -> dict[str, Any] | Response:  # noqa: ARG001
+    """Exchange address and password for a token."""
+    user = service.find_credentials(request.db, request.validated["email"])
+    hashed = user.password_hash if user else None
+    if not request.registry.passwords.matches(request.validated["password"], hashed) or user is None:
+        publish(LoginFailed(db=request.db, user_id=user.id if user else None))
+        return problem(request, 401, "Invalid credentials")
+    publish(LoggedIn(db=request.db, user_id=user.id))
+    return {
+        "message": "Logged in",
+        "token": request.registry.tokens.issue(user.id, user.email, user.role),
+        "user": _profile(user),
+    }
+
+
+@view_config(context=Auth, name="logout", request_method="POST", permission=Permission.EDIT, schema=Logout)
+def logout(context: Auth, request: Request) -> dict[str, Any]:  # noqa: ARG001
+    """Forget the token; with ``everywhere``, end every token of the user."""
+    if request.validated["everywhere"]:
+        request.registry.tokens.cut_off(request.db, request.identity.id)
+        return {"message": "Logged out everywhere"}
+    return {"message": "Logged out"}
+
+
+@view_config(context=Auth, name="verify", request_method="GET", permission=Permission.VIEW)
+def verify(context: Auth, request: Request) -> dict[str, Any] | Response:  # noqa: ARG001
+    """Tell whether the token still holds, and whose it is now."""
+    user = _myself(request)
+    return {"valid": True, "user": _profile(user)} if user else problem(request, 401, USER_GONE)
+
+
+@view_config(context=Me, request_method="GET", permission=Permission.VIEW, etag=True)
+def show(context: Me, request: Request) -> sa.Row[Any] | Response:  # noqa: ARG001
+    """Show my account."""
+    return _myself(request) or problem(request, 401, USER_GONE)
+
+
+@view_config(context=Me, request_method="PATCH", permission=Permission.EDIT, schema=ProfilePatch)
+def update(context: Me, request: Request) -> dict[str, Any] | Response:  # noqa: ARG001
+    """Change my name or address."""
+    user = service.update_profile(request.db, request.identity.id, request.validated)
+    return {"message": "Profile updated", "user": user} if user else problem(request, 401, USER_GONE)
+
+
+@view_config(
+    context=Me, name="password", request_method="PATCH", permission=Permission.EDIT, schema=PasswordChange
+)
+def change_password(context: Me, request: Request) -> dict[str, Any] | Response:  # noqa: ARG001
+    """Change my password, end all my tokens and give me a fresh one."""
+    me = _myself(request, users.c.password_hash)
+    passwords, tokens = request.registry.passwords, request.registry.tokens
+    if not passwords.matches(request.validated["current_password"], me.password_hash if me else None):
+        return problem(request, 401, "The current password is wrong.")
+    service.set_password(request.db, me.id, passwords.hash(request.validated["new_password"]))
+    cutoff_ms = tokens.cut_off(request.db, me.id)
+    return {
+        "message": "Password changed",
+        "token": tokens.issue(me.id, me.email, me.role, not_before_ms=cutoff_ms),
+    }
+
+
+@view_config(context=Users, request_method="GET", permission=Permission.LIST, query=PageQuery)
+def index(context: Users, request: Request) -> Response:  # noqa: ARG001
+    """List all users, newest first."""
+    return paginate(request, service.select_user, NEWEST_FIRST)
+
+
+def _myself(request: Request, *more: sa.Column[Any]) -> sa.Row[Any] | None:
+    return request.db.row(service.select_user.add_columns(*more).where(users.c.id == request.identity.id))
+
+
+def _profile(user: sa.Row[Any]) -> dict[str, Any]:
+    return {"id": user.id, "name": user.name, "email": user.email, "role": user.role}

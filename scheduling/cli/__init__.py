@@ -1,0 +1,79 @@
+"""The ``scheduling`` command."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import click
+from sqlalchemy.exc import OperationalError
+
+import scheduling
+from scheduling import migrations
+from scheduling.bootstrap import Setup, read_ini, set_up
+from scheduling.cli.db import db
+from scheduling.cli.plugins import plugins
+from scheduling.cli.user import user
+
+if TYPE_CHECKING:
+    from pyramid.registry import Registry
+
+
+@dataclass(frozen=True)
+class Program:
+    """What every command works with, made when it is first asked for."""
+
+    ini_path: str
+
+    @cached_property
+    def ini(self) -> dict[str, str]:
+        """The settings of the ini file."""
+        return read_ini(self.ini_path)
+
+    @cached_property
+    def setup(self) -> Setup:
+        """The checked settings and the plugins."""
+        return set_up(self.ini, os.environ)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry of the whole application, on a database that is migrated."""
+        registry = scheduling.make_app(self.setup, self.ini).registry
+        migrations.require_upgraded(registry.engine, registry.plugins)
+        return registry
+
+
+class Commands(click.Group):
+    """A group whose commands say in one line that the database is away."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(context)
+        except OperationalError as error:
+            reason = str(error.orig).partition("\n")[0]
+            raise click.ClickException(f"The database did not answer: {reason}") from error
+
+
+@click.group(cls=Commands)
+@click.option(
+    "-c",
+    "--config",
+    metavar="INI",
+    envvar="SCHEDULING_CONFIG",
+    default="development.ini",
+    show_default=True,
+    help="Settings file; SCHEDULING_CONFIG names another default.",
+)
+@click.version_option(scheduling.__version__, prog_name="scheduling")
+@click.pass_context
+def main(context: click.Context, config: str) -> None:
+    """Run and look after a Scheduling installation."""
+    context.obj = Program(config)
+
+
+main.add_command(db)
+main.add_command(user)
+main.add_command(plugins)

@@ -1,0 +1,75 @@
+"""``scheduling db``: the schema of the database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from scheduling import migrations
+from scheduling.db import create_engine
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from scheduling.cli import Program
+    from scheduling.loader import Loaded
+
+
+@click.group()
+def db() -> None:
+    """Migrate the database and check its schema."""
+
+
+def _target(program: Program) -> tuple[sa.Engine, list[Loaded]]:
+    return create_engine(program.setup.settings), program.setup.plugins
+
+
+def _print_current(engine: sa.Engine, plugins: list[Loaded]) -> None:
+    for tree, (here, newest) in migrations.current(engine, plugins).items():
+        state = "up to date" if here == newest else f"the newest is {newest}"
+        click.echo(f"{tree:<16} {here or 'nothing'} ({state})")
+
+
+@db.command()
+@click.pass_obj
+def upgrade(program: Program) -> None:
+    """Bring core and every enabled plugin to the newest schema."""
+    engine, plugins = _target(program)
+    migrations.upgrade(engine, plugins)
+    _print_current(engine, plugins)
+
+
+@db.command()
+@click.pass_obj
+def current(program: Program) -> None:
+    """Show which revision each tree has."""
+    _print_current(*_target(program))
+
+
+@db.command()
+@click.pass_obj
+def check(program: Program) -> None:
+    """Compare the database with the models; exit 1 where they differ."""
+    engine, plugins = _target(program)
+    behind = migrations.behind(engine, plugins)
+    if behind:
+        raise click.ClickException(f"Behind: {', '.join(behind)}. Run: scheduling db upgrade")
+    found = migrations.differences(engine, plugins)
+    if found:
+        raise click.ClickException("\n  ".join(["The database differs from the models:", *found]))
+    click.echo("The models and the migrations agree.")
+
+
+@db.command()
+@click.argument("tree")
+@click.argument("revision")
+@click.option("--yes", is_flag=True, help="Do not ask; tables that go take their rows with them.")
+@click.pass_obj
+def downgrade(program: Program, tree: str, revision: str, *, yes: bool) -> None:
+    """Take TREE (core, a plugin's name, or all) back to REVISION ("base" for nothing)."""
+    if not yes:
+        click.confirm(f"Take {tree} back to {revision}? Rows of tables that go are lost.", abort=True)
+    engine, plugins = _target(program)
+    migrations.downgrade(engine, plugins, tree, revision)
+    _print_current(engine, plugins)

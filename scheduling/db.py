@@ -1,0 +1,200 @@
+"""The database: metadata, column types, the engine, and a session that is one unit of work."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pyramid.registry import Registry
+    from sqlalchemy.sql.base import Executable
+
+    from scheduling.settings import Settings
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""Every table of core and of the plugins, so that a foreign key can name another room's table."""
+
+
+class _SQLiteUTC(sa.TypeDecorator[datetime]):
+    """SQLite has no time zones: store UTC without an offset, which sorts as text, and read it back aware."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+Timestamp = sa.DateTime(timezone=True).with_variant(_SQLiteUTC(), "sqlite")
+"""A moment: ``timestamptz`` on PostgreSQL, UTC on SQLite; aware in Python on both."""
+
+BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""A 64-bit id. SQLite generates ids only for a column of type INTEGER, which has 64 bits there."""
+
+Json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+"""A JSON value; JSONB on PostgreSQL."""
+
+
+def create_engine(settings: Settings) -> sa.Engine:
+    """Return an engine whose connections are in autocommit until a session begins a transaction.
+
+    Reads then cost one round trip instead of three, since most requests are one SELECT. Times are in
+    seconds. A connection that waits for the pool, for the server or for a lock gives up in time.
+    """
+    url = settings.database_url
+    options: dict[str, Any] = {"pool_timeout": settings.database_timeout}
+    if url.get_backend_name() == "postgresql":
+        options |= {
+            "pool_size": settings.database_pool_size,
+            "max_overflow": 0,
+            "connect_args": {
+                "connect_timeout": max(2, settings.database_timeout),
+                "options": f"-c timezone=UTC -c statement_timeout={settings.database_timeout * 1000}",
+                "application_name": "scheduling",
+            },
+        }
+    elif url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        options |= {
+            "pool_size": settings.database_pool_size,
+            "max_overflow": 0,
+            "connect_args": {"timeout": settings.database_timeout},
+        }
+    engine = sa.create_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+        # A statement in a log line or an error message must not carry people's data.
+        hide_parameters=True,
+        **options,
+    )
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:  # noqa: ARG001
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def begin(connection: sa.Connection) -> None:
+    """Begin a transaction on a connection of :func:`create_engine`; its ``commit`` or ``rollback`` ends it.
+
+    SQLite takes its only write lock at once, since upgrading a read lock later can fail.
+    """
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.dialect.name == "sqlite" else "BEGIN")
+
+
+class Session:
+    """One unit of work: reads, then writes in one transaction, then what must follow a commit.
+
+    Nothing is sent before the first statement, and the transaction begins with the first write, so a
+    request that only reads holds no transaction and one that hashes a password first holds no lock.
+    A read that a later write relies on must therefore be part of the write's own WHERE, as under READ
+    COMMITTED it must be anyway.
+    """
+
+    def __init__(self, engine: sa.Engine, registry: Registry) -> None:
+        self.registry = registry
+        self._engine = engine
+        self._connection: sa.Connection | None = None
+        self._writing = False
+        self._after_commit: list[Callable[[], None]] = []
+        self.committing = False
+        """True from the moment a COMMIT is sent: after an error nobody knows whether it took effect."""
+
+    @property
+    def connection(self) -> sa.Connection:
+        """The connection of this unit of work, taken from the pool when first asked for."""
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def rows(
+        self, statement: sa.Select[*Ts], parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[sa.Row[*Ts]]:
+        """Return all rows of a query."""
+        return self.connection.execute(statement, parameters).all()
+
+    def row(
+        self, statement: sa.Select[*Ts], parameters: Mapping[str, Any] | None = None
+    ) -> sa.Row[*Ts] | None:
+        """Return the first row of a query, or None."""
+        return self.connection.execute(statement, parameters).first()
+
+    def scalar(self, statement: sa.Select[T], parameters: Mapping[str, Any] | None = None) -> T | None:
+        """Return the first column of the first row, or None."""
+        return self.connection.execute(statement, parameters).scalar()
+
+    def write(
+        self,
+        statement: Executable,
+        parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    ) -> sa.CursorResult[Any]:
+        """Run an INSERT, UPDATE or DELETE, beginning the transaction if this is its first write."""
+        connection = self.connection
+        if not self._writing:
+            begin(connection)
+            self._writing = True
+        return connection.execute(statement, parameters)
+
+    def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+        """Return the dialect's own INSERT, which knows ON CONFLICT, for :meth:`write`."""
+        dialect = self._engine.dialect.name
+        return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+    def after_commit(self, hook: Callable[[], None]) -> None:
+        """Call ``hook`` once the transaction is committed; it must not fail and must not write."""
+        self._after_commit.append(hook)
+
+    def commit(self) -> None:
+        """Commit what was written, if anything was, and then call the hooks."""
+        if self._writing and self._connection is not None:
+            self.committing = True
+            self._connection.commit()
+            self._writing = False
+        hooks, self._after_commit = self._after_commit, []
+        for hook in hooks:
+            hook()
+
+    def close(self) -> None:
+        """Undo what was not committed and give the connection back."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            self._writing = False
+            connection.close()
+
+
+@contextmanager
+def session_scope(registry: Registry) -> Iterator[Session]:
+    """Give a session to code outside a request; commit at the end, or undo everything on an exception."""
+    session = Session(registry.engine, registry)
+    try:
+        yield session
+        session.commit()
+    finally:
+        session.close()

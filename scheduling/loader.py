@@ -1,0 +1,161 @@
+"""Finding the enabled plugins and including them in order, with one clear message when that fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
+
+from pyramid.exceptions import ConfigurationConflictError
+
+from scheduling.errors import StartupError
+from scheduling.plugin import API_VERSION, Plugin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyramid.config import Configurator
+
+GROUP = "scheduling.plugins"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A plugin that is installed and usable: its manifest, package and distribution."""
+
+    manifest: Plugin
+    package: str
+    distribution: str
+
+    @property
+    def name(self) -> str:
+        """The plugin's name."""
+        return self.manifest.name
+
+
+def installed() -> dict[str, list[EntryPoint]]:
+    """Return the entry points of every installed plugin by name; more than one where names collide."""
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=GROUP):
+        found.setdefault(entry.name, []).append(entry)
+    return found
+
+
+def distribution(entry: EntryPoint) -> str:
+    """Return the name and version of the distribution that ships an entry point."""
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown distribution"
+
+
+def load(names: Sequence[str]) -> list[Loaded]:
+    """Load the manifests of the named plugins, each after those it requires.
+
+    Raises ``StartupError`` that lists everything that is wrong with them.
+    """
+    available = installed()
+    mistakes: list[str] = []
+    loaded: dict[str, Loaded] = {}
+    for name in dict.fromkeys(names):
+        try:
+            loaded[name] = load_manifest(name, available)
+        except StartupError as error:
+            mistakes.append(str(error))
+    mistakes += _unmet_requirements(loaded, names) + _shared_tables(loaded)
+    if mistakes:
+        raise StartupError("\n  - ".join(["These plugins cannot be used:", *mistakes]))
+    return _sorted(loaded)
+
+
+def load_manifest(name: str, available: dict[str, list[EntryPoint]] | None = None) -> Loaded:
+    """Load one plugin's manifest; raise ``StartupError`` that says why it cannot be used."""
+    available = installed() if available is None else available
+    entries = available.get(name, [])
+    if not entries:
+        known = ", ".join(sorted(available)) or "none"
+        raise StartupError(
+            f"{name!r} is enabled but not installed (installed: {known}); install the distribution "
+            "that has it, or take the name out of scheduling.plugins (SCHEDULING_PLUGINS)"
+        )
+    if len(entries) > 1:
+        claimants = " and ".join(sorted(distribution(entry) for entry in entries))
+        raise StartupError(f"{name!r} is claimed by {claimants}; uninstall all but one of them")
+    return _import(entries[0])
+
+
+def _import(entry: EntryPoint) -> Loaded:
+    origin = distribution(entry)
+    try:
+        manifest = entry.load()
+    except Exception as error:  # a plugin can fail in any way
+        raise StartupError(
+            f"{entry.name!r} of {origin} could not be imported ({type(error).__name__}: {error}); "
+            "update or repair that distribution, or disable the plugin"
+        ) from error
+    if not isinstance(manifest, Plugin) or manifest.name != entry.name:
+        raise StartupError(
+            f"{entry.name!r} of {origin}: {entry.value} is not a Plugin manifest of that name; "
+            "its author has to repair it"
+        )
+    if manifest.api[0] != API_VERSION[0] or manifest.api[1] > API_VERSION[1]:
+        wanted, ours = (".".join(map(str, version)) for version in (manifest.api, API_VERSION))
+        raise StartupError(
+            f"{entry.name!r} of {origin} needs plugin API {wanted}, this Scheduling has {ours}; "
+            "install a release of the plugin that fits, or another release of Scheduling"
+        )
+    return Loaded(manifest, entry.module, origin)
+
+
+def _unmet_requirements(loaded: dict[str, Loaded], names: Sequence[str]) -> list[str]:
+    return [
+        f"{name!r} of {plugin.distribution} requires {required!r}; enable that too"
+        for name, plugin in loaded.items()
+        for required in plugin.manifest.requires
+        if required not in names
+    ]
+
+
+def _shared_tables(loaded: dict[str, Loaded]) -> list[str]:
+    owners: dict[str, Loaded] = {}
+    mistakes = []
+    for plugin in loaded.values():
+        for table in plugin.manifest.tables:
+            other = owners.setdefault(table, plugin)
+            if other is not plugin:
+                mistakes.append(
+                    f"{other.name!r} of {other.distribution} and {plugin.name!r} of {plugin.distribution} "
+                    f"both claim the table {table!r}; disable one of them"
+                )
+    return mistakes
+
+
+def _sorted(loaded: dict[str, Loaded]) -> list[Loaded]:
+    graph = {name: sorted(plugin.manifest.requires) for name, plugin in sorted(loaded.items())}
+    try:
+        return [loaded[name] for name in TopologicalSorter(graph).static_order()]
+    except CycleError as error:
+        circle = " → ".join(error.args[1])
+        raise StartupError(f"These plugins require each other in a circle: {circle}") from error
+
+
+def include(config: Configurator, plugins: Sequence[Loaded]) -> None:
+    """Include the plugins and carry out all of the configuration.
+
+    Raises ``StartupError`` that names the distributions when one fails or two claim the same thing.
+    """
+    for plugin in plugins:
+        try:
+            config.include(plugin.package)
+        except StartupError:
+            raise
+        except Exception as error:  # a plugin can fail in any way
+            raise StartupError(
+                f"The plugin {plugin.name!r} of {plugin.distribution} could not be set up "
+                f"({type(error).__name__}: {error}); update or repair it, or disable it."
+            ) from error
+    try:
+        config.commit()
+    except ConfigurationConflictError as error:
+        names = ", ".join(f"{plugin.name!r} ({plugin.distribution})" for plugin in plugins)
+        raise StartupError(
+            f"Two of the enabled plugins claim the same thing; disable one of them. Enabled: {names}.\n{error}"
+        ) from error

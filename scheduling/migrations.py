@@ -1,0 +1,198 @@
+"""Migrations: one Alembic tree with a version table of its own for core and for each plugin.
+
+Trees run in the order core, then the plugins by what they require; a tree of its own is what lets a
+plugin be removed without breaking the others. One migration runs at a time in a database.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from scheduling.db import begin, metadata
+from scheduling.errors import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from scheduling.loader import Loaded
+
+LOCK_TIMEOUT_SECONDS = 10
+"""A migration that cannot lock a table in this time gives up rather than let requests queue behind it."""
+
+_ADVISORY_LOCK = 0x5C4ED01
+"""Any number that no other program uses on the same database."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One line of migrations and the tables that it makes."""
+
+    name: str
+    package: str
+    owns: Callable[[str], bool]
+
+    @property
+    def version_table(self) -> str:
+        """The table that remembers how far this tree is."""
+        return "alembic_version" if self.name == "core" else f"alembic_version_{self.name}"
+
+    @property
+    def versions(self) -> Path:
+        """The folder of the tree's migrations."""
+        folder = _core_folder() if self.name == "core" else _package_folder(self.package) / "migrations"
+        return folder / "versions"
+
+
+def trees(plugins: Sequence[Loaded]) -> list[Tree]:
+    """Return core's tree, then those of the plugins, which are sorted by what they require."""
+    models = [plugin for plugin in plugins if plugin.manifest.migrations]
+    core = Tree("core", "scheduling", lambda table: table in ("users", "token_cutoffs", "outbox"))
+    return [core, *(Tree(p.name, p.package, p.manifest.owns) for p in models)]
+
+
+def _core_folder() -> Path:
+    """Return the folder of env.py: in the package where it is installed, beside it in a checkout."""
+    here = Path(__file__).parent
+    installed = here / "alembic"
+    return installed if installed.is_dir() else here.parent / "alembic"
+
+
+def _package_folder(package: str) -> Path:
+    return Path(str(import_module(package).__file__)).parent
+
+
+def _config(tree: Tree, connection: sa.Connection | None = None) -> Config:
+    config = Config()
+    locations = {"script_location": _core_folder(), "version_locations": tree.versions}
+    for option, path in locations.items():
+        config.set_main_option(option, str(path).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    config.attributes.update(connection=connection, tree=tree)
+    return config
+
+
+def _scripts(tree: Tree) -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(tree))
+
+
+@contextmanager
+def _locked(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Give a connection in a transaction that no other migration can have at the same time."""
+    with engine.connect() as connection:
+        begin(connection)
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            # Waits for another migration to end, which is what a second pod that starts should do.
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+        yield connection
+        connection.commit()
+
+
+def upgrade(engine: sa.Engine, plugins: Sequence[Loaded], revision: str = "heads") -> None:
+    """Bring every tree to its newest revision, all of them or none."""
+    with _locked(engine) as connection:
+        for tree in trees(plugins):
+            command.upgrade(_config(tree, connection), revision)
+
+
+def downgrade(engine: sa.Engine, plugins: Sequence[Loaded], tree_name: str, revision: str) -> None:
+    """Take one tree, or ``all`` in reverse order, back to a revision (``base`` for nothing).
+
+    Raises ``StartupError`` for a tree that is not there.
+    """
+    known = trees(plugins)
+    chosen = [tree for tree in reversed(known) if tree_name in ("all", tree.name)]
+    if not chosen:
+        names = ", ".join(tree.name for tree in known)
+        raise StartupError(f"There is no migration tree {tree_name!r}; there are: {names}, or all.")
+    with _locked(engine) as connection:
+        for tree in chosen:
+            command.downgrade(_config(tree, connection), revision)
+
+
+def current(engine: sa.Engine, plugins: Sequence[Loaded]) -> dict[str, tuple[str | None, str | None]]:
+    """Return, for each tree, the revision that the database has and the newest one of the code."""
+    with engine.connect() as connection:
+        return {
+            tree.name: (_revision(connection, tree), _scripts(tree).get_current_head())
+            for tree in trees(plugins)
+        }
+
+
+def _revision(connection: sa.Connection, tree: Tree) -> str | None:
+    context = MigrationContext.configure(connection, opts={"version_table": tree.version_table})
+    return context.get_current_revision()
+
+
+def behind(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
+    """Return the names of the trees of which the database lacks revisions.
+
+    A revision that this code does not know was made by a newer release, which stays compatible.
+    """
+    missing = []
+    for name, (here, newest) in current(engine, plugins).items():
+        tree = next(tree for tree in trees(plugins) if tree.name == name)
+        known = {script.revision for script in _scripts(tree).walk_revisions()}
+        if here != newest and (here is None or here in known):
+            missing.append(name)
+    return missing
+
+
+def require_upgraded(engine: sa.Engine, plugins: Sequence[Loaded]) -> None:
+    """Raise ``StartupError`` where the database lacks migrations."""
+    missing = behind(engine, plugins)
+    if missing:
+        raise StartupError(
+            f"The database lacks migrations of: {', '.join(missing)}. "
+            "Run: scheduling -c <the same ini file> db upgrade"
+        )
+
+
+def differences(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
+    """Return how the database differs from the models, a line each; empty when they agree."""
+    found = []
+    with engine.connect() as connection:
+        for tree in trees(plugins):
+            context = MigrationContext.configure(connection, opts=comparison(tree))
+            with warnings.catch_warnings():
+                # SQLite cannot reflect an index on an expression; PostgreSQL compares it.
+                warnings.filterwarnings("ignore", ".*expression-based index")
+                found += [f"{tree.name}: {change}" for change in compare_metadata(context, metadata)]
+    return found
+
+
+def comparison(tree: Tree) -> dict[str, Any]:
+    """Return Alembic's options for comparing the tables that a tree owns with the models."""
+    if find_spec(f"{tree.package}.models"):
+        import_module(f"{tree.package}.models")
+
+    def include_name(name: str | None, kind: str, parents: dict[str, Any]) -> bool:
+        table = name if kind == "table" else parents.get("table_name")
+        return table is None or tree.owns(table)
+
+    def include_object(thing: Any, name: str | None, kind: str, reflected: bool, other: Any) -> bool:  # noqa: ARG001, FBT001
+        return kind != "table" or tree.owns(name or "")
+
+    return {
+        "version_table": tree.version_table,
+        "target_metadata": metadata,
+        "include_name": include_name,
+        "include_object": include_object,
+        "compare_type": True,
+        "compare_server_default": True,
+        "render_as_batch": True,
+    }

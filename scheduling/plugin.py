@@ -1,0 +1,128 @@
+"""The public face of Scheduling for plugins: import from here, and from nowhere else in ``scheduling``.
+
+A plugin is a package whose ``plugin`` is a :class:`Plugin` manifest, named in the entry-point group
+``scheduling.plugins``, and whose ``includeme(config)`` registers what it adds. See docs/plugins.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scheduling.accounts.models import users
+from scheduling.accounts.service import email_is
+from scheduling.db import BigId, Json, Session, Timestamp, metadata, session_scope
+from scheduling.email.provider import (
+    EmailProvider,
+    OutgoingEmail,
+    Permanent,
+    SendResult,
+    Transient,
+)
+from scheduling.errors import Invalid, Missing, problem
+from scheduling.events import Activity, Event, InApp, Notice, publish
+from scheduling.http import Request
+from scheduling.outbox import Message, Skip, enqueue
+from scheduling.pagination import Keyset, PageQuery, paginate
+from scheduling.resources import Resource
+from scheduling.schemas import (
+    Choice,
+    EmailAddress,
+    JsonObject,
+    Moment,
+    PatchSchema,
+    RequestSchema,
+    Text,
+    WholeNumber,
+    parse_id,
+)
+from scheduling.security import SITE_ADMIN, Identity, Permission, Role, user_principal
+from scheduling.times import format_timestamp, utcnow
+from scheduling.views import json_response
+
+if TYPE_CHECKING:
+    from marshmallow import Schema
+
+__all__ = [
+    "API_VERSION",
+    "SITE_ADMIN",
+    "Activity",
+    "BigId",
+    "Choice",
+    "EmailAddress",
+    "EmailProvider",
+    "Event",
+    "Identity",
+    "InApp",
+    "Invalid",
+    "Json",
+    "JsonObject",
+    "Keyset",
+    "Message",
+    "Missing",
+    "Moment",
+    "Notice",
+    "OutgoingEmail",
+    "PageQuery",
+    "PatchSchema",
+    "Permanent",
+    "Permission",
+    "Plugin",
+    "Request",
+    "RequestSchema",
+    "Resource",
+    "Role",
+    "SendResult",
+    "Session",
+    "Skip",
+    "Text",
+    "Timestamp",
+    "Transient",
+    "WholeNumber",
+    "email_is",
+    "enqueue",
+    "format_timestamp",
+    "json_response",
+    "metadata",
+    "paginate",
+    "parse_id",
+    "problem",
+    "publish",
+    "session_scope",
+    "user_principal",
+    "users",
+    "utcnow",
+]
+
+API_VERSION = (1, 0)
+"""Version of this face: the first number changes when a plugin may break, the second when it can do more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """A plugin's manifest: what the loader must know before anything of the plugin runs."""
+
+    name: str
+    """The entry point's name, by which operators enable it: lower-case letters, digits and ``_``."""
+
+    summary: str
+    """One line for ``scheduling plugins list``."""
+
+    api: tuple[int, int]
+    """The :data:`API_VERSION` that it was written for."""
+
+    requires: tuple[str, ...] = ()
+    """Names of the plugins that must be enabled too and that are included before it."""
+
+    settings: type[Schema] | None = None
+    """Its settings: ini keys ``<name>.<field>``, environment ``SCHEDULING_<NAME>_<FIELD>``."""
+
+    tables: tuple[str, ...] = ()
+    """Its tables whose names do not start with ``<name>_``."""
+
+    migrations: bool = False
+    """True if the package has ``migrations/versions`` with an Alembic tree of its own, and ``models``."""
+
+    def owns(self, table: str) -> bool:
+        """Tell whether a table belongs to this plugin."""
+        return table in self.tables or table.startswith(f"{self.name}_")

@@ -1,0 +1,158 @@
+"""Marshmallow fields and the base schema with which every body and query string is read."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
+
+from scheduling.times import parse_timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+MAX_ID = 2**63 - 1
+_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+_CONTROL_OR_SPACE = re.compile(r"[\x00-\x20\x7f]")
+
+# Messages are predicates, so that "<field> <message>" is a sentence for people.
+fields.Field.default_error_messages |= {
+    "required": "is required",
+    "null": "must not be null",
+    "validator_failed": "is invalid",
+}
+
+
+def parse_id(text: str) -> int | None:
+    """Read an id of a path: a positive 64-bit integer in its canonical decimal form, or None."""
+    if _ID.fullmatch(text) is None:
+        return None
+    number = int(text)
+    return number if number <= MAX_ID else None
+
+
+class Text(fields.String):
+    """A string, trimmed (see :class:`RequestSchema`), of at most ``limit`` characters."""
+
+    default_error_messages = {"invalid": "must be a string", "invalid_utf8": "must be UTF-8"}  # noqa: RUF012
+
+    def __init__(self, limit: int = 255, **options: Any) -> None:
+        super().__init__(
+            validate=validate.Length(max=limit, error="must have at most {max} characters"), **options
+        )
+
+
+class Secret(fields.String):
+    """A password: any string, never trimmed."""
+
+    default_error_messages = {"invalid": "must be a string"}  # noqa: RUF012
+
+
+class EmailAddress(fields.Email):
+    """An e-mail address of at most 254 characters (RFC 5321, 4.5.3.1.3), as it was typed."""
+
+    default_error_messages = {"invalid": "must be a valid e-mail address"}  # noqa: RUF012
+
+    def _validated(self, value: Any) -> str:
+        address = super()._validated(value)
+        # A quoted local part may hold control characters and spaces; no mailbox in use needs them.
+        if len(address) > 254 or _CONTROL_OR_SPACE.search(address):
+            raise self.make_error("invalid")
+        return address
+
+
+class Moment(fields.Field["datetime"]):
+    """An RFC 3339 timestamp, read as an aware moment in UTC with milliseconds."""
+
+    default_error_messages = {  # noqa: RUF012
+        "invalid": "must be an RFC 3339 timestamp such as 2027-04-01T09:00:00Z"
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> datetime:  # noqa: ARG002
+        try:
+            return parse_timestamp(value)
+        except (TypeError, ValueError) as error:
+            raise self.make_error("invalid") from error
+
+
+class WholeNumber(fields.Integer):
+    """A whole number of a query string, in decimal digits and nothing else."""
+
+    default_error_messages = {"invalid": "must be a whole number", "too_large": "is too large"}  # noqa: RUF012
+
+    def _validated(self, value: Any) -> int:
+        if not (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18):
+            raise self.make_error("invalid")
+        return int(value)
+
+
+class Choice(fields.String):
+    """One of a few words."""
+
+    default_error_messages = {"invalid": "must be a string"}  # noqa: RUF012
+
+    def __init__(self, *choices: str, **options: Any) -> None:
+        super().__init__(validate=validate.OneOf(choices, error="must be one of: {choices}"), **options)
+
+
+class JsonObject(fields.Field[dict[str, Any]]):
+    """A JSON object of at most ``limit`` bytes when it is written compactly."""
+
+    default_error_messages = {  # noqa: RUF012
+        "invalid": "must be a JSON object",
+        "too_large": "must have at most {limit} bytes as JSON",
+    }
+
+    def __init__(self, limit: int = 16 * 1024, **options: Any) -> None:
+        self.limit = limit
+        super().__init__(**options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> dict[str, Any]:  # noqa: ARG002
+        if not isinstance(value, dict):
+            raise self.make_error("invalid")
+        if len(orjson.dumps(value)) > self.limit:
+            raise self.make_error("too_large", limit=self.limit)
+        return value
+
+
+class RequestSchema(Schema):
+    """What a request may say: unknown members are ignored, and a blank or null member counts as missing.
+
+    ``synonyms`` maps other names that a client may use for a member to the member's own name.
+    """
+
+    synonyms: Mapping[str, str] = {}
+
+    class Meta:
+        """Marshmallow's options."""
+
+        unknown = EXCLUDE
+
+    @pre_load
+    def _normalise(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        for other, name in self.synonyms.items():
+            if other in data and data.get(name) is None:
+                data = {**data, name: data[other]}
+        trimmed = {name: self._trim(name, value) for name, value in data.items()}
+        return {name: value for name, value in trimmed.items() if value is not None}
+
+    def _trim(self, name: str, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        bare = value.strip()
+        if not bare:
+            return None
+        return value if isinstance(self.fields.get(name), Secret) else bare
+
+
+class PatchSchema(RequestSchema):
+    """A partial update: at least one of the schema's members must be there."""
+
+    @post_load
+    def _not_empty(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        if not data:
+            raise ValidationError(f"send at least one of: {', '.join(self.fields)}")
+        return data

@@ -1,0 +1,62 @@
+"""``pserve`` with waitress: serve, say where, and deliver messages too where no broker is shared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import waitress
+
+from scheduling import migrations
+from scheduling.errors import StartupError
+from scheduling.worker import Worker
+
+if TYPE_CHECKING:
+    from pyramid.registry import Registry
+    from pyramid.router import Router
+
+
+def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:  # noqa: ARG001
+    """Paste server runner: serve on ``scheduling.host`` and ``scheduling.port`` until interrupted.
+
+    ``options`` are waitress's own. Raises ``StartupError`` for a database whose schema is behind, and for
+    an address that is taken.
+    """
+    registry = app.registry
+    migrations.require_upgraded(registry.engine, registry.plugins)
+    settings = registry.scheduling
+    try:
+        server = waitress.create_server(
+            app, host=settings.host, port=settings.port, clear_untrusted_proxy_headers=True, ident=None, **options
+        )
+    except OSError as error:
+        raise StartupError(
+            f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}); "
+            "set another PORT, or end the program that has this one."
+        ) from error
+    worker = Worker(registry) if settings.embedded else None
+    print(greeting(registry), flush=True)
+    try:
+        if worker:
+            worker.start()
+        server.run()
+    finally:
+        server.close()
+        if worker:
+            worker.stop()
+        registry.engine.dispose()
+
+
+def greeting(registry: Registry) -> str:
+    """Return what a person who started the server wants to know."""
+    settings = registry.scheduling
+    address = f"http://{settings.host}:{settings.port}"
+    database = settings.database_url
+    data = database.database if database.drivername == "sqlite" else database.render_as_string()
+    return "\n".join(
+        [
+            f"Scheduling serves on {address}  (Ctrl-C ends it)",
+            f"  try:   curl {address}/health   and then the tour in README.md",
+            f"  data:  {data}",
+            f"  mail:  {settings.email_provider}, {'delivered by this process' if settings.embedded else 'by workers'}",
+        ]
+    )

@@ -1,0 +1,179 @@
+"""Settings: the ini file, overridden by the environment, typed, and checked with one report of all mistakes.
+
+Core's keys are ``scheduling.<name>``, a plugin's ``<plugin>.<name>``. A setting's environment variable is
+the one that its field names in ``metadata={"env": …}``, else ``SCHEDULING_<NAME>`` for core and
+``SCHEDULING_<PLUGIN>_<NAME>`` for a plugin. An empty environment variable counts as unset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import marshmallow
+import sqlalchemy as sa
+from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
+
+from scheduling.errors import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEVELOPMENT_SECRET = "development-only-secret-that-is-public"  # noqa: S105
+"""The JWT secret of development.ini; everybody can read it, so production refuses it."""
+
+MIN_SECRET_BYTES = 32
+"""RFC 7518, 3.2: a key of at least the size of the hash's output."""
+
+
+class DatabaseUrl(fields.Field[sa.URL]):
+    """``postgresql://…`` (also spelled ``postgres://``) or ``sqlite:///path``."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> sa.URL:  # noqa: ARG002
+        try:
+            url = sa.make_url(str(value).replace("postgres://", "postgresql://", 1))
+        except (sa.exc.ArgumentError, ValueError) as error:
+            raise ValidationError("is not a database URL") from error
+        if url.drivername in ("postgresql", "postgresql+psycopg"):
+            return url.set(drivername="postgresql+psycopg")
+        if url.drivername == "sqlite" and url.database and url.database != ":memory:":
+            return url
+        raise ValidationError("must be postgresql://user@host/name or sqlite:///path/of/a/file")
+
+
+class Words(fields.Field[list[str]]):
+    """A list of words, separated by spaces, commas or line ends."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[str]:  # noqa: ARG002
+        return str(value).replace(",", " ").split()
+
+
+def _broker(value: str) -> None:
+    parts = urlsplit(value)
+    if parts.scheme not in ("memory", "redis", "rediss"):
+        raise ValidationError("must start with redis://, rediss:// or memory://")
+    if parts.scheme == "rediss" and parse_qs(parts.query).get("ssl_cert_reqs") != ["required"]:
+        raise ValidationError("must end with ?ssl_cert_reqs=required, or its certificate is not verified")
+
+
+class CoreSchema(Schema):
+    """The settings of core, each with its default."""
+
+    class Meta:
+        """A name that is not known is a typing mistake."""
+
+        unknown = RAISE
+
+    error_messages = {"unknown": "is not a setting"}  # noqa: RUF012
+
+    app_env = fields.String(
+        load_default="development",
+        validate=validate.OneOf(["development", "production"], error="must be one of: {choices}"),
+        metadata={"env": "APP_ENV"},
+    )
+    host = fields.String(load_default="127.0.0.1")
+    port = fields.Integer(
+        load_default=3000,
+        validate=validate.Range(1, 65535, error="must be from 1 to 65535"),
+        metadata={"env": "PORT"},
+    )
+    plugins = Words(load_default=list)
+    database_url = DatabaseUrl(required=True, metadata={"env": "DATABASE_URL"})
+    database_pool_size = fields.Integer(load_default=10, validate=validate.Range(1))
+    database_timeout = fields.Integer(load_default=10, validate=validate.Range(1))
+    broker_url = fields.String(load_default="memory://", validate=_broker, metadata={"env": "REDIS_URL"})
+    jwt_secret = fields.String(required=True, metadata={"env": "JWT_SECRET"})
+    jwt_lifetime = fields.Integer(load_default=7 * 86400, validate=validate.Range(60))
+    bcrypt_cost = fields.Integer(load_default=10, validate=validate.Range(4, 15))
+    cors_origins = Words(load_default=list, metadata={"env": "CORS_ORIGINS"})
+    max_body_bytes = fields.Integer(load_default=1024 * 1024, validate=validate.Range(1024))
+    email_provider = fields.String(load_default="mock", metadata={"env": "EMAIL_PROVIDER"})
+    email_api_key = fields.String(load_default="", metadata={"env": "EMAIL_API_KEY"})
+    email_from = fields.String(
+        load_default="Scheduling <noreply@localhost>", metadata={"env": "EMAIL_FROM"}
+    )
+    email_templates = fields.String(load_default="")
+    email_rate_limit = fields.Integer(
+        load_default=30, validate=validate.Range(1), metadata={"env": "EMAIL_RATE_LIMIT"}
+    )
+    email_retry_attempts = fields.Integer(
+        load_default=3, validate=validate.Range(1), metadata={"env": "EMAIL_RETRY_ATTEMPTS"}
+    )
+
+    @validates_schema
+    def _secret_is_secret(self, data: dict[str, Any], **_: Any) -> None:
+        if data["app_env"] != "production":
+            return
+        if data["jwt_secret"] == DEVELOPMENT_SECRET or len(data["jwt_secret"].encode()) < MIN_SECRET_BYTES:
+            raise ValidationError(
+                f"must be a secret of your own with at least {MIN_SECRET_BYTES} bytes in production, "
+                "such as the output of: openssl rand -base64 48",
+                "jwt_secret",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of core. Durations are in seconds, sizes in bytes."""
+
+    app_env: str
+    host: str
+    port: int
+    plugins: list[str]
+    database_url: sa.URL = field(repr=False)
+    database_pool_size: int
+    database_timeout: int
+    broker_url: str = field(repr=False)
+    jwt_secret: str = field(repr=False)
+    jwt_lifetime: int
+    bcrypt_cost: int
+    cors_origins: list[str]
+    max_body_bytes: int
+    email_provider: str
+    email_api_key: str = field(repr=False)
+    email_from: str
+    email_templates: str
+    email_rate_limit: int
+    email_retry_attempts: int
+
+    @property
+    def embedded(self) -> bool:
+        """True when there is no broker to share, so that the web process delivers its own messages."""
+        return self.broker_url.startswith("memory://")
+
+
+class Configuration:
+    """The ini file and the environment, from which sections are read and mistakes are collected."""
+
+    def __init__(self, ini: Mapping[str, str], environ: Mapping[str, str]) -> None:
+        self._ini = ini
+        self._environ = environ
+        self._mistakes: list[str] = []
+
+    def section(self, name: str, schema: Schema) -> dict[str, Any]:
+        """Return the valid settings of the keys ``<name>.…``, and remember what is wrong with the others."""
+        prefix = f"{name}."
+        given = {k.removeprefix(prefix): v for k, v in self._ini.items() if k.startswith(prefix)}
+        variables = {key: _variable(name, key, item) for key, item in schema.fields.items()}
+        environ = self._environ
+        given |= {key: environ[variable] for key, variable in variables.items() if environ.get(variable)}
+        try:
+            loaded: dict[str, Any] = schema.load(given)
+        except marshmallow.ValidationError as error:
+            for key, messages in error.normalized_messages().items():
+                variable = f" ({variables[key]})" if key in variables else ""
+                self._mistakes.append(f"{prefix}{key}{variable} {'; '.join(messages)}")
+            return dict(error.valid_data)
+        return loaded
+
+    def report(self) -> None:
+        """Raise ``StartupError`` with all mistakes of all sections, if there are any."""
+        if self._mistakes:
+            raise StartupError("\n  - ".join(["Scheduling cannot start with these settings:", *self._mistakes]))
+
+
+def _variable(section: str, name: str, item: fields.Field[Any]) -> str:
+    core = section == "scheduling"
+    default = f"SCHEDULING_{name}" if core else f"SCHEDULING_{section}_{name}"
+    return str(item.metadata.get("env", default.upper()))
