@@ -63,10 +63,12 @@ class Keyset:
             alternatives.append(sa.and_(*equal, column < binds[i] if down else column > binds[i]))
         return sa.or_(*alternatives)
 
-    def cursor(self, row: sa.Row[Any]) -> str:
-        """Return the cursor that stands for a row."""
-        values = [row._mapping[column] for column in self.columns]  # noqa: SLF001
-        texts = [v.isoformat() if isinstance(v, datetime) else v for v in values]
+    def cursor(self, statement: sa.Select[*tuple[Any, ...]], row: sa.Row[Any]) -> str:
+        """Return the cursor that stands for a row of the statement."""
+        selected = list(statement.selected_columns)
+        # A column may be selected under a label, which has the column among its proxies.
+        places = [next(i for i, s in enumerate(selected) if c in s.proxy_set) for c in self.columns]
+        texts = [v.isoformat() if isinstance(v, datetime) else v for v in (row[i] for i in places)]
         return urlsafe_b64encode(orjson.dumps([self._name, *texts])).rstrip(b"=").decode()
 
     def values(self, cursor: str) -> list[Any]:
@@ -109,7 +111,8 @@ def paginate(
     if len(rows) <= limit:
         return json_response(rows)
     rows = rows[:limit]
-    return json_response(rows, headers=[("Link", f'<{_next(request, keyset.cursor(rows[-1]))}>; rel="next"')])
+    following = _next(request, keyset.cursor(statement, rows[-1]))
+    return json_response(rows, headers=[("Link", f'<{following}>; rel="next"')])
 
 
 def _next(request: Request, cursor: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
@@ -124,7 +125,7 @@ class RequestSchema(Schema):
     ``synonyms`` maps other names that a client may use for a member to the member's own name.
     """
 
-    synonyms: Mapping[str, str] = {}
+    synonyms: ClassVar[Mapping[str, str]] = {}
 
     class Meta:
         """Marshmallow's options."""
@@ -145,7 +146,11 @@ class RequestSchema(Schema):
         bare = value.strip()
         if not bare:
             return None
-        return value if isinstance(self.fields.get(name), Secret) else bare
+        return value if name in self._secrets else bare
+
+    @cached_property
+    def _secrets(self) -> set[str]:
+        return {f.data_key or name for name, f in self.fields.items() if isinstance(f, Secret)}
 
 
 class PatchSchema(RequestSchema):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from pyramid.authorization import ACLHelper, Authenticated
+from pyramid.authorization import ACLHelper, Authenticated, Everyone
 from pyramid.security import Denied
 
 from scheduling.tokens import TokenError
@@ -58,7 +58,7 @@ class Identity:
     @property
     def principals(self) -> tuple[str, ...]:
         """The names by which ACLs know this user."""
-        return (Authenticated, user_principal(self.id), f"role:{self.role}")
+        return (Everyone, Authenticated, user_principal(self.id), f"role:{self.role}")
 
 
 class SecurityPolicy:

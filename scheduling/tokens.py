@@ -112,6 +112,10 @@ class Tokens:
         db.after_commit(lambda: self._remember(user_id, cutoff_ms))
         return cutoff_ms
 
+    def refresh_due(self) -> None:
+        """Make the next verification ask for new cut-offs, as if a second had passed."""
+        self._refreshed = float("-inf")
+
     def _verify_signature(self, token: str) -> Claims:
         try:
             payload = jwt.decode(

@@ -24,10 +24,9 @@ import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 
 _PATIENCE = 60.0  # seconds to wait for a server to start or to stop
-_POLL = 0.01  # seconds between two looks at a condition
 _DEBIAN = Path("/usr/lib/postgresql")
 _User = pwd.struct_passwd | None  # who runs a program; None is the present user
-_AnyServer = TypeVar("_AnyServer", bound="_Server")
+_S = TypeVar("_S", bound="_Server")
 
 
 class ServerError(RuntimeError):
@@ -57,9 +56,9 @@ class _Server:
             raise ServerError("the server is running already")
         self._forget()
         with self._log.open("wb") as log:
-            self._process = _popen([*self._command, *extra_args], self._user, log)
+            self._process = server = _popen([*self._command, *extra_args], self._user, log)
         # The guard's pipe closes even if the tests are killed, and SIGINT makes both servers stop at once.
-        guard = ["/bin/sh", "-c", 'read -r _; kill -INT "$1"; kill -CONT "$1"', "guard", str(self.pid)]
+        guard = ["/bin/sh", "-c", 'read -r _; kill -INT "$1"; kill -CONT "$1"', "guard", str(server.pid)]
         self._guard = Popen(guard, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True)
         self._await_readiness()
 
@@ -82,7 +81,7 @@ class _Server:
         while children := _living_children(self.pid):
             for child in children:
                 os.kill(child, signal.SIGKILL)
-            time.sleep(_POLL)
+            time.sleep(0.01)
         if process := self._running():
             process.kill()
             process.wait()
@@ -113,7 +112,7 @@ class _Server:
             if not self._running() or time.monotonic() > deadline:
                 self.stop()
                 raise ServerError(f"no start; its output:\n{self._log.read_text(errors='replace')[-2000:]}")
-            time.sleep(_POLL)
+            time.sleep(0.01)
 
     def _forget(self) -> None:
         """Dismiss the guard, or it would one day send its signal to whoever has the pid by then."""
@@ -163,7 +162,8 @@ def postgres_server() -> Iterator[PostgresServer]:
         options = ["-Atrust", "-N", "-Upostgres", "--encoding=UTF8", "--no-locale", "--no-instructions"]
         _run([str(programs / "initdb"), f"-D{data}", *options], user)
 
-        settings = ["fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=200"]
+        # Commits stay synchronous: else the last ones are in memory alone, and go when it is killed.
+        settings = ["fsync=off", "full_page_writes=off", "max_connections=200"]
         settings += ["listen_addresses=127.0.0.1", "unix_socket_directories="]
         command = [str(programs / "postgres"), f"-D{data}", *(f"-c{setting}" for setting in settings), "-p"]
         url = "postgresql://postgres@127.0.0.1:{}/postgres"
@@ -178,16 +178,14 @@ def redis_server() -> Iterator[RedisServer]:
         yield RedisServer(url)
         return
     with TemporaryDirectory(prefix="scheduling-redis-") as name:
-        options = ["--bind", "127.0.0.1", "--daemonize", "no", "--save", "", "--appendonly", "no"]
-        command = [_redis_program(), *options, "--dir", name, "--port"]
+        options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", name]
+        command = [_redis_program(), *options, "--port"]
         with _started(RedisServer, "redis://127.0.0.1:{}/0", command, Path(name, "log")) as server:
             yield server
 
 
 @contextlib.contextmanager
-def _started(
-    kind: type[_AnyServer], url: str, command: list[str], log: Path, user: _User = None
-) -> Iterator[_AnyServer]:
+def _started(kind: type[_S], url: str, command: list[str], log: Path, user: _User = None) -> Iterator[_S]:
     """Run a server on a port that no other program has, which only trying tells; it ends the command."""
     for _ in range(10):
         # Systems give higher ports to outgoing connections. There, a client that tries to reach a

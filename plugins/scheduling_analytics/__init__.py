@@ -1,0 +1,27 @@
+"""Analytics: counts what happens in the system, and what clients report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scheduling.plugin import Plugin
+
+if TYPE_CHECKING:
+    from pyramid.config import Configurator
+
+plugin = Plugin(
+    name="analytics",
+    summary="Analytics: events of the system and of clients, and a dashboard.",
+    api=(1, 0),
+    tables=("analytics_events",),
+    migrations=True,
+)
+
+
+def includeme(config: Configurator) -> None:
+    """Register the resource, the views and the recorder of activities."""
+    from scheduling_analytics.resources import Analytics  # noqa: PLC0415 - the manifest must import alone
+
+    config.add_api_resource("analytics", Analytics)
+    config.include("scheduling_analytics.subscribers")
+    config.scan("scheduling_analytics.views")

@@ -1,0 +1,28 @@
+"""What the analytics calls read."""
+
+from marshmallow import validate
+
+from scheduling.plugin import JsonObject, PageQuery, RequestSchema, Text, WholeNumber
+
+
+class NewEvent(RequestSchema):
+    """``POST /analytics/event``."""
+
+    synonyms = {"event_type": "eventType"}
+
+    event_type = Text(limit=100, required=True, data_key="eventType")
+    metadata = JsonObject(load_default=dict)
+
+
+class DashboardQuery(RequestSchema):
+    """``GET /analytics/dashboard``."""
+
+    days = WholeNumber(
+        load_default=30, validate=validate.Range(1, 366, error="must be from {min} to {max}")
+    )
+
+
+class EventQuery(PageQuery):
+    """``GET /analytics/events``."""
+
+    type = Text(limit=100)

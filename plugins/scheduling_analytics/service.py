@@ -1,0 +1,73 @@
+"""The SQL of analytics."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from scheduling.plugin import users, utcnow
+from scheduling_analytics.models import analytics_events as events
+
+if TYPE_CHECKING:
+    from scheduling.plugin import Activity, Session
+
+_user_if_there = sa.select(users.c.id).where(users.c.id == sa.bindparam("sender_id")).scalar_subquery()
+
+
+def record(db: Session, event_type: str, user_id: int | None, metadata: dict[str, Any]) -> sa.Row[Any]:
+    """Record an event and return its id and type; of an account that is gone it becomes anonymous."""
+    values = {"event_type": event_type, "metadata": metadata, "user_id": _user_if_there}
+    insert = sa.insert(events).values(values).returning(events.c.id, events.c.event_type)
+    return db.write(insert, {"sender_id": user_id}).one()
+
+
+def record_activity(activity: Activity) -> None:
+    """Record something that happened in the system."""
+    values = {
+        "event_type": activity.activity_type,
+        "metadata": activity.metadata(),
+        "user_id": activity.user_id,
+    }
+    activity.db.write(sa.insert(events).values(values))
+
+
+def dashboard(db: Session, days: int) -> dict[str, Any]:
+    """Return the contract's dashboard over the events of the last ``days`` times 24 hours."""
+    since = events.c.created_at >= utcnow() - timedelta(days=days)
+    count, unique_users = sa.func.count(), sa.func.count(events.c.user_id.distinct())
+    overview = db.row(
+        sa.select(
+            count.label("total_events"),
+            unique_users.label("unique_users"),
+            sa.func.count(events.c.event_type.distinct()).label("event_types"),
+        ).where(since)
+    )
+    breakdown = db.rows(
+        sa.select(
+            events.c.event_type,
+            count.label("count"),
+            unique_users.label("unique_users"),
+            sa.func.min(events.c.created_at).label("first_event"),
+            sa.func.max(events.c.created_at).label("last_event"),
+        )
+        .where(since)
+        .group_by(events.c.event_type)
+        .order_by(count.desc(), events.c.event_type)
+    )
+    return {"period": f"Last {days} days", "overview": overview, "breakdown": breakdown}
+
+
+def select_events(event_type: str | None) -> sa.Select[*tuple[Any, ...]]:
+    """Return the query for single events with the name and address of their user."""
+    query = sa.select(
+        events.c.id,
+        events.c.user_id,
+        events.c.event_type,
+        events.c.metadata,
+        events.c.created_at,
+        users.c.name.label("user_name"),
+        users.c.email.label("user_email"),
+    ).outerjoin(users, users.c.id == events.c.user_id)
+    return query if event_type is None else query.where(events.c.event_type == event_type)

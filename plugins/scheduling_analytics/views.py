@@ -1,0 +1,55 @@
+"""The analytics calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyramid.security import NO_PERMISSION_REQUIRED
+from pyramid.view import view_config
+
+from scheduling.plugin import Keyset, Permission, paginate
+from scheduling_analytics import service
+from scheduling_analytics.models import analytics_events
+from scheduling_analytics.resources import Analytics
+from scheduling_analytics.schemas import DashboardQuery, EventQuery, NewEvent
+
+if TYPE_CHECKING:
+    from pyramid.response import Response
+
+    from scheduling.plugin import Request
+
+DEFAULT_ROWS = 50
+
+NEWEST_FIRST = Keyset((analytics_events.c.created_at, analytics_events.c.id), (True, True))
+
+
+@view_config(
+    context=Analytics,
+    name="event",
+    request_method="POST",
+    permission=NO_PERMISSION_REQUIRED,
+    schema=NewEvent,
+    status=201,
+)
+def record(context: Analytics, request: Request) -> dict[str, Any]:  # noqa: ARG001
+    """Record an event that a client reports, anonymous without a valid token."""
+    user_id = request.identity.id if request.identity else None
+    sent = request.validated
+    event = service.record(request.db, sent["event_type"], user_id, sent["metadata"])
+    return {"message": "Event recorded", "event": event}
+
+
+@view_config(
+    context=Analytics, name="dashboard", request_method="GET", permission=Permission.VIEW, query=DashboardQuery
+)
+def dashboard(context: Analytics, request: Request) -> dict[str, Any]:  # noqa: ARG001
+    """Show how much happened in the last days."""
+    return service.dashboard(request.db, request.validated["days"])
+
+
+@view_config(
+    context=Analytics, name="events", request_method="GET", permission=Permission.LIST, query=EventQuery
+)
+def index(context: Analytics, request: Request) -> Response:  # noqa: ARG001
+    """List single events, newest first."""
+    return paginate(request, service.select_events(request.validated.get("type")), NEWEST_FIRST, DEFAULT_ROWS)

@@ -1,0 +1,35 @@
+"""Bookings: who has which time, and the mail and notices about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scheduling.plugin import Plugin
+
+if TYPE_CHECKING:
+    from pyramid.config import Configurator
+
+plugin = Plugin(
+    name="bookings",
+    summary="Bookings: create, list, change and cancel times.",
+    api=(1, 0),
+    tables=("bookings",),
+    migrations=True,
+)
+
+SAMPLE = {
+    "title": "Team standup",
+    "start_time": "2027-04-01T09:00:00.000Z",
+    "end_time": "2027-04-01T09:30:00.000Z",
+}
+
+
+def includeme(config: Configurator) -> None:
+    """Register the resource, the views, the subscribers and the e-mails."""
+    from scheduling_bookings.resources import Bookings  # noqa: PLC0415 - the manifest must import alone
+
+    config.add_api_resource("bookings", Bookings)
+    config.add_email_template("BOOKING_CONFIRMATION", "bookings/confirmation", sample=SAMPLE)
+    config.add_email_template("BOOKING_CANCELLED", "bookings/cancelled", sample=SAMPLE)
+    config.include("scheduling_bookings.subscribers")
+    config.scan("scheduling_bookings.views")

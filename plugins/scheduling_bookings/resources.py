@@ -1,0 +1,54 @@
+"""``/bookings`` and ``/bookings/{id}``."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pyramid.authorization import DENY_ALL, Allow, Authenticated
+
+from scheduling.plugin import SITE_ADMIN, Missing, Permission, Resource, parse_id, user_principal
+from scheduling_bookings import service
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from scheduling.plugin import Request
+
+
+class Bookings(Resource):
+    """Everybody makes and lists bookings of their own."""
+
+    def __acl__(self) -> list[tuple[str, str, Any]]:
+        return [(Allow, Authenticated, (Permission.LIST, Permission.CREATE))]
+
+    def __getitem__(self, name: str) -> Booking:
+        booking_id = parse_id(name)
+        if booking_id is None:
+            raise KeyError(name)
+        return Booking(self.request, booking_id, self)
+
+
+class Booking(Resource):
+    """One booking, for its owner and for site admins."""
+
+    def __init__(self, request: Request, booking_id: int, parent: Bookings) -> None:
+        super().__init__(request, str(booking_id), parent)
+        self.id = booking_id
+
+    @cached_property
+    def row(self) -> sa.Row[Any]:
+        """The booking's columns; raises ``Missing`` if there is no such booking."""
+        row = service.find(self.request.db, self.id)
+        if row is None:
+            raise Missing("Booking not found")
+        return row
+
+    def __acl__(self) -> list[tuple[str, str, Any]]:
+        everything = (Permission.VIEW, Permission.EDIT, Permission.DELETE)
+        return [
+            (Allow, user_principal(self.row.user_id), everything),
+            (Allow, SITE_ADMIN, everything),
+            # What everybody may do on the container ends here.
+            DENY_ALL,
+        ]

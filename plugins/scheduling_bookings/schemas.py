@@ -1,0 +1,34 @@
+"""What the booking calls read."""
+
+from scheduling.plugin import Choice, Moment, PageQuery, PatchSchema, RequestSchema, Text
+
+# What was read can be sent back.
+SYNONYMS = {"start_time": "start", "end_time": "end"}
+
+
+class NewBooking(RequestSchema):
+    """``POST /bookings``."""
+
+    synonyms = SYNONYMS
+
+    title = Text(required=True)
+    start = Moment(required=True)
+    end = Moment(required=True)
+
+
+class BookingPatch(PatchSchema):
+    """``PATCH /bookings/{id}``."""
+
+    synonyms = SYNONYMS
+
+    title = Text()
+    start = Moment()
+    end = Moment()
+
+
+class BookingQuery(PageQuery):
+    """``GET /bookings``: ``from`` and ``to`` keep the bookings that overlap the window."""
+
+    status = Choice("confirmed", "cancelled")
+    window_start = Moment(data_key="from")
+    window_end = Moment(data_key="to")

@@ -1,0 +1,129 @@
+"""The rules and the SQL of bookings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from pyramid.httpexceptions import HTTPConflict
+
+from scheduling.plugin import Invalid, Missing, publish, utcnow
+from scheduling_bookings.events import BookingCancelled, BookingCreated, BookingEvent, BookingUpdated
+from scheduling_bookings.models import bookings
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from scheduling.plugin import Session
+
+PUBLIC = (
+    bookings.c.id,
+    bookings.c.user_id,
+    bookings.c.title,
+    bookings.c.start_time,
+    bookings.c.end_time,
+    bookings.c.status,
+    bookings.c.created_at,
+    bookings.c.updated_at,
+)
+"""The columns that make the contract's ``booking``."""
+
+_find = sa.select(*PUBLIC).where(bookings.c.id == sa.bindparam("booking_id"))
+_of_user = sa.select(*PUBLIC)
+
+
+def find(db: Session, booking_id: int) -> sa.Row[Any] | None:
+    """Return a booking, or None."""
+    return db.row(_find, {"booking_id": booking_id})
+
+
+def select_of_user(user_id: int, filters: dict[str, Any]) -> sa.Select[*tuple[Any, ...]]:
+    """Return the query for a user's bookings, narrowed by ``status``, ``window_start`` and ``window_end``."""
+    query = _of_user.where(bookings.c.user_id == user_id)
+    if "status" in filters:
+        query = query.where(bookings.c.status == filters["status"])
+    if "window_start" in filters:
+        query = query.where(bookings.c.end_time > filters["window_start"])
+    if "window_end" in filters:
+        query = query.where(bookings.c.start_time < filters["window_end"])
+    return query
+
+
+def create(db: Session, user_id: int, title: str, start: datetime, end: datetime) -> sa.Row[Any]:
+    """Make a booking and return it; raise ``Invalid`` for a start before now or an end not after it."""
+    _require_order(start, end)
+    _require_future(start)
+    values = {"user_id": user_id, "title": title, "start_time": start, "end_time": end, "status": "confirmed"}
+    row = db.write(sa.insert(bookings).values(values).returning(*PUBLIC)).one()
+    _publish(BookingCreated, db, row)
+    return row
+
+
+def update(db: Session, booking: sa.Row[Any], changes: dict[str, Any]) -> sa.Row[Any]:
+    """Change ``title``, ``start`` or ``end`` of a confirmed booking and return it.
+
+    Raises ``Invalid`` where the times that would result are not in order or a changed start is past,
+    and 409 for a cancelled booking.
+    """
+    if booking.status == "cancelled":
+        raise HTTPConflict("This booking is cancelled.")
+    start = changes.get("start", booking.start_time)
+    _require_order(start, changes.get("end", booking.end_time))
+    if start != booking.start_time:
+        _require_future(start)
+    columns = {"title": "title", "start": "start_time", "end": "end_time"}
+    statement = (
+        sa.update(bookings)
+        .where(
+            bookings.c.id == booking.id,
+            bookings.c.status == "confirmed",
+            # What was just validated must still be what the row has.
+            bookings.c.start_time == booking.start_time,
+            bookings.c.end_time == booking.end_time,
+        )
+        .values({columns[name]: value for name, value in changes.items()})
+        .returning(*PUBLIC)
+    )
+    row = db.write(statement).first()
+    if row is None:
+        raise HTTPConflict("Somebody changed this booking at the same time; please look again.")
+    _publish(BookingUpdated, db, row)
+    return row
+
+
+def cancel(db: Session, booking_id: int) -> sa.Row[Any]:
+    """Cancel a booking, keeping its row, and return it; raise ``Missing`` if it was cancelled already."""
+    statement = (
+        sa.update(bookings)
+        .where(bookings.c.id == booking_id, bookings.c.status != "cancelled")
+        .values(status="cancelled")
+        .returning(*PUBLIC)
+    )
+    row = db.write(statement).first()
+    if row is None:
+        raise Missing("Booking not found or already cancelled")
+    _publish(BookingCancelled, db, row)
+    return row
+
+
+def _require_order(start: datetime, end: datetime) -> None:
+    if end <= start:
+        raise Invalid({"end": ["must be after start"]})
+
+
+def _require_future(start: datetime) -> None:
+    if start < utcnow():
+        raise Invalid({"start": ["must not be in the past"]})
+
+
+def _publish(kind: type[BookingEvent], db: Session, row: sa.Row[Any]) -> None:
+    publish(
+        kind(
+            db=db,
+            user_id=row.user_id,
+            booking_id=row.id,
+            title=row.title,
+            start_time=row.start_time,
+            end_time=row.end_time,
+        )
+    )

@@ -1,0 +1,60 @@
+"""The booking calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyramid.view import view_config
+
+from scheduling.plugin import Keyset, Permission, paginate
+from scheduling_bookings import service
+from scheduling_bookings.models import bookings
+from scheduling_bookings.resources import Booking, Bookings
+from scheduling_bookings.schemas import BookingPatch, BookingQuery, NewBooking
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from pyramid.response import Response
+
+    from scheduling.plugin import Request
+
+LATEST_START_FIRST = Keyset((bookings.c.start_time, bookings.c.id), (True, True))
+
+
+@view_config(
+    context=Bookings, request_method="POST", permission=Permission.CREATE, schema=NewBooking, status=201
+)
+def create(context: Bookings, request: Request) -> dict[str, Any]:  # noqa: ARG001
+    """Make a booking of mine."""
+    return {
+        "message": "Booking created",
+        "booking": service.create(request.db, request.identity.id, **request.validated),
+    }
+
+
+@view_config(context=Bookings, request_method="GET", permission=Permission.LIST, query=BookingQuery)
+def index(context: Bookings, request: Request) -> Response:  # noqa: ARG001
+    """List my bookings, the latest start first."""
+    query = service.select_of_user(request.identity.id, request.validated)
+    return paginate(request, query, LATEST_START_FIRST)
+
+
+@view_config(context=Booking, request_method="GET", permission=Permission.VIEW, etag=True)
+def show(context: Booking, request: Request) -> sa.Row[Any]:  # noqa: ARG001
+    """Show a booking."""
+    return context.row
+
+
+@view_config(context=Booking, request_method="PATCH", permission=Permission.EDIT, schema=BookingPatch)
+def update(context: Booking, request: Request) -> dict[str, Any]:
+    """Change a booking's title or times."""
+    return {
+        "message": "Booking updated",
+        "booking": service.update(request.db, context.row, request.validated),
+    }
+
+
+@view_config(context=Booking, request_method="DELETE", permission=Permission.DELETE)
+def cancel(context: Booking, request: Request) -> dict[str, Any]:
+    """Cancel a booking."""
+    return {"message": "Booking cancelled", "booking": service.cancel(request.db, context.id)}

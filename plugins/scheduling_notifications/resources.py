@@ -1,0 +1,40 @@
+"""``/notifications`` and ``/notifications/{id}``: each user's own, which nobody else can even find."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyramid.authorization import DENY_ALL, Allow, Authenticated
+
+from scheduling.plugin import Missing, Permission, Resource, parse_id, user_principal
+from scheduling_notifications import service
+
+if TYPE_CHECKING:
+    from scheduling.plugin import Request
+
+
+class Notifications(Resource):
+    """The sender's own notifications."""
+
+    def __acl__(self) -> list[tuple[str, str, Any]]:
+        return [(Allow, Authenticated, (Permission.LIST, Permission.EDIT))]
+
+    def __getitem__(self, name: str) -> Notification:
+        notification_id = parse_id(name)
+        if notification_id is None:
+            raise KeyError(name)
+        return Notification(self.request, notification_id, self)
+
+
+class Notification(Resource):
+    """One notification, which for anybody but its user does not exist."""
+
+    def __init__(self, request: Request, notification_id: int, parent: Notifications) -> None:
+        super().__init__(request, str(notification_id), parent)
+        self.id = notification_id
+
+    def __acl__(self) -> list[tuple[str, str, Any]]:
+        owner_id = service.owner(self.request.db, self.id)
+        if owner_id != self.request.identity.id:
+            raise Missing("Notification not found")
+        return [(Allow, user_principal(owner_id), (Permission.EDIT, Permission.DELETE)), DENY_ALL]

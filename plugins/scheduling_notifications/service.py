@@ -1,0 +1,83 @@
+"""The SQL of notifications."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from scheduling.plugin import Missing
+from scheduling_notifications.models import notifications
+
+if TYPE_CHECKING:
+    from scheduling.plugin import Notice, Session
+
+PUBLIC = (
+    notifications.c.id,
+    notifications.c.user_id,
+    notifications.c.type,
+    notifications.c.title,
+    notifications.c.message,
+    notifications.c.is_read,
+    notifications.c.metadata,
+    notifications.c.created_at,
+)
+"""The columns that make the contract's ``notification``."""
+
+_MAX_TITLE = 255
+
+
+def select_of_user(user_id: int) -> sa.Select[*tuple[Any, ...]]:
+    """Return the query for a user's notifications."""
+    return sa.select(*PUBLIC).where(notifications.c.user_id == user_id)
+
+
+def unread(user_id: int) -> sa.ColumnElement[bool]:
+    """Return the condition for a user's unread notifications."""
+    return sa.and_(notifications.c.user_id == user_id, notifications.c.is_read.is_(False))
+
+
+def count_unread(db: Session, user_id: int) -> int:
+    """Return how many notifications a user has not read."""
+    return db.scalar(sa.select(sa.func.count()).where(unread(user_id))) or 0
+
+
+def owner(db: Session, notification_id: int) -> int | None:
+    """Return the id of the user whose notification this is, or None."""
+    return db.scalar(sa.select(notifications.c.user_id).where(notifications.c.id == notification_id))
+
+
+def add(notice: Notice) -> None:
+    """Keep the text of a notice for its user, if it has one for this channel."""
+    text = notice.in_app
+    if text is None:
+        return
+    values = {
+        "user_id": notice.user_id,
+        "type": text.type,
+        "title": text.title[:_MAX_TITLE],
+        "message": text.message,
+        "is_read": False,
+        "metadata": text.metadata,
+    }
+    notice.db.write(sa.insert(notifications).values(values))
+
+
+def mark_read(db: Session, notification_id: int) -> sa.Row[Any]:
+    """Mark a notification as read and return it; raise ``Missing`` if it was just deleted."""
+    update = sa.update(notifications).where(notifications.c.id == notification_id).values(is_read=True)
+    row = db.write(update.returning(*PUBLIC)).first()
+    if row is None:
+        raise Missing("Notification not found")
+    return row
+
+
+def mark_all_read(db: Session, user_id: int) -> int:
+    """Mark all of a user's notifications as read; return how many were unread."""
+    return db.write(sa.update(notifications).where(unread(user_id)).values(is_read=True)).rowcount
+
+
+def delete(db: Session, notification_id: int) -> None:
+    """Delete a notification; raise ``Missing`` if somebody just did."""
+    if not db.write(sa.delete(notifications).where(notifications.c.id == notification_id)).rowcount:
+        raise Missing("Notification not found")

@@ -1,0 +1,67 @@
+"""The notification calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyramid.view import view_config
+
+from scheduling.plugin import Keyset, PageQuery, Permission, paginate
+from scheduling_notifications import service
+from scheduling_notifications.models import notifications
+from scheduling_notifications.resources import Notification, Notifications
+
+if TYPE_CHECKING:
+    from pyramid.response import Response
+
+    from scheduling.plugin import Request
+
+DEFAULT_ROWS = 50
+
+NEWEST_FIRST = Keyset((notifications.c.created_at, notifications.c.id), (True, True))
+UNREAD_FIRST = Keyset(
+    (notifications.c.is_read, notifications.c.created_at, notifications.c.id), (False, True, True)
+)
+
+
+@view_config(context=Notifications, request_method="GET", permission=Permission.LIST, query=PageQuery)
+def index(context: Notifications, request: Request) -> Response:  # noqa: ARG001
+    """List my notifications, unread first, then newest first."""
+    query = service.select_of_user(request.identity.id)
+    return paginate(request, query, UNREAD_FIRST, DEFAULT_ROWS)
+
+
+@view_config(
+    context=Notifications, name="unread", request_method="GET", permission=Permission.LIST, query=PageQuery
+)
+def unread(context: Notifications, request: Request) -> Response:  # noqa: ARG001
+    """List my unread notifications, newest first."""
+    user_id = request.identity.id
+    query = service.select_of_user(user_id).where(service.unread(user_id))
+    return paginate(request, query, NEWEST_FIRST, DEFAULT_ROWS)
+
+
+@view_config(context=Notifications, name="count", request_method="GET", permission=Permission.LIST)
+def count(context: Notifications, request: Request) -> dict[str, int]:  # noqa: ARG001
+    """Count my unread notifications."""
+    return {"unread": service.count_unread(request.db, request.identity.id)}
+
+
+@view_config(context=Notifications, name="read-all", request_method="PATCH", permission=Permission.EDIT)
+def read_all(context: Notifications, request: Request) -> dict[str, Any]:  # noqa: ARG001
+    """Mark all my notifications as read."""
+    updated = service.mark_all_read(request.db, request.identity.id)
+    return {"message": "All notifications marked as read", "updated": updated}
+
+
+@view_config(context=Notification, name="read", request_method="PATCH", permission=Permission.EDIT)
+def read(context: Notification, request: Request) -> dict[str, Any]:
+    """Mark a notification as read."""
+    return {"message": "Notification marked as read", "notification": service.mark_read(request.db, context.id)}
+
+
+@view_config(context=Notification, request_method="DELETE", permission=Permission.DELETE)
+def delete(context: Notification, request: Request) -> dict[str, Any]:
+    """Delete a notification."""
+    service.delete(request.db, context.id)
+    return {"message": "Notification deleted"}

@@ -1,0 +1,30 @@
+"""Organizations: groups of users with an owner and members."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scheduling.plugin import Plugin
+
+if TYPE_CHECKING:
+    from pyramid.config import Configurator
+
+plugin = Plugin(
+    name="organizations",
+    summary="Organizations: owners invite members.",
+    api=(1, 0),
+    tables=("organizations", "organization_members"),
+    migrations=True,
+)
+
+SAMPLE = {"organization_id": 7, "organization": "Example Ltd", "role": "member"}
+
+
+def includeme(config: Configurator) -> None:
+    """Register the resource, the views, the subscribers and the e-mail."""
+    from scheduling_organizations.resources import Organizations  # noqa: PLC0415 - the manifest must import alone
+
+    config.add_api_resource("organizations", Organizations)
+    config.add_email_template("ORG_INVITE", "organizations/invite", sample=SAMPLE)
+    config.include("scheduling_organizations.subscribers")
+    config.scan("scheduling_organizations.views")

@@ -1,0 +1,89 @@
+"""``/organizations``, ``/organizations/{id}`` and its ``/members``."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pyramid.authorization import DENY_ALL, Allow, Authenticated
+
+from scheduling.plugin import SITE_ADMIN, Missing, Permission, Resource, parse_id, user_principal
+from scheduling_organizations import service
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from scheduling.plugin import Request
+
+
+class Organizations(Resource):
+    """Everybody founds organizations and lists their own."""
+
+    def __acl__(self) -> list[tuple[str, str, Any]]:
+        return [(Allow, Authenticated, (Permission.LIST, Permission.CREATE))]
+
+    def __getitem__(self, name: str) -> Organization:
+        organization_id = parse_id(name)
+        if organization_id is None:
+            raise KeyError(name)
+        return Organization(self.request, organization_id, self)
+
+
+class Organization(Resource):
+    """One organization: members look at it; the owner and site admins change it."""
+
+    def __init__(self, request: Request, organization_id: int, parent: Organizations) -> None:
+        super().__init__(request, str(organization_id), parent)
+        self.id = organization_id
+
+    @cached_property
+    def row(self) -> sa.Row[Any]:
+        """The organization, and whether the sender is a member; raises ``Missing`` if there is none."""
+        row = service.find(self.request.db, self.id, self.request.identity.id)
+        if row is None:
+            raise Missing("Organization not found")
+        return row
+
+    def __acl__(self) -> list[tuple[str, str, Any]]:
+        everything = (Permission.VIEW, Permission.EDIT, Permission.DELETE)
+        acl = [
+            (Allow, user_principal(self.row.owner_id), everything),
+            (Allow, SITE_ADMIN, everything),
+        ]
+        if self.row.sender_is_member:
+            acl.append((Allow, user_principal(self.request.identity.id), (Permission.VIEW,)))
+        # What everybody may do on the container ends here.
+        return [*acl, DENY_ALL]
+
+    def __getitem__(self, name: str) -> Members:
+        if name == "members":
+            return Members(self.request, name, self)
+        raise KeyError(name)
+
+
+class Members(Resource):
+    """The members: read by whoever may view the organization, added to by the owner alone."""
+
+    __parent__: Organization
+
+    def __acl__(self) -> list[tuple[str, str, Any]]:
+        return [(Allow, user_principal(self.__parent__.row.owner_id), Permission.CREATE)]
+
+    def __getitem__(self, name: str) -> Member:
+        user_id = parse_id(name)
+        if user_id is None:
+            raise KeyError(name)
+        return Member(self.request, user_id, self)
+
+
+class Member(Resource):
+    """One membership, by its user: whoever may delete the organization ends it, and the member itself."""
+
+    __parent__: Members
+
+    def __init__(self, request: Request, user_id: int, parent: Members) -> None:
+        super().__init__(request, str(user_id), parent)
+        self.user_id = user_id
+
+    def __acl__(self) -> list[tuple[str, str, Any]]:
+        return [(Allow, user_principal(self.user_id), Permission.DELETE)]

@@ -1,0 +1,137 @@
+"""The rules and the SQL of organizations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from scheduling.plugin import Invalid, Missing, Role, email_is, publish, users, utcnow
+from scheduling_organizations.events import MemberAdded
+from scheduling_organizations.models import organization_members as members
+from scheduling_organizations.models import organizations
+
+if TYPE_CHECKING:
+    from scheduling.plugin import Session
+
+PUBLIC = (
+    organizations.c.id,
+    organizations.c.name,
+    organizations.c.owner_id,
+    organizations.c.created_at,
+    organizations.c.updated_at,
+)
+"""The columns that make the contract's ``organization``."""
+
+MEMBERSHIP = (members.c.id, members.c.organization_id, members.c.user_id, members.c.role, members.c.joined_at)
+"""The columns that make a membership, as it is answered when it was added."""
+
+MAX_EMBEDDED = 1000
+"""How many members an organization shows with itself; ``/members`` has pages for more."""
+
+_is_member = sa.exists().where(
+    members.c.organization_id == organizations.c.id, members.c.user_id == sa.bindparam("sender_id")
+)
+_find = sa.select(*PUBLIC, _is_member.label("sender_is_member")).where(
+    organizations.c.id == sa.bindparam("organization_id")
+)
+
+
+def find(db: Session, organization_id: int, sender_id: int) -> sa.Row[Any] | None:
+    """Return an organization and, as ``sender_is_member``, whether that user belongs to it; or None."""
+    return db.row(_find, {"organization_id": organization_id, "sender_id": sender_id})
+
+
+def select_of_user(user_id: int, scope: str) -> sa.Select[*tuple[Any, ...]]:
+    """Return the query for the organizations that a user owns, or belongs to (``scope`` ``member``)."""
+    query = sa.select(*PUBLIC)
+    if scope == "owner":
+        return query.where(organizations.c.owner_id == user_id)
+    return query.join(members, members.c.organization_id == organizations.c.id).where(
+        members.c.user_id == user_id
+    )
+
+
+def select_members(organization_id: int) -> sa.Select[*tuple[Any, ...]]:
+    """Return the query for the memberships of an organization with names and addresses."""
+    return (
+        sa.select(
+            members.c.id.label("membership_id"),
+            members.c.role,
+            members.c.joined_at,
+            members.c.user_id,
+            users.c.name,
+            users.c.email,
+        )
+        .join(users, users.c.id == members.c.user_id)
+        .where(members.c.organization_id == organization_id)
+    )
+
+
+def first_members(db: Session, organization_id: int) -> list[sa.Row[Any]]:
+    """Return the oldest memberships, at most :data:`MAX_EMBEDDED`."""
+    query = select_members(organization_id).order_by(members.c.joined_at, members.c.id)
+    return list(db.rows(query.limit(MAX_EMBEDDED)))
+
+
+def create(db: Session, owner_id: int, name: str) -> sa.Row[Any]:
+    """Found an organization; its owner becomes a member with the role ``admin``."""
+    row = db.write(sa.insert(organizations).values(name=name, owner_id=owner_id).returning(*PUBLIC)).one()
+    db.write(sa.insert(members).values(organization_id=row.id, user_id=owner_id, role=Role.ADMIN))
+    return row
+
+
+def rename(db: Session, organization_id: int, name: str) -> sa.Row[Any]:
+    """Give an organization another name; raise ``Missing`` if somebody just deleted it."""
+    statement = (
+        sa.update(organizations)
+        .where(organizations.c.id == organization_id)
+        .values(name=name, updated_at=utcnow())
+        .returning(*PUBLIC)
+    )
+    row = db.write(statement).first()
+    if row is None:
+        raise Missing("Organization not found")
+    return row
+
+
+def delete(db: Session, organization_id: int) -> None:
+    """Delete an organization and its memberships."""
+    db.write(sa.delete(organizations).where(organizations.c.id == organization_id))
+
+
+def add_member(
+    db: Session, organization: sa.Row[Any], *, email: str, role: str, added_by: int
+) -> sa.Row[Any]:
+    """Make the user with this address a member.
+
+    Raises ``Missing`` if there is no such user, ``Invalid`` if it is a member already.
+    """
+    user_id = db.scalar(sa.select(users.c.id).where(email_is(email)))
+    if user_id is None:
+        raise Missing("No user has this e-mail address")
+    insert = db.insert(members).values(organization_id=organization.id, user_id=user_id, role=role)
+    unless_there = insert.on_conflict_do_nothing(index_elements=["organization_id", "user_id"])
+    row = db.write(unless_there.returning(*MEMBERSHIP)).first()
+    if row is None:
+        raise Invalid({"email": ["belongs to a member already"]}, "This user is already a member.")
+    publish(
+        MemberAdded(
+            db=db,
+            user_id=added_by,
+            organization_id=organization.id,
+            organization=organization.name,
+            member_id=user_id,
+            role=role,
+        )
+    )
+    return row
+
+
+def remove_member(db: Session, organization: sa.Row[Any], user_id: int) -> None:
+    """End a membership; raise ``Invalid`` for the owner's own, ``Missing`` if there is none."""
+    if user_id == organization.owner_id:
+        raise Invalid({}, "The owner cannot leave the organization; delete it instead.")
+    condition = sa.and_(members.c.organization_id == organization.id, members.c.user_id == user_id)
+    if not db.write(sa.delete(members).where(condition)).rowcount:
+        raise Missing("Membership not found")

@@ -1,0 +1,89 @@
+"""The organization calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyramid.view import view_config
+
+from scheduling.plugin import Keyset, PageQuery, Permission, paginate
+from scheduling_organizations import service
+from scheduling_organizations.models import organization_members, organizations
+from scheduling_organizations.resources import Member, Members, Organization, Organizations
+from scheduling_organizations.schemas import NewMember, OrganizationName, OrganizationQuery
+
+if TYPE_CHECKING:
+    from pyramid.response import Response
+
+    from scheduling.plugin import Request
+
+NEWEST_FIRST = Keyset((organizations.c.created_at, organizations.c.id), (True, True))
+OLDEST_FIRST = Keyset((organization_members.c.joined_at, organization_members.c.id), (False, False))
+
+
+@view_config(
+    context=Organizations,
+    request_method="POST",
+    permission=Permission.CREATE,
+    schema=OrganizationName,
+    status=201,
+)
+def create(context: Organizations, request: Request) -> dict[str, Any]:  # noqa: ARG001
+    """Found an organization of mine."""
+    row = service.create(request.db, request.identity.id, request.validated["name"])
+    return {"message": "Organization created", "organization": row}
+
+
+@view_config(context=Organizations, request_method="GET", permission=Permission.LIST, query=OrganizationQuery)
+def index(context: Organizations, request: Request) -> Response:  # noqa: ARG001
+    """List my organizations, newest first."""
+    query = service.select_of_user(request.identity.id, request.validated["scope"])
+    return paginate(request, query, NEWEST_FIRST)
+
+
+@view_config(context=Organization, request_method="GET", permission=Permission.VIEW, etag=True)
+def show(context: Organization, request: Request) -> dict[str, Any]:
+    """Show an organization with its members."""
+    shown = context.row._asdict()
+    del shown["sender_is_member"]
+    return shown | {"members": service.first_members(request.db, context.id)}
+
+
+@view_config(
+    context=Organization, request_method="PATCH", permission=Permission.EDIT, schema=OrganizationName
+)
+def rename(context: Organization, request: Request) -> dict[str, Any]:
+    """Give an organization another name."""
+    row = service.rename(request.db, context.id, request.validated["name"])
+    return {"message": "Organization updated", "organization": row}
+
+
+@view_config(context=Organization, request_method="DELETE", permission=Permission.DELETE)
+def delete(context: Organization, request: Request) -> dict[str, Any]:
+    """Delete an organization and its memberships."""
+    service.delete(request.db, context.id)
+    return {"message": "Organization deleted"}
+
+
+@view_config(
+    context=Members, request_method="POST", permission=Permission.CREATE, schema=NewMember, status=201
+)
+def add_member(context: Members, request: Request) -> dict[str, Any]:
+    """Add a user by its e-mail address."""
+    row = service.add_member(
+        request.db, context.__parent__.row, **request.validated, added_by=request.identity.id
+    )
+    return {"message": "Member added", "member": row}
+
+
+@view_config(context=Members, request_method="GET", permission=Permission.VIEW, query=PageQuery)
+def list_members(context: Members, request: Request) -> Response:
+    """List the members, oldest membership first."""
+    return paginate(request, service.select_members(context.__parent__.id), OLDEST_FIRST)
+
+
+@view_config(context=Member, request_method="DELETE", permission=Permission.DELETE)
+def remove_member(context: Member, request: Request) -> dict[str, Any]:
+    """End a membership."""
+    service.remove_member(request.db, context.__parent__.__parent__.row, context.user_id)
+    return {"message": "Member removed"}
