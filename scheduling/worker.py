@@ -10,6 +10,7 @@ import logging
 import threading
 import uuid
 from datetime import timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import kombu
@@ -103,7 +104,7 @@ class Worker:
 
 
 def claim_due(registry: Registry) -> list[uuid.UUID]:
-    """Mark the messages that are due as queued and return their ids, for publishing.
+    """Mark the messages that are due as queued and return their ids, oldest first, for publishing.
 
     Any number of relays can do so at once; each gets other rows.
     """
@@ -114,7 +115,8 @@ def claim_due(registry: Registry) -> list[uuid.UUID]:
         if db.row(due.limit(1)) is None:
             return []
         batch = due.order_by(outbox.c.due_at).limit(BATCH).with_for_update(skip_locked=True)
-        claim = sa.update(outbox).where(outbox.c.id.in_(batch)).returning(outbox.c.id)
+        claim = sa.update(outbox).where(outbox.c.id.in_(batch))
         state = sa.case((outbox.c.state == State.RUNNING, State.RUNNING), else_=State.QUEUED)
-        claimed = db.write(claim.values(state=state, due_at=now + REPUBLISH))
-        return list(claimed.scalars())
+        claim = claim.values(state=state, due_at=now + REPUBLISH)
+        claimed = db.write(claim.returning(outbox.c.id, outbox.c.created_at)).all()
+    return [row.id for row in sorted(claimed, key=attrgetter("created_at"))]

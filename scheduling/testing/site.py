@@ -176,6 +176,6 @@ class Site:
             sa.event.remove(engine, "before_cursor_execute", statement)
             sa.event.remove(engine, "commit", commit)
 
-    def forget_cutoff_refresh(self) -> None:
+    def forget_when_cutoffs_were_read(self) -> None:
         """Let the next request ask for new token cut-offs, as it would after a second."""
         self.registry.tokens.refresh_due()
