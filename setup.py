@@ -18,7 +18,7 @@ setup(
         "scheduling.alembic": "alembic",
     },
     package_data={
-        **{name: data for name in [*core, *plugins]},
+        **dict.fromkeys([*core, *plugins], data),
         "scheduling.alembic": ["script.py.mako", "env.py", "versions/*.py"],
     },
 )

@@ -1,4 +1,4 @@
-"""Runs the migrations of one tree, on the connection that scheduling.migrations gives, or for the alembic tool.
+"""Runs one tree's migrations, on the connection of scheduling.migrations or for the alembic tool.
 
 ``alembic -c development.ini revision --autogenerate -m "…"`` makes a migration of core,
 ``alembic -c development.ini -n alembic:bookings …`` one of a plugin.

@@ -27,7 +27,7 @@ ROOMS = (
 )
 
 
-def main(global_config: dict[str, str], **settings: Any) -> Router:  # noqa: ARG001
+def main(global_config: dict[str, str], **settings: Any) -> Router:
     """Paste app factory: return the WSGI application for the settings of an ini file.
 
     The environment overrides the settings. Raises ``StartupError`` with one message for an operator.

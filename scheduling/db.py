@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 import sqlalchemy as sa
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from scheduling.settings import Settings
 
 T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
+
+Row = sa.Row[*tuple[Any, ...]]
+"""A row of any columns."""
+
+Query = sa.Select[*tuple[Any, ...]]
+"""A SELECT of any columns."""
 
 metadata = sa.MetaData(
     naming_convention={
@@ -40,10 +45,10 @@ class _SQLiteUTC(sa.TypeDecorator[datetime]):
     impl = sa.DateTime
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
 
 
@@ -96,7 +101,7 @@ def create_engine(settings: Settings) -> sa.Engine:
     return engine
 
 
-def _prepare_sqlite(connection: Any, record: object) -> None:  # noqa: ARG001
+def _prepare_sqlite(connection: Any, record: object) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA journal_mode = WAL")
 
@@ -134,15 +139,11 @@ class Session:
             self._connection = self._engine.connect()
         return self._connection
 
-    def rows(
-        self, statement: sa.Select[*Ts], parameters: Mapping[str, Any] | None = None
-    ) -> Sequence[sa.Row[*Ts]]:
+    def rows(self, statement: Query, parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
         """Return all rows of a query."""
         return self.connection.execute(statement, parameters).all()
 
-    def row(
-        self, statement: sa.Select[*Ts], parameters: Mapping[str, Any] | None = None
-    ) -> sa.Row[*Ts] | None:
+    def row(self, statement: Query, parameters: Mapping[str, Any] | None = None) -> Row | None:
         """Return the first row of a query, or None."""
         return self.connection.execute(statement, parameters).first()
 

@@ -20,6 +20,8 @@ from scheduling.times import utcnow
 if TYPE_CHECKING:
     from pyramid.registry import Registry
 
+    from scheduling.db import Row
+
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=2)
@@ -51,12 +53,12 @@ def deliver(registry: Registry, message_id: uuid.UUID) -> State | None:
     except Permanent as error:
         logger.warning("Message %s (%s) is dead: %s", row.id, row.kind, error)
         return _mark(registry, row, owner, State.DEAD, last_error=_text(error))
-    except Exception as error:  # a handler can fail in any way
+    except Exception as error:  # noqa: BLE001 - a handler can fail in any way
         return _failed(registry, row, owner, error, limit)
     return _mark(registry, row, owner, State.DONE, provider_id=provider_id)
 
 
-def _claim(registry: Registry, message_id: uuid.UUID, owner: str) -> sa.Row[Any] | None:
+def _claim(registry: Registry, message_id: uuid.UUID, owner: str) -> Row | None:
     now = utcnow()
     lost = sa.and_(outbox.c.state == State.RUNNING, outbox.c.lease_until <= now)
     claim = (
@@ -75,7 +77,7 @@ def _claim(registry: Registry, message_id: uuid.UUID, owner: str) -> sa.Row[Any]
         return db.write(claim).first()
 
 
-def _failed(registry: Registry, row: sa.Row[Any], owner: str, error: Exception, limit: int) -> State | None:
+def _failed(registry: Registry, row: Row, owner: str, error: Exception, limit: int) -> State | None:
     if row.attempts >= limit:
         logger.warning("Message %s (%s) is dead after %d attempts: %s", row.id, row.kind, row.attempts, error)
         return _mark(registry, row, owner, State.DEAD, last_error=_text(error))
@@ -86,11 +88,12 @@ def _failed(registry: Registry, row: sa.Row[Any], owner: str, error: Exception, 
 
 
 def backoff(attempt: int) -> timedelta:
-    """Return a random wait of up to ``base × 2^attempt``, capped (AWS: "full jitter")."""
-    return random.random() * min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(attempt, 20))  # noqa: S311
+    """Return a random wait of up to ``base * 2**attempt``, capped (AWS: "full jitter")."""
+    longest: timedelta = min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(attempt, 20))
+    return random.random() * longest  # noqa: S311
 
 
-def _mark(registry: Registry, row: sa.Row[Any], owner: str, state: State, **values: Any) -> State | None:
+def _mark(registry: Registry, row: Row, owner: str, state: State, **values: Any) -> State | None:
     """Write the result where we still own the row; None if the lease ran out and another took it."""
     if state is not State.RETRY:
         values["done_at"] = utcnow()

@@ -80,7 +80,7 @@ def invalid(error: Invalid, request: Request) -> Response:
     return problem(request, 400, error.sentence, errors=error.errors)
 
 
-def forbidden(error: HTTPForbidden, request: Request) -> Response:  # noqa: ARG001
+def forbidden(error: HTTPForbidden, request: Request) -> Response:
     """Answer 401 where nobody is known, 403 where somebody may not."""
     if request.identity is None:
         return problem(request, 401, request.token_error)
@@ -92,7 +92,7 @@ def missing(error: Missing, request: Request) -> Response:
     return problem(request, 404, error.detail)
 
 
-def unknown_route(error: HTTPNotFound, request: Request) -> Response:  # noqa: ARG001
+def unknown_route(error: HTTPNotFound, request: Request) -> Response:
     """Answer 405 where another method would do, else 404 with the path and the method."""
     methods = allowed_methods(request)
     if methods:
@@ -122,7 +122,7 @@ def http_error(error: HTTPException, request: Request) -> Response:
     return problem(request, error.status_int, error.detail or error.explanation, kept)
 
 
-def undecodable(error: UnicodeDecodeError, request: Request) -> Response:  # noqa: ARG001
+def undecodable(error: UnicodeDecodeError, request: Request) -> Response:
     """Answer 400 for a path or a query string whose bytes are not UTF-8."""
     return problem(request, 400, "The address is not UTF-8.")
 
@@ -142,13 +142,13 @@ def conflict(error: exc.IntegrityError, request: Request) -> Response:
 def database_error(error: exc.DBAPIError, request: Request) -> Response:
     """Answer 503 while the database is away or overloaded, 500 for anything else that it says."""
     if is_unavailable(error):
-        logger.error("The database is unavailable: %s", _first_line(error))  # noqa: TRY400
+        logger.error("The database is unavailable: %s", _first_line(error))
         sentence = "The database is unavailable; please try again in a moment."
         return problem(request, 503, sentence, [("Retry-After", str(RETRY_AFTER_SECONDS))])
     return unexpected(error, request)
 
 
-def pool_exhausted(error: exc.TimeoutError, request: Request) -> Response:  # noqa: ARG001
+def pool_exhausted(error: exc.TimeoutError, request: Request) -> Response:
     """Answer 503 when no database connection became free in time."""
     logger.error("No database connection became free in time")
     sentence = "The service is busy; please try again in a moment."

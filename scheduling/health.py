@@ -20,7 +20,7 @@ _STARTED = monotonic()
 
 
 @view_config(context=Root, name="health", request_method="GET", permission=NO_PERMISSION_REQUIRED)
-def health(context: Root, request: Request) -> dict[str, Any]:  # noqa: ARG001
+def health(context: Root, request: Request) -> dict[str, Any]:
     """Tell that the process answers; ``uptime`` is in seconds."""
     return {
         "status": "OK",

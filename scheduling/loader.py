@@ -157,5 +157,5 @@ def include(config: Configurator, plugins: Sequence[Loaded]) -> None:
     except ConfigurationConflictError as error:
         names = ", ".join(f"{plugin.name!r} ({plugin.distribution})" for plugin in plugins)
         raise StartupError(
-            f"Two of the enabled plugins claim the same thing; disable one of them. Enabled: {names}.\n{error}"
+            f"Two enabled plugins claim the same thing; disable one of them. Enabled: {names}.\n{error}"
         ) from error

@@ -14,7 +14,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -26,6 +25,8 @@ from scheduling.errors import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    import sqlalchemy as sa
 
     from scheduling.loader import Loaded
 
@@ -184,7 +185,7 @@ def comparison(tree: Tree) -> dict[str, Any]:
         table = name if kind == "table" else parents.get("table_name")
         return table is None or tree.owns(table)
 
-    def include_object(thing: Any, name: str | None, kind: str, reflected: bool, other: Any) -> bool:  # noqa: ARG001, FBT001
+    def include_object(thing: Any, name: str | None, kind: str, reflected: bool, other: Any) -> bool:  # noqa: FBT001
         return kind != "table" or tree.owns(name or "")
 
     return {

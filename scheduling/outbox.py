@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime  # noqa: TC003 - SQLAlchemy reads the columns' annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +155,7 @@ def add_event_consumer(config: Configurator, name: str, event: type[Event], hand
 def includeme(config: Configurator) -> None:
     """Register the directives."""
     config.registry.outbox_consumers = {}
-    # Rung after a commit that left a message, so that a relay in this process need not wait for its next poll.
+    # Rung after a commit that left a message, so that a relay in this process need not wait.
     config.registry.doorbell = threading.Event()
     config.add_directive("add_outbox_consumer", add_outbox_consumer)
     config.add_directive("add_event_consumer", add_event_consumer)

@@ -20,6 +20,7 @@ from scheduling.views import json_response
 if TYPE_CHECKING:
     from pyramid.response import Response
 
+    from scheduling.db import Query, Row
     from scheduling.http import Request
 
 MAX_LIMIT = 200
@@ -63,7 +64,7 @@ class Keyset:
             alternatives.append(sa.and_(*equal, column < binds[i] if down else column > binds[i]))
         return sa.or_(*alternatives)
 
-    def cursor(self, statement: sa.Select[*tuple[Any, ...]], row: sa.Row[Any]) -> str:
+    def cursor(self, statement: Query, row: Row) -> str:
         """Return the cursor that stands for a row of the statement."""
         selected = list(statement.selected_columns)
         # A column may be selected under a label, which has the column among its proxies.
@@ -76,11 +77,11 @@ class Keyset:
         try:
             padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
             name, *texts = orjson.loads(urlsafe_b64decode(padded))
-            if name != self._name:
-                raise ValueError("the cursor of another list")
-            return [_value(c, t) for c, t in zip(self.columns, texts, strict=True)]
-        except (ValueError, TypeError, binascii.Error) as error:
-            raise Invalid({"cursor": ["is not one that this list gave"]}) from error
+            if name == self._name:
+                return [_value(c, t) for c, t in zip(self.columns, texts, strict=True)]
+        except (ValueError, TypeError, binascii.Error):
+            pass
+        raise Invalid({"cursor": ["is not one that this list gave"]})
 
     @property
     def _name(self) -> str:
@@ -99,10 +100,8 @@ def _value(column: sa.Column[Any], value: Any) -> Any:
     return value
 
 
-def paginate(
-    request: Request, statement: sa.Select[*tuple[Any, ...]], keyset: Keyset, default: int = DEFAULT_ROWS
-) -> Response:
-    """Answer with one page of ``statement`` in one query; the view needs ``query=PageQuery``, or a subclass."""
+def paginate(request: Request, statement: Query, keyset: Keyset, default: int = DEFAULT_ROWS) -> Response:
+    """Answer with one page in one query; the view needs ``query=PageQuery`` or a subclass of it."""
     limit = request.validated.get("limit", default)
     cursor = request.validated.get("cursor")
     if cursor is not None:

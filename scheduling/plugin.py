@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scheduling.accounts.models import users
 from scheduling.accounts.service import email_is
-from scheduling.db import BigId, Json, Session, Timestamp, metadata, session_scope
+from scheduling.db import BigId, Json, Query, Row, Session, Timestamp, metadata, session_scope
 from scheduling.email.provider import (
     EmailProvider,
     OutgoingEmail,
@@ -24,7 +24,7 @@ from scheduling.events import Activity, Event, InApp, Notice, publish
 from scheduling.http import Request
 from scheduling.outbox import Message, Skip, enqueue
 from scheduling.pagination import Keyset, PageQuery, paginate
-from scheduling.resources import Resource
+from scheduling.resources import Acl, Resource
 from scheduling.schemas import (
     Choice,
     EmailAddress,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "API_VERSION",
     "SITE_ADMIN",
+    "Acl",
     "Activity",
     "BigId",
     "Choice",
@@ -68,10 +69,12 @@ __all__ = [
     "Permanent",
     "Permission",
     "Plugin",
+    "Query",
     "Request",
     "RequestSchema",
     "Resource",
     "Role",
+    "Row",
     "SendResult",
     "Session",
     "Skip",

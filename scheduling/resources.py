@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from scheduling.http import Request
 
 
+Acl = list[tuple[Any, ...]]
+"""Pyramid's access control list: (Allow or Deny, principal, permission or permissions)."""
+
+
 class Resource:
     """A node of the tree. It makes no query until something asks for what it stands for.
 
@@ -63,6 +67,7 @@ class WholePathTraverser(ResourceTreeTraverser):
     """Traversal that leaves no rest: what follows a view's name makes it another, unknown name."""
 
     def __call__(self, request: Request) -> dict[str, Any]:
+        """Traverse."""
         found: dict[str, Any] = super().__call__(request)
         if found["subpath"]:
             found["view_name"] = "/".join((found["view_name"], *found["subpath"]))

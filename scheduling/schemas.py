@@ -57,8 +57,8 @@ class EmailAddress(fields.Email):
 
     default_error_messages = {"invalid": "must be a valid e-mail address"}  # noqa: RUF012
 
-    def _validated(self, value: Any) -> str:
-        address = super()._validated(value)
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        address: str = super()._deserialize(value, attr, data, **options)
         # A quoted local part may hold control characters and spaces; no mailbox in use needs them.
         if len(address) > 254 or _CONTROL_OR_SPACE.search(address):
             raise self.make_error("invalid")
@@ -72,7 +72,7 @@ class Moment(fields.Field["datetime"]):
         "invalid": "must be an RFC 3339 timestamp such as 2027-04-01T09:00:00Z"
     }
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> datetime:  # noqa: ARG002
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> datetime:
         try:
             return parse_timestamp(value)
         except (TypeError, ValueError) as error:
@@ -111,7 +111,7 @@ class JsonObject(fields.Field[dict[str, Any]]):
         self.limit = limit
         super().__init__(**options)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> dict[str, Any]:  # noqa: ARG002
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise self.make_error("invalid")
         if len(orjson.dumps(value)) > self.limit:

@@ -90,11 +90,11 @@ class SecurityPolicy:
             return Denied("nobody is known to send this request")
         return self._acl.permits(context, request.identity.principals, permission)
 
-    def remember(self, request: Request, userid: str, **options: Any) -> list[tuple[str, str]]:  # noqa: ARG002
+    def remember(self, request: Request, userid: str, **options: Any) -> list[tuple[str, str]]:
         """Return no headers: a token is part of the answer's body."""
         return []
 
-    def forget(self, request: Request, **options: Any) -> list[tuple[str, str]]:  # noqa: ARG002
+    def forget(self, request: Request, **options: Any) -> list[tuple[str, str]]:
         """Return no headers: the client forgets its token."""
         return []
 

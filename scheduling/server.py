@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import waitress
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pyramid.router import Router
 
 
-def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:  # noqa: ARG001
+def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:
     """Paste server runner: serve on ``scheduling.host`` and ``scheduling.port`` until interrupted.
 
     ``options`` are waitress's own. Raises ``StartupError`` for a database whose schema is behind, and for
@@ -26,7 +27,12 @@ def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:  
     settings = registry.scheduling
     try:
         server = waitress.create_server(
-            app, host=settings.host, port=settings.port, clear_untrusted_proxy_headers=True, ident=None, **options
+            app,
+            host=settings.host,
+            port=settings.port,
+            clear_untrusted_proxy_headers=True,
+            ident=None,
+            **options,
         )
     except OSError as error:
         raise StartupError(
@@ -34,7 +40,8 @@ def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:  
             "set another PORT, or end the program that has this one."
         ) from error
     worker = Worker(registry) if settings.embedded else None
-    print(greeting(registry), flush=True)
+    sys.stdout.write(greeting(registry) + "\n")
+    sys.stdout.flush()
     try:
         if worker:
             worker.start()
@@ -52,11 +59,12 @@ def greeting(registry: Registry) -> str:
     address = f"http://{settings.host}:{settings.port}"
     database = settings.database_url
     data = database.database if database.drivername == "sqlite" else database.render_as_string()
+    sender = "this process" if settings.embedded else "worker processes"
     return "\n".join(
         [
             f"Scheduling serves on {address}  (Ctrl-C ends it)",
             f"  try:   curl {address}/health   and then the tour in README.md",
             f"  data:  {data}",
-            f"  mail:  {settings.email_provider}, {'delivered by this process' if settings.embedded else 'by workers'}",
+            f"  mail:  {settings.email_provider}, delivered by {sender}",
         ]
     )

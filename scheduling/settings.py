@@ -30,7 +30,7 @@ MIN_SECRET_BYTES = 32
 class DatabaseUrl(fields.Field[sa.URL]):
     """``postgresql://…`` (also spelled ``postgres://``) or ``sqlite:///path``."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> sa.URL:  # noqa: ARG002
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> sa.URL:
         try:
             url = sa.make_url(str(value).replace("postgres://", "postgresql://", 1))
         except (sa.exc.ArgumentError, ValueError) as error:
@@ -45,7 +45,7 @@ class DatabaseUrl(fields.Field[sa.URL]):
 class Words(fields.Field[list[str]]):
     """A list of words, separated by spaces, commas or line ends."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[str]:  # noqa: ARG002
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[str]:
         return str(value).replace(",", " ").split()
 
 
@@ -90,9 +90,7 @@ class CoreSchema(Schema):
     max_body_bytes = fields.Integer(load_default=1024 * 1024, validate=validate.Range(1024))
     email_provider = fields.String(load_default="mock", metadata={"env": "EMAIL_PROVIDER"})
     email_api_key = fields.String(load_default="", metadata={"env": "EMAIL_API_KEY"})
-    email_from = fields.String(
-        load_default="Scheduling <noreply@localhost>", metadata={"env": "EMAIL_FROM"}
-    )
+    email_from = fields.String(load_default="Scheduling <noreply@localhost>", metadata={"env": "EMAIL_FROM"})
     email_templates = fields.String(load_default="")
     email_rate_limit = fields.Integer(
         load_default=30, validate=validate.Range(1), metadata={"env": "EMAIL_RATE_LIMIT"}
@@ -161,16 +159,19 @@ class Configuration:
         try:
             loaded: dict[str, Any] = schema.load(given)
         except marshmallow.ValidationError as error:
-            for key, messages in error.normalized_messages().items():
+            for key, messages in error.messages_dict.items():
                 variable = f" ({variables[key]})" if key in variables else ""
                 self._mistakes.append(f"{prefix}{key}{variable} {'; '.join(messages)}")
-            return dict(error.valid_data)
+            valid: Any = error.valid_data
+            return dict(valid)
         return loaded
 
     def report(self) -> None:
         """Raise ``StartupError`` with all mistakes of all sections, if there are any."""
         if self._mistakes:
-            raise StartupError("\n  - ".join(["Scheduling cannot start with these settings:", *self._mistakes]))
+            raise StartupError(
+                "\n  - ".join(["Scheduling cannot start with these settings:", *self._mistakes])
+            )
 
 
 def _variable(section: str, name: str, item: fields.Field[Any]) -> str:

@@ -50,8 +50,10 @@ class TokenError(Exception):
 
 @dataclass(frozen=True)
 class Claims:
-    """What a verified token says. Times are milliseconds since the epoch, so that a token made right after a
-    cut-off differs from one made right before it.
+    """What a verified token says.
+
+    ``issued_ms`` is in milliseconds since the epoch, so that a token made right after a cut-off differs
+    from one made right before it; ``expires`` is in seconds.
     """
 
     user_id: int

@@ -111,7 +111,7 @@ def validate(schema: RequestSchema, data: Mapping[str, Any]) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = schema.load(data)
     except marshmallow.ValidationError as error:
-        messages = error.normalized_messages()
+        messages = error.messages_dict
         whole = messages.pop(marshmallow.exceptions.SCHEMA, None)
         raise Invalid(messages, whole[0] if whole else None) from error
     return loaded

@@ -12,7 +12,9 @@ class AnalyticsEventColumns(sa.TypedColumns):
     """Something that happened; ``user_id`` is NULL for nobody known and for an account that is gone."""
 
     id: sa.Named[int] = sa.Column(BigId, primary_key=True)
-    user_id: sa.Named[int | None] = sa.Column(BigId, sa.ForeignKey(users.c.id, ondelete="SET NULL"), index=True)
+    user_id: sa.Named[int | None] = sa.Column(
+        BigId, sa.ForeignKey(users.c.id, ondelete="SET NULL"), index=True
+    )
     event_type: sa.Named[str] = sa.Column(sa.String(100), nullable=False)
     metadata: sa.Named[Any] = sa.Column(Json, nullable=True)
     created_at: sa.Named[datetime] = sa.Column(

@@ -1,5 +1,7 @@
 """What the analytics calls read."""
 
+from typing import ClassVar
+
 from marshmallow import validate
 
 from scheduling.plugin import JsonObject, PageQuery, RequestSchema, Text, WholeNumber
@@ -8,7 +10,7 @@ from scheduling.plugin import JsonObject, PageQuery, RequestSchema, Text, WholeN
 class NewEvent(RequestSchema):
     """``POST /analytics/event``."""
 
-    synonyms = {"event_type": "eventType"}
+    synonyms: ClassVar = {"event_type": "eventType"}
 
     event_type = Text(limit=100, required=True, data_key="eventType")
     metadata = JsonObject(load_default=dict)
@@ -17,9 +19,7 @@ class NewEvent(RequestSchema):
 class DashboardQuery(RequestSchema):
     """``GET /analytics/dashboard``."""
 
-    days = WholeNumber(
-        load_default=30, validate=validate.Range(1, 366, error="must be from {min} to {max}")
-    )
+    days = WholeNumber(load_default=30, validate=validate.Range(1, 366, error="must be from {min} to {max}"))
 
 
 class EventQuery(PageQuery):

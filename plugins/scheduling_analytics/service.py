@@ -11,12 +11,12 @@ from scheduling.plugin import users, utcnow
 from scheduling_analytics.models import analytics_events as events
 
 if TYPE_CHECKING:
-    from scheduling.plugin import Activity, Session
+    from scheduling.plugin import Activity, Query, Row, Session
 
 _user_if_there = sa.select(users.c.id).where(users.c.id == sa.bindparam("sender_id")).scalar_subquery()
 
 
-def record(db: Session, event_type: str, user_id: int | None, metadata: dict[str, Any]) -> sa.Row[Any]:
+def record(db: Session, event_type: str, user_id: int | None, metadata: dict[str, Any]) -> Row:
     """Record an event and return its id and type; of an account that is gone it becomes anonymous."""
     values = {"event_type": event_type, "metadata": metadata, "user_id": _user_if_there}
     insert = sa.insert(events).values(values).returning(events.c.id, events.c.event_type)
@@ -59,7 +59,7 @@ def dashboard(db: Session, days: int) -> dict[str, Any]:
     return {"period": f"Last {days} days", "overview": overview, "breakdown": breakdown}
 
 
-def select_events(event_type: str | None) -> sa.Select[*tuple[Any, ...]]:
+def select_events(event_type: str | None) -> Query:
     """Return the query for single events with the name and address of their user."""
     query = sa.select(
         events.c.id,

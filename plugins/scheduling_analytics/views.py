@@ -31,7 +31,7 @@ NEWEST_FIRST = Keyset((analytics_events.c.created_at, analytics_events.c.id), (T
     schema=NewEvent,
     status=201,
 )
-def record(context: Analytics, request: Request) -> dict[str, Any]:  # noqa: ARG001
+def record(context: Analytics, request: Request) -> dict[str, Any]:
     """Record an event that a client reports, anonymous without a valid token."""
     user_id = request.identity.id if request.identity else None
     sent = request.validated
@@ -40,9 +40,13 @@ def record(context: Analytics, request: Request) -> dict[str, Any]:  # noqa: ARG
 
 
 @view_config(
-    context=Analytics, name="dashboard", request_method="GET", permission=Permission.VIEW, query=DashboardQuery
+    context=Analytics,
+    name="dashboard",
+    request_method="GET",
+    permission=Permission.VIEW,
+    query=DashboardQuery,
 )
-def dashboard(context: Analytics, request: Request) -> dict[str, Any]:  # noqa: ARG001
+def dashboard(context: Analytics, request: Request) -> dict[str, Any]:
     """Show how much happened in the last days."""
     return service.dashboard(request.db, request.validated["days"])
 
@@ -50,6 +54,6 @@ def dashboard(context: Analytics, request: Request) -> dict[str, Any]:  # noqa: 
 @view_config(
     context=Analytics, name="events", request_method="GET", permission=Permission.LIST, query=EventQuery
 )
-def index(context: Analytics, request: Request) -> Response:  # noqa: ARG001
+def index(context: Analytics, request: Request) -> Response:
     """List single events, newest first."""
     return paginate(request, service.select_events(request.validated.get("type")), NEWEST_FIRST, DEFAULT_ROWS)

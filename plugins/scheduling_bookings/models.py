@@ -11,9 +11,7 @@ class BookingColumns(sa.TypedColumns):
     """A time that a user has; a cancelled booking keeps its row."""
 
     id: sa.Named[int] = sa.Column(BigId, primary_key=True)
-    user_id: sa.Named[int] = sa.Column(
-        BigId, sa.ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False
-    )
+    user_id: sa.Named[int] = sa.Column(BigId, sa.ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False)
     title: sa.Named[str] = sa.Column(sa.String(255), nullable=False)
     start_time: sa.Named[datetime] = sa.Column(Timestamp, nullable=False)
     end_time: sa.Named[datetime] = sa.Column(Timestamp, nullable=False)

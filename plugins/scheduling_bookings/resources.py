@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyramid.authorization import DENY_ALL, Allow, Authenticated
 
-from scheduling.plugin import SITE_ADMIN, Missing, Permission, Resource, parse_id, user_principal
+from scheduling.plugin import SITE_ADMIN, Acl, Missing, Permission, Resource, parse_id, user_principal
 from scheduling_bookings import service
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-
-    from scheduling.plugin import Request
+    from scheduling.plugin import Request, Row
 
 
 class Bookings(Resource):
     """Everybody makes and lists bookings of their own."""
 
-    def __acl__(self) -> list[tuple[str, str, Any]]:
+    def __acl__(self) -> Acl:
         return [(Allow, Authenticated, (Permission.LIST, Permission.CREATE))]
 
     def __getitem__(self, name: str) -> Booking:
@@ -37,14 +35,14 @@ class Booking(Resource):
         self.id = booking_id
 
     @cached_property
-    def row(self) -> sa.Row[Any]:
+    def row(self) -> Row:
         """The booking's columns; raises ``Missing`` if there is no such booking."""
         row = service.find(self.request.db, self.id)
         if row is None:
             raise Missing("Booking not found")
         return row
 
-    def __acl__(self) -> list[tuple[str, str, Any]]:
+    def __acl__(self) -> Acl:
         everything = (Permission.VIEW, Permission.EDIT, Permission.DELETE)
         return [
             (Allow, user_principal(self.row.user_id), everything),

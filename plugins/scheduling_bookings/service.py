@@ -14,7 +14,7 @@ from scheduling_bookings.models import bookings
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from scheduling.plugin import Session
+    from scheduling.plugin import Query, Row, Session
 
 PUBLIC = (
     bookings.c.id,
@@ -32,12 +32,12 @@ _find = sa.select(*PUBLIC).where(bookings.c.id == sa.bindparam("booking_id"))
 _of_user = sa.select(*PUBLIC)
 
 
-def find(db: Session, booking_id: int) -> sa.Row[Any] | None:
+def find(db: Session, booking_id: int) -> Row | None:
     """Return a booking, or None."""
     return db.row(_find, {"booking_id": booking_id})
 
 
-def select_of_user(user_id: int, filters: dict[str, Any]) -> sa.Select[*tuple[Any, ...]]:
+def select_of_user(user_id: int, filters: dict[str, Any]) -> Query:
     """Return the query for a user's bookings, narrowed by ``status``, ``window_start`` and ``window_end``."""
     query = _of_user.where(bookings.c.user_id == user_id)
     if "status" in filters:
@@ -49,7 +49,7 @@ def select_of_user(user_id: int, filters: dict[str, Any]) -> sa.Select[*tuple[An
     return query
 
 
-def create(db: Session, user_id: int, title: str, start: datetime, end: datetime) -> sa.Row[Any]:
+def create(db: Session, user_id: int, title: str, start: datetime, end: datetime) -> Row:
     """Make a booking and return it; raise ``Invalid`` for a start before now or an end not after it."""
     _require_order(start, end)
     _require_future(start)
@@ -59,7 +59,7 @@ def create(db: Session, user_id: int, title: str, start: datetime, end: datetime
     return row
 
 
-def update(db: Session, booking: sa.Row[Any], changes: dict[str, Any]) -> sa.Row[Any]:
+def update(db: Session, booking: Row, changes: dict[str, Any]) -> Row:
     """Change ``title``, ``start`` or ``end`` of a confirmed booking and return it.
 
     Raises ``Invalid`` where the times that would result are not in order or a changed start is past,
@@ -91,7 +91,7 @@ def update(db: Session, booking: sa.Row[Any], changes: dict[str, Any]) -> sa.Row
     return row
 
 
-def cancel(db: Session, booking_id: int) -> sa.Row[Any]:
+def cancel(db: Session, booking_id: int) -> Row:
     """Cancel a booking, keeping its row, and return it; raise ``Missing`` if it was cancelled already."""
     statement = (
         sa.update(bookings)
@@ -116,7 +116,7 @@ def _require_future(start: datetime) -> None:
         raise Invalid({"start": ["must not be in the past"]})
 
 
-def _publish(kind: type[BookingEvent], db: Session, row: sa.Row[Any]) -> None:
+def _publish(kind: type[BookingEvent], db: Session, row: Row) -> None:
     publish(
         kind(
             db=db,

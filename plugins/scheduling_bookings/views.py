@@ -13,10 +13,9 @@ from scheduling_bookings.resources import Booking, Bookings
 from scheduling_bookings.schemas import BookingPatch, BookingQuery, NewBooking
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
     from pyramid.response import Response
 
-    from scheduling.plugin import Request
+    from scheduling.plugin import Request, Row
 
 LATEST_START_FIRST = Keyset((bookings.c.start_time, bookings.c.id), (True, True))
 
@@ -24,7 +23,7 @@ LATEST_START_FIRST = Keyset((bookings.c.start_time, bookings.c.id), (True, True)
 @view_config(
     context=Bookings, request_method="POST", permission=Permission.CREATE, schema=NewBooking, status=201
 )
-def create(context: Bookings, request: Request) -> dict[str, Any]:  # noqa: ARG001
+def create(context: Bookings, request: Request) -> dict[str, Any]:
     """Make a booking of mine."""
     return {
         "message": "Booking created",
@@ -33,14 +32,14 @@ def create(context: Bookings, request: Request) -> dict[str, Any]:  # noqa: ARG0
 
 
 @view_config(context=Bookings, request_method="GET", permission=Permission.LIST, query=BookingQuery)
-def index(context: Bookings, request: Request) -> Response:  # noqa: ARG001
+def index(context: Bookings, request: Request) -> Response:
     """List my bookings, the latest start first."""
     query = service.select_of_user(request.identity.id, request.validated)
     return paginate(request, query, LATEST_START_FIRST)
 
 
 @view_config(context=Booking, request_method="GET", permission=Permission.VIEW, etag=True)
-def show(context: Booking, request: Request) -> sa.Row[Any]:  # noqa: ARG001
+def show(context: Booking, request: Request) -> Row:
     """Show a booking."""
     return context.row
 

@@ -12,9 +12,7 @@ class NotificationColumns(sa.TypedColumns):
     """Something that a user was told."""
 
     id: sa.Named[int] = sa.Column(BigId, primary_key=True)
-    user_id: sa.Named[int] = sa.Column(
-        BigId, sa.ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False
-    )
+    user_id: sa.Named[int] = sa.Column(BigId, sa.ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False)
     type: sa.Named[str] = sa.Column(sa.String(100), nullable=False)
     title: sa.Named[str] = sa.Column(sa.String(255), nullable=False)
     message: sa.Named[str | None] = sa.Column(sa.Text)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyramid.authorization import DENY_ALL, Allow, Authenticated
 
-from scheduling.plugin import Missing, Permission, Resource, parse_id, user_principal
+from scheduling.plugin import Acl, Missing, Permission, Resource, parse_id, user_principal
 from scheduling_notifications import service
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Notifications(Resource):
     """The sender's own notifications."""
 
-    def __acl__(self) -> list[tuple[str, str, Any]]:
+    def __acl__(self) -> Acl:
         return [(Allow, Authenticated, (Permission.LIST, Permission.EDIT))]
 
     def __getitem__(self, name: str) -> Notification:
@@ -33,8 +33,8 @@ class Notification(Resource):
         super().__init__(request, str(notification_id), parent)
         self.id = notification_id
 
-    def __acl__(self) -> list[tuple[str, str, Any]]:
+    def __acl__(self) -> Acl:
         owner_id = service.owner(self.request.db, self.id)
-        if owner_id != self.request.identity.id:
+        if owner_id is None or owner_id != self.request.identity.id:
             raise Missing("Notification not found")
         return [(Allow, user_principal(owner_id), (Permission.EDIT, Permission.DELETE)), DENY_ALL]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -10,7 +10,7 @@ from scheduling.plugin import Missing
 from scheduling_notifications.models import notifications
 
 if TYPE_CHECKING:
-    from scheduling.plugin import Notice, Session
+    from scheduling.plugin import Notice, Query, Row, Session
 
 PUBLIC = (
     notifications.c.id,
@@ -27,7 +27,7 @@ PUBLIC = (
 _MAX_TITLE = 255
 
 
-def select_of_user(user_id: int) -> sa.Select[*tuple[Any, ...]]:
+def select_of_user(user_id: int) -> Query:
     """Return the query for a user's notifications."""
     return sa.select(*PUBLIC).where(notifications.c.user_id == user_id)
 
@@ -63,7 +63,7 @@ def add(notice: Notice) -> None:
     notice.db.write(sa.insert(notifications).values(values))
 
 
-def mark_read(db: Session, notification_id: int) -> sa.Row[Any]:
+def mark_read(db: Session, notification_id: int) -> Row:
     """Mark a notification as read and return it; raise ``Missing`` if it was just deleted."""
     update = sa.update(notifications).where(notifications.c.id == notification_id).values(is_read=True)
     row = db.write(update.returning(*PUBLIC)).first()

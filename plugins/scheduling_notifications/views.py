@@ -25,7 +25,7 @@ UNREAD_FIRST = Keyset(
 
 
 @view_config(context=Notifications, request_method="GET", permission=Permission.LIST, query=PageQuery)
-def index(context: Notifications, request: Request) -> Response:  # noqa: ARG001
+def index(context: Notifications, request: Request) -> Response:
     """List my notifications, unread first, then newest first."""
     query = service.select_of_user(request.identity.id)
     return paginate(request, query, UNREAD_FIRST, DEFAULT_ROWS)
@@ -34,7 +34,7 @@ def index(context: Notifications, request: Request) -> Response:  # noqa: ARG001
 @view_config(
     context=Notifications, name="unread", request_method="GET", permission=Permission.LIST, query=PageQuery
 )
-def unread(context: Notifications, request: Request) -> Response:  # noqa: ARG001
+def unread(context: Notifications, request: Request) -> Response:
     """List my unread notifications, newest first."""
     user_id = request.identity.id
     query = service.select_of_user(user_id).where(service.unread(user_id))
@@ -42,13 +42,13 @@ def unread(context: Notifications, request: Request) -> Response:  # noqa: ARG00
 
 
 @view_config(context=Notifications, name="count", request_method="GET", permission=Permission.LIST)
-def count(context: Notifications, request: Request) -> dict[str, int]:  # noqa: ARG001
+def count(context: Notifications, request: Request) -> dict[str, int]:
     """Count my unread notifications."""
     return {"unread": service.count_unread(request.db, request.identity.id)}
 
 
 @view_config(context=Notifications, name="read-all", request_method="PATCH", permission=Permission.EDIT)
-def read_all(context: Notifications, request: Request) -> dict[str, Any]:  # noqa: ARG001
+def read_all(context: Notifications, request: Request) -> dict[str, Any]:
     """Mark all my notifications as read."""
     updated = service.mark_all_read(request.db, request.identity.id)
     return {"message": "All notifications marked as read", "updated": updated}
@@ -57,7 +57,10 @@ def read_all(context: Notifications, request: Request) -> dict[str, Any]:  # noq
 @view_config(context=Notification, name="read", request_method="PATCH", permission=Permission.EDIT)
 def read(context: Notification, request: Request) -> dict[str, Any]:
     """Mark a notification as read."""
-    return {"message": "Notification marked as read", "notification": service.mark_read(request.db, context.id)}
+    return {
+        "message": "Notification marked as read",
+        "notification": service.mark_read(request.db, context.id),
+    }
 
 
 @view_config(context=Notification, request_method="DELETE", permission=Permission.DELETE)

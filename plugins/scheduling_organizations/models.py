@@ -12,9 +12,7 @@ class OrganizationColumns(sa.TypedColumns):
 
     id: sa.Named[int] = sa.Column(BigId, primary_key=True)
     name: sa.Named[str] = sa.Column(sa.String(255), nullable=False)
-    owner_id: sa.Named[int] = sa.Column(
-        BigId, sa.ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False
-    )
+    owner_id: sa.Named[int] = sa.Column(BigId, sa.ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False)
     created_at: sa.Named[datetime] = sa.Column(
         Timestamp, nullable=False, default=utcnow, server_default=sa.func.now()
     )

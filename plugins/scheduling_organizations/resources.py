@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyramid.authorization import DENY_ALL, Allow, Authenticated
 
-from scheduling.plugin import SITE_ADMIN, Missing, Permission, Resource, parse_id, user_principal
+from scheduling.plugin import SITE_ADMIN, Acl, Missing, Permission, Resource, parse_id, user_principal
 from scheduling_organizations import service
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-
-    from scheduling.plugin import Request
+    from scheduling.plugin import Request, Row
 
 
 class Organizations(Resource):
     """Everybody founds organizations and lists their own."""
 
-    def __acl__(self) -> list[tuple[str, str, Any]]:
+    def __acl__(self) -> Acl:
         return [(Allow, Authenticated, (Permission.LIST, Permission.CREATE))]
 
     def __getitem__(self, name: str) -> Organization:
@@ -37,16 +35,16 @@ class Organization(Resource):
         self.id = organization_id
 
     @cached_property
-    def row(self) -> sa.Row[Any]:
+    def row(self) -> Row:
         """The organization, and whether the sender is a member; raises ``Missing`` if there is none."""
         row = service.find(self.request.db, self.id, self.request.identity.id)
         if row is None:
             raise Missing("Organization not found")
         return row
 
-    def __acl__(self) -> list[tuple[str, str, Any]]:
+    def __acl__(self) -> Acl:
         everything = (Permission.VIEW, Permission.EDIT, Permission.DELETE)
-        acl = [
+        acl: Acl = [
             (Allow, user_principal(self.row.owner_id), everything),
             (Allow, SITE_ADMIN, everything),
         ]
@@ -66,7 +64,7 @@ class Members(Resource):
 
     __parent__: Organization
 
-    def __acl__(self) -> list[tuple[str, str, Any]]:
+    def __acl__(self) -> Acl:
         return [(Allow, user_principal(self.__parent__.row.owner_id), Permission.CREATE)]
 
     def __getitem__(self, name: str) -> Member:
@@ -85,5 +83,5 @@ class Member(Resource):
         super().__init__(request, str(user_id), parent)
         self.user_id = user_id
 
-    def __acl__(self) -> list[tuple[str, str, Any]]:
+    def __acl__(self) -> Acl:
         return [(Allow, user_principal(self.user_id), Permission.DELETE)]

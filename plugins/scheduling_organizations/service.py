@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -12,7 +12,7 @@ from scheduling_organizations.models import organization_members as members
 from scheduling_organizations.models import organizations
 
 if TYPE_CHECKING:
-    from scheduling.plugin import Session
+    from scheduling.plugin import Query, Row, Session
 
 PUBLIC = (
     organizations.c.id,
@@ -37,12 +37,12 @@ _find = sa.select(*PUBLIC, _is_member.label("sender_is_member")).where(
 )
 
 
-def find(db: Session, organization_id: int, sender_id: int) -> sa.Row[Any] | None:
+def find(db: Session, organization_id: int, sender_id: int) -> Row | None:
     """Return an organization and, as ``sender_is_member``, whether that user belongs to it; or None."""
     return db.row(_find, {"organization_id": organization_id, "sender_id": sender_id})
 
 
-def select_of_user(user_id: int, scope: str) -> sa.Select[*tuple[Any, ...]]:
+def select_of_user(user_id: int, scope: str) -> Query:
     """Return the query for the organizations that a user owns, or belongs to (``scope`` ``member``)."""
     query = sa.select(*PUBLIC)
     if scope == "owner":
@@ -52,7 +52,7 @@ def select_of_user(user_id: int, scope: str) -> sa.Select[*tuple[Any, ...]]:
     )
 
 
-def select_members(organization_id: int) -> sa.Select[*tuple[Any, ...]]:
+def select_members(organization_id: int) -> Query:
     """Return the query for the memberships of an organization with names and addresses."""
     return (
         sa.select(
@@ -68,20 +68,20 @@ def select_members(organization_id: int) -> sa.Select[*tuple[Any, ...]]:
     )
 
 
-def first_members(db: Session, organization_id: int) -> list[sa.Row[Any]]:
+def first_members(db: Session, organization_id: int) -> list[Row]:
     """Return the oldest memberships, at most :data:`MAX_EMBEDDED`."""
     query = select_members(organization_id).order_by(members.c.joined_at, members.c.id)
     return list(db.rows(query.limit(MAX_EMBEDDED)))
 
 
-def create(db: Session, owner_id: int, name: str) -> sa.Row[Any]:
+def create(db: Session, owner_id: int, name: str) -> Row:
     """Found an organization; its owner becomes a member with the role ``admin``."""
     row = db.write(sa.insert(organizations).values(name=name, owner_id=owner_id).returning(*PUBLIC)).one()
     db.write(sa.insert(members).values(organization_id=row.id, user_id=owner_id, role=Role.ADMIN))
     return row
 
 
-def rename(db: Session, organization_id: int, name: str) -> sa.Row[Any]:
+def rename(db: Session, organization_id: int, name: str) -> Row:
     """Give an organization another name; raise ``Missing`` if somebody just deleted it."""
     statement = (
         sa.update(organizations)
@@ -100,9 +100,7 @@ def delete(db: Session, organization_id: int) -> None:
     db.write(sa.delete(organizations).where(organizations.c.id == organization_id))
 
 
-def add_member(
-    db: Session, organization: sa.Row[Any], *, email: str, role: str, added_by: int
-) -> sa.Row[Any]:
+def add_member(db: Session, organization: Row, *, email: str, role: str, added_by: int) -> Row:
     """Make the user with this address a member.
 
     Raises ``Missing`` if there is no such user, ``Invalid`` if it is a member already.
@@ -128,7 +126,7 @@ def add_member(
     return row
 
 
-def remove_member(db: Session, organization: sa.Row[Any], user_id: int) -> None:
+def remove_member(db: Session, organization: Row, user_id: int) -> None:
     """End a membership; raise ``Invalid`` for the owner's own, ``Missing`` if there is none."""
     if user_id == organization.owner_id:
         raise Invalid({}, "The owner cannot leave the organization; delete it instead.")

@@ -28,14 +28,14 @@ OLDEST_FIRST = Keyset((organization_members.c.joined_at, organization_members.c.
     schema=OrganizationName,
     status=201,
 )
-def create(context: Organizations, request: Request) -> dict[str, Any]:  # noqa: ARG001
+def create(context: Organizations, request: Request) -> dict[str, Any]:
     """Found an organization of mine."""
     row = service.create(request.db, request.identity.id, request.validated["name"])
     return {"message": "Organization created", "organization": row}
 
 
 @view_config(context=Organizations, request_method="GET", permission=Permission.LIST, query=OrganizationQuery)
-def index(context: Organizations, request: Request) -> Response:  # noqa: ARG001
+def index(context: Organizations, request: Request) -> Response:
     """List my organizations, newest first."""
     query = service.select_of_user(request.identity.id, request.validated["scope"])
     return paginate(request, query, NEWEST_FIRST)

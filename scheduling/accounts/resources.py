@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyramid.authorization import Allow, Authenticated
 
-from scheduling.resources import Resource
+from scheduling.resources import Acl, Resource
 from scheduling.security import SITE_ADMIN, Permission
 
 
 class Auth(Resource):
     """``/auth``: whoever has a token may look at it and end it."""
 
-    def __acl__(self) -> list[tuple[str, str, Any]]:
+    def __acl__(self) -> Acl:
         return [(Allow, Authenticated, (Permission.VIEW, Permission.EDIT))]
 
 
 class Users(Resource):
     """``/users``: the list is for site admins."""
 
-    def __acl__(self) -> list[tuple[str, str, Any]]:
+    def __acl__(self) -> Acl:
         return [(Allow, SITE_ADMIN, Permission.LIST)]
 
     def __getitem__(self, name: str) -> Resource:
@@ -32,5 +30,5 @@ class Users(Resource):
 class Me(Resource):
     """``/users/me``: everybody's own account."""
 
-    def __acl__(self) -> list[tuple[str, str, Any]]:
+    def __acl__(self) -> Acl:
         return [(Allow, Authenticated, (Permission.VIEW, Permission.EDIT))]

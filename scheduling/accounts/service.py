@@ -14,7 +14,7 @@ from scheduling.events import Notice, publish
 from scheduling.security import Role
 
 if TYPE_CHECKING:
-    from scheduling.db import Session
+    from scheduling.db import Row, Session
 
 PUBLIC = (users.c.id, users.c.name, users.c.email, users.c.role, users.c.created_at)
 """The columns that make the contract's ``user``."""
@@ -29,7 +29,7 @@ def email_is(address: str) -> sa.ColumnElement[bool]:
     return sa.func.lower(users.c.email) == sa.func.lower(sa.bindparam("address", address))
 
 
-def register(db: Session, *, name: str, email: str, password_hash: str, role: str = Role.MEMBER) -> sa.Row[Any]:
+def register(db: Session, *, name: str, email: str, password_hash: str, role: str = Role.MEMBER) -> Row:
     """Create an account, tell who listens, and return the user's public columns.
 
     Raises :class:`Invalid` when the address is taken, also when another request takes it right now.
@@ -42,13 +42,13 @@ def register(db: Session, *, name: str, email: str, password_hash: str, role: st
     return user
 
 
-def update_profile(db: Session, user_id: int, changes: dict[str, Any]) -> sa.Row[Any] | None:
+def update_profile(db: Session, user_id: int, changes: dict[str, Any]) -> Row | None:
     """Change name or address; return the user, or None if there is none. Raises as :func:`register`."""
     update = sa.update(users).where(users.c.id == user_id).values(changes)
     return _unless_taken(db, update.returning(*PUBLIC))
 
 
-def find_credentials(db: Session, address: str) -> sa.Row[Any] | None:
+def find_credentials(db: Session, address: str) -> Row | None:
     """Return the user with this address, its password hash included, or None."""
     return db.row(sa.select(*PUBLIC, users.c.password_hash).where(email_is(address)))
 
@@ -58,7 +58,7 @@ def set_password(db: Session, user_id: int, password_hash: str) -> None:
     db.write(sa.update(users).where(users.c.id == user_id).values(password_hash=password_hash))
 
 
-def set_role(db: Session, address: str, role: str) -> sa.Row[Any] | None:
+def set_role(db: Session, address: str, role: str) -> Row | None:
     """Give the user with this address a role and end its tokens, which name the old one; None if unknown."""
     update = sa.update(users).where(email_is(address)).values(role=role).returning(*PUBLIC)
     user = db.write(update).first()
@@ -67,7 +67,7 @@ def set_role(db: Session, address: str, role: str) -> sa.Row[Any] | None:
     return user
 
 
-def _unless_taken(db: Session, statement: sa.UpdateBase) -> sa.Row[Any] | None:
+def _unless_taken(db: Session, statement: sa.UpdateBase) -> Row | None:
     try:
         return db.write(statement).first()
     except IntegrityError as error:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from pyramid.response import Response
 
+    from scheduling.db import Row
     from scheduling.http import Request
 
 NEWEST_FIRST = Keyset((users.c.created_at, users.c.id), (True, True))
@@ -35,7 +36,7 @@ USER_GONE = "This account no longer exists."
     schema=Registration,
     status=201,
 )
-def register(context: Auth, request: Request) -> dict[str, Any]:  # noqa: ARG001
+def register(context: Auth, request: Request) -> dict[str, Any]:
     """Create an account and log in."""
     sent = request.validated
     hashed = request.registry.passwords.hash(sent["password"])
@@ -50,7 +51,7 @@ def register(context: Auth, request: Request) -> dict[str, Any]:  # noqa: ARG001
 @view_config(
     context=Auth, name="login", request_method="POST", permission=NO_PERMISSION_REQUIRED, schema=Credentials
 )
-def login(context: Auth, request: Request) -> dict[str, Any] | Response:  # noqa: ARG001
+def login(context: Auth, request: Request) -> dict[str, Any] | Response:
     """Exchange address and password for a token."""
     user = service.find_credentials(request.db, request.validated["email"])
     hashed = user.password_hash if user else None
@@ -66,7 +67,7 @@ def login(context: Auth, request: Request) -> dict[str, Any] | Response:  # noqa
 
 
 @view_config(context=Auth, name="logout", request_method="POST", permission=Permission.EDIT, schema=Logout)
-def logout(context: Auth, request: Request) -> dict[str, Any]:  # noqa: ARG001
+def logout(context: Auth, request: Request) -> dict[str, Any]:
     """Forget the token; with ``everywhere``, end every token of the user."""
     if request.validated["everywhere"]:
         request.registry.tokens.cut_off(request.db, request.identity.id)
@@ -75,20 +76,20 @@ def logout(context: Auth, request: Request) -> dict[str, Any]:  # noqa: ARG001
 
 
 @view_config(context=Auth, name="verify", request_method="GET", permission=Permission.VIEW)
-def verify(context: Auth, request: Request) -> dict[str, Any] | Response:  # noqa: ARG001
+def verify(context: Auth, request: Request) -> dict[str, Any] | Response:
     """Tell whether the token still holds, and whose it is now."""
     user = _myself(request)
     return {"valid": True, "user": _profile(user)} if user else problem(request, 401, USER_GONE)
 
 
 @view_config(context=Me, request_method="GET", permission=Permission.VIEW, etag=True)
-def show(context: Me, request: Request) -> sa.Row[Any] | Response:  # noqa: ARG001
+def show(context: Me, request: Request) -> Row | Response:
     """Show my account."""
     return _myself(request) or problem(request, 401, USER_GONE)
 
 
 @view_config(context=Me, request_method="PATCH", permission=Permission.EDIT, schema=ProfilePatch)
-def update(context: Me, request: Request) -> dict[str, Any] | Response:  # noqa: ARG001
+def update(context: Me, request: Request) -> dict[str, Any] | Response:
     """Change my name or address."""
     user = service.update_profile(request.db, request.identity.id, request.validated)
     return {"message": "Profile updated", "user": user} if user else problem(request, 401, USER_GONE)
@@ -97,11 +98,13 @@ def update(context: Me, request: Request) -> dict[str, Any] | Response:  # noqa:
 @view_config(
     context=Me, name="password", request_method="PATCH", permission=Permission.EDIT, schema=PasswordChange
 )
-def change_password(context: Me, request: Request) -> dict[str, Any] | Response:  # noqa: ARG001
+def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
     """Change my password, end all my tokens and give me a fresh one."""
     me = _myself(request, users.c.password_hash)
     passwords, tokens = request.registry.passwords, request.registry.tokens
-    if not passwords.matches(request.validated["current_password"], me.password_hash if me else None):
+    if me is None:
+        return problem(request, 401, USER_GONE)
+    if not passwords.matches(request.validated["current_password"], me.password_hash):
         return problem(request, 401, "The current password is wrong.")
     service.set_password(request.db, me.id, passwords.hash(request.validated["new_password"]))
     cutoff_ms = tokens.cut_off(request.db, me.id)
@@ -112,14 +115,14 @@ def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
 
 
 @view_config(context=Users, request_method="GET", permission=Permission.LIST, query=PageQuery)
-def index(context: Users, request: Request) -> Response:  # noqa: ARG001
+def index(context: Users, request: Request) -> Response:
     """List all users, newest first."""
     return paginate(request, service.select_user, NEWEST_FIRST)
 
 
-def _myself(request: Request, *more: sa.Column[Any]) -> sa.Row[Any] | None:
+def _myself(request: Request, *more: sa.Column[Any]) -> Row | None:
     return request.db.row(service.select_user.add_columns(*more).where(users.c.id == request.identity.id))
 
 
-def _profile(user: sa.Row[Any]) -> dict[str, Any]:
+def _profile(user: Row) -> dict[str, Any]:
     return {"id": user.id, "name": user.name, "email": user.email, "role": user.role}

@@ -1,4 +1,4 @@
-"""E-mail templates: for each kind a subject, a plain text and an HTML body, each of which operators can replace.
+"""E-mail templates: for each kind a subject, a text and an HTML body, which operators can replace.
 
 A kind's base name such as ``bookings/cancelled`` stands for three Jinja files in the package's
 ``templates`` folder: ``cancelled.subject.txt``, ``cancelled.txt`` and ``cancelled.html``. A file of the

@@ -69,7 +69,9 @@ class Client:
 
     def patch(self, path: str, json: Any = None, **options: Any) -> TestResponse:
         """PATCH a path below ``/api/v1`` with a JSON body, an empty object by default."""
-        return self.app.patch_json(f"/api/v1{path}", {} if json is None else json, **self._with_token(options))
+        return self.app.patch_json(
+            f"/api/v1{path}", {} if json is None else json, **self._with_token(options)
+        )
 
     def delete(self, path: str, **options: Any) -> TestResponse:
         """DELETE a path below ``/api/v1``."""
@@ -96,7 +98,9 @@ class Site:
     Nothing runs in the background: :meth:`deliver` does what a worker would.
     """
 
-    def __init__(self, database_url: str, plugins: Sequence[str], settings: Mapping[str, str] | None = None):
+    def __init__(
+        self, database_url: str, plugins: Sequence[str], settings: Mapping[str, str] | None = None
+    ) -> None:
         ini = {
             **SETTINGS,
             "scheduling.database_url": database_url,
@@ -164,7 +168,7 @@ class Site:
         def statement(*event: Any) -> None:
             seen.statements.append(event[2])
 
-        def commit(*event: Any) -> None:  # noqa: ARG001
+        def commit(*event: Any) -> None:
             seen.statements.append("COMMIT")
 
         engine = self.registry.engine

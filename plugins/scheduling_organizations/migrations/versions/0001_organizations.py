@@ -45,7 +45,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name="fk_organization_members_user_id_users", ondelete="CASCADE"
         ),
-        sa.UniqueConstraint("organization_id", "user_id", name="uq_organization_members_organization_id_user_id"),
+        sa.UniqueConstraint(
+            "organization_id", "user_id", name="uq_organization_members_organization_id_user_id"
+        ),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_organization_members_user_id", "organization_members", ["user_id"])
