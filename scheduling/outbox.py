@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from scheduling.db import Json, Timestamp, metadata
 from scheduling.times import utcnow
+from scheduling.views import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -114,7 +115,7 @@ def enqueue(
         kind=kind,
         consumer=consumer,
         dedupe_key=dedupe_key,
-        payload=orjson.loads(orjson.dumps(dict(payload))),
+        payload=orjson.loads(to_json(payload)),
         state=State.PENDING,
         due_at=due_at or now,
         created_at=now,

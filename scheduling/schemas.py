@@ -104,6 +104,7 @@ class JsonObject(fields.Field[dict[str, Any]]):
 
     default_error_messages = {  # noqa: RUF012
         "invalid": "must be a JSON object",
+        "too_deep": "is nested too deeply",
         "too_large": "must have at most {limit} bytes as JSON",
     }
 
@@ -114,7 +115,11 @@ class JsonObject(fields.Field[dict[str, Any]]):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise self.make_error("invalid")
-        if len(orjson.dumps(value)) > self.limit:
+        try:
+            size = len(orjson.dumps(value))
+        except orjson.JSONEncodeError as error:
+            raise self.make_error("too_deep") from error
+        if size > self.limit:
             raise self.make_error("too_large", limit=self.limit)
         return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,8 @@ def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:
     worker = Worker(registry) if settings.embedded else None
     sys.stdout.write(greeting(registry) + "\n")
     sys.stdout.flush()
+    # A container's runtime ends a process with SIGTERM; waitress ends cleanly on SystemExit.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         if worker:
             worker.start()

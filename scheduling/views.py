@@ -119,12 +119,16 @@ def validate(schema: RequestSchema, data: Mapping[str, Any]) -> dict[str, Any]:
 
 def holds_nul(value: Any) -> bool:
     """Tell whether a NUL, which PostgreSQL cannot store, is in any string or key of a JSON value."""
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any("\0" in key or holds_nul(item) for key, item in value.items())
-    if isinstance(value, list):
-        return any(map(holds_nul, value))
+    # A stack of our own: JSON may be nested more deeply than Python calls can be.
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str) and "\0" in item:
+            return True
+        if isinstance(item, dict):
+            pending += [*item, *item.values()]
+        elif isinstance(item, list):
+            pending += item
     return False
 
 
