@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -79,7 +79,7 @@ class Keyset:
             name, *texts = orjson.loads(urlsafe_b64decode(padded))
             if name == self._name:
                 return [_value(c, t) for c, t in zip(self.columns, texts, strict=True)]
-        except (ValueError, TypeError, binascii.Error):
+        except (ValueError, TypeError, OverflowError, binascii.Error):
             pass
         raise Invalid({"cursor": ["is not one that this list gave"]})
 
@@ -94,7 +94,8 @@ def _value(column: sa.Column[Any], value: Any) -> Any:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:
             raise ValueError("a moment without an offset")
-        return moment
+        # SQLite stores UTC, and near the years 1 and 9999 not every moment has one.
+        return moment.astimezone(UTC)
     if type(value) is not kind or (kind is int and not 0 < value <= MAX_ID):
         raise TypeError("a value of another type")
     return value

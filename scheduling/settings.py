@@ -50,7 +50,10 @@ class Words(fields.Field[list[str]]):
 
 
 def _broker(value: str) -> None:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError as error:
+        raise ValidationError("is not a URL") from error
     if parts.scheme not in ("memory", "redis", "rediss"):
         raise ValidationError("must start with redis://, rediss:// or memory://")
     if parts.scheme == "rediss" and parse_qs(parts.query).get("ssl_cert_reqs") != ["required"]:
@@ -99,11 +102,13 @@ class CoreSchema(Schema):
         load_default=3, validate=validate.Range(1), metadata={"env": "EMAIL_RETRY_ATTEMPTS"}
     )
 
-    @validates_schema
+    # Not only when all else is right: one report has every mistake.
+    @validates_schema(skip_on_field_errors=False)
     def _secret_is_secret(self, data: dict[str, Any], **_: Any) -> None:
-        if data["app_env"] != "production":
+        secret = data.get("jwt_secret")
+        if data.get("app_env") != "production" or secret is None:
             return
-        if data["jwt_secret"] == DEVELOPMENT_SECRET or len(data["jwt_secret"].encode()) < MIN_SECRET_BYTES:
+        if secret == DEVELOPMENT_SECRET or len(secret.encode()) < MIN_SECRET_BYTES:
             raise ValidationError(
                 f"must be a secret of your own with at least {MIN_SECRET_BYTES} bytes in production, "
                 "such as the output of: openssl rand -base64 48",

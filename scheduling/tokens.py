@@ -121,7 +121,12 @@ class Tokens:
     def _verify_signature(self, token: str) -> Claims:
         try:
             payload = jwt.decode(
-                token, self._secret, algorithms=[ALGORITHM], options={"require": ["exp", "iat"]}
+                token,
+                self._secret,
+                algorithms=[ALGORITHM],
+                options={"require": ["exp", "iat"]},
+                # For an ``iat`` of a clock that runs ahead; ``verify`` looks at ``exp`` without any.
+                leeway=_OVERLAP,
             )
             return _claims(payload)
         except jwt.ExpiredSignatureError as error:

@@ -92,7 +92,8 @@ def read_object(request: Request) -> dict[str, Any]:
     if not body:
         return {}
     encoded = request.environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity"
-    if encoded or request.content_type not in _JSON_TYPES or request.charset.lower() not in ("utf-8", "utf8"):
+    media_type, charset = request.content_type.lower(), request.charset.lower()
+    if encoded or media_type not in _JSON_TYPES or charset not in ("utf-8", "utf8"):
         raise HTTPUnsupportedMediaType("The body must be application/json in UTF-8, not compressed.")
     try:
         value = orjson.loads(body)
@@ -106,7 +107,7 @@ def read_object(request: Request) -> dict[str, Any]:
 def validate(schema: RequestSchema, data: Mapping[str, Any]) -> dict[str, Any]:
     """Load ``data`` with ``schema``, or raise :class:`Invalid` with the message of each wrong field."""
     for name, value in data.items():
-        if holds_nul(value):
+        if "\0" in name or holds_nul(value):
             raise Invalid({name: ["must not contain a NUL character"]})
     try:
         loaded: dict[str, Any] = schema.load(data)

@@ -26,7 +26,7 @@ select_user = sa.select(*PUBLIC)
 
 def email_is(address: str) -> sa.ColumnElement[bool]:
     """Return the condition that a user has this address, without regard to case."""
-    return sa.func.lower(users.c.email) == sa.func.lower(sa.bindparam("address", address))
+    return sa.func.lower(users.c.email) == sa.func.lower(sa.bindparam("address", address.lower()))
 
 
 def register(db: Session, *, name: str, email: str, password_hash: str, role: str = Role.MEMBER) -> Row:
