@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pyramid.exceptions import ConfigurationConflictError
+from pyramid.exceptions import ConfigurationConflictError, ConfigurationExecutionError
 
 from scheduling.errors import StartupError
 from scheduling.plugin import API_VERSION, Plugin
@@ -133,8 +135,10 @@ def _sorted(loaded: dict[str, Loaded]) -> list[Loaded]:
     try:
         return [loaded[name] for name in TopologicalSorter(graph).static_order()]
     except CycleError as error:
-        circle = " → ".join(error.args[1])
-        raise StartupError(f"These plugins require each other in a circle: {circle}") from error
+        circle = " → ".join(f"{name!r} of {loaded[name].distribution}" for name in error.args[1])
+        raise StartupError(
+            f"These plugins require each other in a circle: {circle}; disable them, their authors have to repair it"
+        ) from error
 
 
 def include(config: Configurator, plugins: Sequence[Loaded]) -> None:
@@ -148,14 +152,41 @@ def include(config: Configurator, plugins: Sequence[Loaded]) -> None:
         except StartupError:
             raise
         except Exception as error:  # a plugin can fail in any way
-            raise StartupError(
-                f"The plugin {plugin.name!r} of {plugin.distribution} could not be set up "
-                f"({type(error).__name__}: {error}); update or repair it, or disable it."
-            ) from error
+            raise _cannot_be_set_up(plugin, type(error), error) from error
     try:
         config.commit()
     except ConfigurationConflictError as error:
-        names = ", ".join(f"{plugin.name!r} ({plugin.distribution})" for plugin in plugins)
+        infos = [info for conflict in error._conflicts.values() for info in conflict]  # noqa: SLF001
+        names = " and ".join(map(_named, _at_fault(plugins, infos) or plugins))
         raise StartupError(
-            f"Two enabled plugins claim the same thing; disable one of them. Enabled: {names}.\n{error}"
+            f"What {names} set up is in conflict, with each other or with Scheduling itself; "
+            f"disable one of them.\n{error}"
         ) from error
+    except ConfigurationExecutionError as error:
+        culprits = _at_fault(plugins, [error.info])
+        if not culprits:
+            raise
+        raise _cannot_be_set_up(culprits[0], error.etype, error.evalue) from error
+
+
+def _at_fault(plugins: Sequence[Loaded], infos: Sequence[Any]) -> list[Loaded]:
+    """Return the plugins that have the lines of code which Pyramid's ``infos`` name."""
+    files = [Path(info.file) for info in infos]
+
+    def has_one(plugin: Loaded) -> bool:
+        module = import_module(plugin.package)
+        places = getattr(module, "__path__", None) or [module.__file__]
+        return any(file.is_relative_to(place) for file in files for place in places)
+
+    return list(filter(has_one, plugins))
+
+
+def _named(plugin: Loaded) -> str:
+    return f"{plugin.name!r} of {plugin.distribution}"
+
+
+def _cannot_be_set_up(plugin: Loaded, kind: type[BaseException], error: BaseException) -> StartupError:
+    return StartupError(
+        f"The plugin {_named(plugin)} could not be set up ({kind.__name__}: {error}); "
+        "update or repair that distribution, or disable the plugin."
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scheduling.accounts.events import LoggedIn, LoginFailed, UserRegistered
 from scheduling.accounts.models import users
 from scheduling.accounts.service import email_is
 from scheduling.db import BigId, Json, Query, Row, Session, Timestamp, metadata, session_scope
@@ -59,6 +60,8 @@ __all__ = [
     "Json",
     "JsonObject",
     "Keyset",
+    "LoggedIn",
+    "LoginFailed",
     "Message",
     "Missing",
     "Moment",
@@ -81,6 +84,7 @@ __all__ = [
     "Text",
     "Timestamp",
     "Transient",
+    "UserRegistered",
     "WholeNumber",
     "email_is",
     "enqueue",

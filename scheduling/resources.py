@@ -80,14 +80,14 @@ def add_api_resource(
 ) -> None:
     """Directive: make ``factory(request, name, parent)`` the child ``name`` of ``/api/v1``.
 
-    Raises ``StartupError`` when another package has claimed the name.
+    Raises ``StartupError`` when another plugin, or core, has claimed the name.
     """
     claims: dict[str, str] = config.registry.api_resource_claims
-    claimant = config.package.__name__
+    claimant = _claimant(config)
     if claims.setdefault(name, claimant) != claimant:
         raise StartupError(
-            f"Both {claims[name]} and {claimant} claim the API resource {name!r}; "
-            "take one of them out of scheduling.plugins."
+            f"{claims[name]} and {claimant} both claim the API resource {name!r}; "
+            "take one of the plugins out of scheduling.plugins (SCHEDULING_PLUGINS)."
         )
     introspectable = config.introspectable("api resources", name, f"/api/v1/{name}", "api resource")
     introspectable["factory"] = factory
@@ -96,6 +96,15 @@ def add_api_resource(
         lambda: config.registry.api_resources.__setitem__(name, factory),
         introspectables=(introspectable,),
     )
+
+
+def _claimant(config: Configurator) -> str:
+    """Say whose package is being included, as an operator knows it."""
+    package = config.package.__name__
+    for plugin in config.registry.plugins:
+        if f"{package}.".startswith(f"{plugin.package}."):
+            return f"{plugin.name!r} of {plugin.distribution}"
+    return "Scheduling itself"
 
 
 def includeme(config: Configurator) -> None:

@@ -158,7 +158,7 @@ class Configuration:
         """Return the valid settings of the keys ``<name>.…``, and remember what is wrong with the others."""
         prefix = f"{name}."
         given = {k.removeprefix(prefix): v for k, v in self._ini.items() if k.startswith(prefix)}
-        variables = {key: _variable(name, key, item) for key, item in schema.fields.items()}
+        variables = {key: environment_variable(name, key, item) for key, item in schema.fields.items()}
         environ = self._environ
         given |= {key: environ[variable] for key, variable in variables.items() if environ.get(variable)}
         try:
@@ -179,7 +179,8 @@ class Configuration:
             )
 
 
-def _variable(section: str, name: str, item: fields.Field[Any]) -> str:
+def environment_variable(section: str, name: str, item: fields.Field[Any]) -> str:
+    """Return the environment variable that overrides a setting."""
     core = section == "scheduling"
     default = f"SCHEDULING_{name}" if core else f"SCHEDULING_{section}_{name}"
     return str(item.metadata.get("env", default.upper()))

@@ -53,7 +53,9 @@ PATHS = [
     ("GET", "/auth/{}"),
 ]
 
-texts = st.text(max_size=40) | st.sampled_from(["", " ", "\0", "a\0b", "x" * 300, "a@b.co", "İ@ex.com", "<b>"])
+texts = st.text(max_size=40) | st.sampled_from(
+    ["", " ", "\0", "a\0b", "x" * 300, "a@b.co", "İ@ex.com", "<b>"]
+)
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**70), 2**70)
 json_values = st.recursive(
     st.none() | st.booleans() | numbers | texts,
@@ -107,7 +109,9 @@ def test_any_json_in_any_member(scene, method, path, members, data):
 
 @pytest.mark.parametrize(("method", "path", "members"), BODIES)
 @EXAMPLES
-@given(body=st.binary(max_size=60), content_type=st.sampled_from(["application/json", "text/plain", "", "a; b"]))
+@given(
+    body=st.binary(max_size=60), content_type=st.sampled_from(["application/json", "text/plain", "", "a; b"])
+)
 def test_any_bytes_as_body(scene, method, path, members, body, content_type):
     client, ids = scene
     call(client, method, path.format(**ids), body, content_type)
@@ -128,7 +132,11 @@ def test_any_query_string(scene, path, names, data):
 @given(identifier=texts | st.integers(-(2**70), 2**70).map(str))
 def test_any_string_as_id(scene, method, path, identifier):
     client, ids = scene
-    call(client, method, path.replace("{organization}", str(ids["organization"])).replace("{}", quoted(identifier)))
+    call(
+        client,
+        method,
+        path.replace("{organization}", str(ids["organization"])).replace("{}", quoted(identifier)),
+    )
 
 
 @pytest.mark.parametrize("raw", ["%ff", "%ed%a0%80", "%00", "%2e%2e", "..", "@@count", "%c3%28/x"])
@@ -148,7 +156,9 @@ def test_deeply_nested_json(scene, depth):
 
 
 @EXAMPLES
-@given(header=st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=60))
+@given(
+    header=st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=60)
+)
 def test_any_text_as_token(site, header):
     for value in (header, f"Bearer {header}", f"Bearer a.{header}.c"):
         for path in ("/api/v1/users/me", "/api/v1/analytics/events"):
