@@ -142,7 +142,7 @@ def conflict(error: exc.IntegrityError, request: Request) -> Response:
 def database_error(error: exc.DBAPIError, request: Request) -> Response:
     """Answer 503 while the database is away or overloaded, 500 for anything else that it says."""
     if is_unavailable(error):
-        logger.error("The database is unavailable: %s", _first_line(error))
+        logger.error("The database is unavailable: %s", one_line(error))
         sentence = "The database is unavailable; please try again in a moment."
         return problem(request, 503, sentence, [("Retry-After", str(RETRY_AFTER_SECONDS))])
     return unexpected(error, request)
@@ -179,7 +179,8 @@ def is_unavailable(error: exc.DBAPIError) -> bool:
     return sqlstate is None or sqlstate.startswith(_PASSING_SQLSTATES)
 
 
-def _first_line(error: exc.DBAPIError) -> str:
+def one_line(error: exc.DBAPIError) -> str:
+    """Return the first line of what the driver said, which has no data in it."""
     return str(error.orig).partition("\n")[0]
 
 

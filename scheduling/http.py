@@ -66,6 +66,9 @@ class Request(PyramidRequest):
     db: Session
     """The request's unit of work; the transaction tween commits it."""
 
+    # WebOb would put a body of over 10 KiB into a temporary file; larger ones than the limit are never read.
+    request_body_tempfile_limit = 0
+
     validated: dict[str, Any]
     """What the view's ``schema`` or ``query`` read from the body or the query string."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,10 @@ def load(names: Sequence[str]) -> list[Loaded]:
     return _sorted(loaded)
 
 
+def _named(plugin: Loaded) -> str:
+    return f"{plugin.name!r} of {plugin.distribution}"
+
+
 def load_manifest(name: str, available: dict[str, list[EntryPoint]] | None = None) -> Loaded:
     """Load one plugin's manifest; raise ``StartupError`` that says why it cannot be used."""
     available = installed() if available is None else available
@@ -109,25 +114,20 @@ def _import(entry: EntryPoint) -> Loaded:
 
 def _unmet_requirements(loaded: dict[str, Loaded], names: Sequence[str]) -> list[str]:
     return [
-        f"{name!r} of {plugin.distribution} requires {required!r}; enable that too"
-        for name, plugin in loaded.items()
+        f"{_named(plugin)} requires {required!r}; enable that too"
+        for plugin in loaded.values()
         for required in plugin.manifest.requires
         if required not in names
     ]
 
 
 def _shared_tables(loaded: dict[str, Loaded]) -> list[str]:
-    owners: dict[str, Loaded] = {}
-    mistakes = []
-    for plugin in loaded.values():
-        for table in plugin.manifest.tables:
-            other = owners.setdefault(table, plugin)
-            if other is not plugin:
-                mistakes.append(
-                    f"{other.name!r} of {other.distribution} and {plugin.name!r} of {plugin.distribution} "
-                    f"both claim the table {table!r}; disable one of them"
-                )
-    return mistakes
+    return [
+        f"{_named(plugin)} and {_named(other)} both claim the table {table!r}; disable one of them"
+        for plugin, other in combinations(loaded.values(), 2)
+        for table in sorted({*plugin.manifest.tables, *other.manifest.tables})
+        if plugin.manifest.owns(table) and other.manifest.owns(table)
+    ]
 
 
 def _sorted(loaded: dict[str, Loaded]) -> list[Loaded]:
@@ -135,9 +135,9 @@ def _sorted(loaded: dict[str, Loaded]) -> list[Loaded]:
     try:
         return [loaded[name] for name in TopologicalSorter(graph).static_order()]
     except CycleError as error:
-        circle = " → ".join(f"{name!r} of {loaded[name].distribution}" for name in error.args[1])
+        circle = " → ".join(_named(loaded[name]) for name in error.args[1])
         raise StartupError(
-            f"These plugins require each other in a circle: {circle}; disable them, their authors have to repair it"
+            f"These plugins require each other in a circle, disable them: {circle}; their authors have to repair it"
         ) from error
 
 
@@ -179,10 +179,6 @@ def _at_fault(plugins: Sequence[Loaded], infos: Sequence[Any]) -> list[Loaded]:
         return any(file.is_relative_to(place) for file in files for place in places)
 
     return list(filter(has_one, plugins))
-
-
-def _named(plugin: Loaded) -> str:
-    return f"{plugin.name!r} of {plugin.distribution}"
 
 
 def _cannot_be_set_up(plugin: Loaded, kind: type[BaseException], error: BaseException) -> StartupError:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 import waitress
 
-from scheduling import migrations
+from scheduling import __version__, migrations
 from scheduling.errors import StartupError
 from scheduling.worker import Worker
 
 if TYPE_CHECKING:
     from pyramid.registry import Registry
     from pyramid.router import Router
+
+logger = logging.getLogger(__name__)
 
 
 def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:
@@ -41,8 +44,7 @@ def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:
             "set another PORT, or end the program that has this one."
         ) from error
     worker = Worker(registry) if settings.embedded else None
-    sys.stdout.write(greeting(registry) + "\n")
-    sys.stdout.flush()
+    announce(registry)
     # A container's runtime ends a process with SIGTERM; waitress ends cleanly on SystemExit.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
@@ -54,6 +56,16 @@ def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:
         if worker:
             worker.stop()
         registry.engine.dispose()
+
+
+def announce(registry: Registry) -> None:
+    """Say where it serves: a person in development, the log, which a program may read, in production."""
+    settings = registry.scheduling
+    if settings.app_env == "production":
+        logger.info("Scheduling %s serves on %s:%d", __version__, settings.host, settings.port)
+    else:
+        sys.stdout.write(f"{greeting(registry)}\n")
+        sys.stdout.flush()
 
 
 def greeting(registry: Registry) -> str:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import kombu
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from scheduling.db import session_scope
 from scheduling.delivery import deliver
+from scheduling.errors import one_line
 from scheduling.outbox import OPEN_STATES, State, outbox
 from scheduling.times import utcnow
 
@@ -69,8 +71,12 @@ class Worker:
             try:
                 with self._connection() as connection:
                     loop(connection)
-            except Exception as error:
-                logger.exception("The %s failed (%s) and starts again", name, type(error).__name__)
+            except DBAPIError as error:
+                # The database is away, or comes back: a traceback would say nothing more.
+                logger.error("The %s waits for the database: %s", name, one_line(error))  # noqa: TRY400
+                self._stopping.wait(_RESTART_SECONDS)
+            except Exception:
+                logger.exception("The %s failed and starts again", name)
                 self._stopping.wait(_RESTART_SECONDS)
 
     def _connection(self) -> kombu.Connection:

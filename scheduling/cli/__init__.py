@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 import scheduling
 from scheduling import migrations
 from scheduling.bootstrap import Setup, read_ini, set_up
+from scheduling.errors import one_line
 from scheduling.cli.db import db
 from scheduling.cli.plugins import plugins
 from scheduling.cli.user import user
@@ -53,8 +54,7 @@ class Commands(click.Group):
         try:
             return super().invoke(context)
         except OperationalError as error:
-            reason = str(error.orig).partition("\n")[0]
-            raise click.ClickException(f"The database did not answer: {reason}") from error
+            raise click.ClickException(f"The database did not answer: {one_line(error)}") from error
 
 
 @click.group(cls=Commands)
