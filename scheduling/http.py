@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import uuid
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ class Request(PyramidRequest):
     """The request's unit of work; the transaction tween commits it."""
 
     # WebOb would put a body of over 10 KiB into a temporary file; larger ones than the limit are never read.
-    request_body_tempfile_limit = 0
+    request_body_tempfile_limit = sys.maxsize
 
     validated: dict[str, Any]
     """What the view's ``schema`` or ``query`` read from the body or the query string."""

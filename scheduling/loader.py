@@ -137,7 +137,8 @@ def _sorted(loaded: dict[str, Loaded]) -> list[Loaded]:
     except CycleError as error:
         circle = " → ".join(_named(loaded[name]) for name in error.args[1])
         raise StartupError(
-            f"These plugins require each other in a circle, disable them: {circle}; their authors have to repair it"
+            f"These plugins require each other in a circle: {circle}; "
+            "disable them, their authors have to repair it"
         ) from error
 
 

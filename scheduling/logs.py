@@ -4,7 +4,7 @@ from pythonjsonlogger.json import JsonFormatter as PythonJsonFormatter
 
 
 class JsonFormatter(PythonJsonFormatter):
-    """One JSON object a line: ``timestamp`` (RFC 3339, UTC), ``level``, ``logger``, ``message`` and what was added."""
+    """One JSON object a line: ``timestamp`` (UTC), ``level``, ``logger``, ``message`` and what was added."""
 
     def __init__(self, *_: object) -> None:
         super().__init__(

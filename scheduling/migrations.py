@@ -19,9 +19,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import OperationalError
 
 from scheduling.db import begin, metadata
-from scheduling.errors import StartupError
+from scheduling.errors import StartupError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -104,16 +105,20 @@ def _locked(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 def upgrade(engine: sa.Engine, plugins: Sequence[Loaded], revision: str = "heads") -> None:
-    """Bring every tree to its newest revision, all of them or none."""
+    """Bring every tree to its newest revision, all of them or none.
+
+    A tree that a newer release has brought further is left alone, as where a deployment is rolled back.
+    """
     with _locked(engine) as connection:
         for tree in trees(plugins):
-            command.upgrade(_config(tree, connection), revision)
+            if not _is_ahead(tree, _revision(connection, tree)):
+                command.upgrade(_config(tree, connection), revision)
 
 
 def downgrade(engine: sa.Engine, plugins: Sequence[Loaded], tree_name: str, revision: str) -> None:
     """Take one tree, or ``all`` in reverse order, back to a revision (``base`` for nothing).
 
-    Raises ``StartupError`` for a tree that is not there.
+    Raises ``StartupError`` for a tree that is not there, and for the tables that a plugin still needs.
     """
     known = trees(plugins)
     chosen = [tree for tree in reversed(known) if tree_name in ("all", tree.name)]
@@ -121,8 +126,24 @@ def downgrade(engine: sa.Engine, plugins: Sequence[Loaded], tree_name: str, revi
         names = ", ".join(tree.name for tree in known)
         raise StartupError(f"There is no migration tree {tree_name!r}; there are: {names}, or all.")
     with _locked(engine) as connection:
+        if revision == "base" and tree_name != "all":
+            _require_unneeded(connection, plugins, tree_name)
         for tree in chosen:
             command.downgrade(_config(tree, connection), revision)
+
+
+def _require_unneeded(connection: sa.Connection, plugins: Sequence[Loaded], tree_name: str) -> None:
+    """Raise ``StartupError`` where plugins with tables require this tree; SQLite would empty those."""
+    requires = {plugin.name: ("core", *plugin.manifest.requires) for plugin in plugins}
+    needed_by = [
+        tree.name
+        for tree in trees(plugins)
+        if tree_name in requires.get(tree.name, ()) and _revision(connection, tree)
+    ]
+    if needed_by:
+        raise StartupError(
+            f"The tables of {tree_name} are needed by: {', '.join(needed_by)}. Take these back first, or all."
+        )
 
 
 def current(engine: sa.Engine, plugins: Sequence[Loaded]) -> dict[str, tuple[str | None, str | None]]:
@@ -144,18 +165,26 @@ def behind(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
 
     A revision that this code does not know was made by a newer release, which stays compatible.
     """
+    revisions = current(engine, plugins)
     missing = []
-    for name, (here, newest) in current(engine, plugins).items():
-        tree = next(tree for tree in trees(plugins) if tree.name == name)
-        known = {script.revision for script in _scripts(tree).walk_revisions()}
-        if here != newest and (here is None or here in known):
-            missing.append(name)
+    for tree in trees(plugins):
+        here, newest = revisions[tree.name]
+        if here != newest and not _is_ahead(tree, here):
+            missing.append(tree.name)
     return missing
 
 
+def _is_ahead(tree: Tree, revision: str | None) -> bool:
+    known = {script.revision for script in _scripts(tree).walk_revisions()}
+    return revision is not None and revision not in known
+
+
 def require_upgraded(engine: sa.Engine, plugins: Sequence[Loaded]) -> None:
-    """Raise ``StartupError`` where the database lacks migrations."""
-    missing = behind(engine, plugins)
+    """Raise ``StartupError`` where the database lacks migrations, or does not answer."""
+    try:
+        missing = behind(engine, plugins)
+    except OperationalError as error:
+        raise StartupError(f"The database did not answer: {one_line(error)}") from error
     if missing:
         raise StartupError(
             f"The database lacks migrations of: {', '.join(missing)}. "

@@ -14,7 +14,9 @@ from scheduling.accounts.models import users
 from scheduling.accounts.service import email_is
 from scheduling.db import BigId, Json, Query, Row, Session, Timestamp, metadata, session_scope
 from scheduling.email.provider import (
+    Ambiguous,
     EmailProvider,
+    Misconfigured,
     OutgoingEmail,
     Permanent,
     SendResult,
@@ -49,6 +51,7 @@ __all__ = [
     "SITE_ADMIN",
     "Acl",
     "Activity",
+    "Ambiguous",
     "BigId",
     "Choice",
     "EmailAddress",
@@ -63,6 +66,7 @@ __all__ = [
     "LoggedIn",
     "LoginFailed",
     "Message",
+    "Misconfigured",
     "Missing",
     "Moment",
     "Notice",

@@ -101,6 +101,17 @@ class Choice(fields.String):
         super().__init__(validate=validate.OneOf(choices, error="must be one of: {choices}"), **options)
 
 
+class Flag(fields.Boolean):
+    """True or false, and nothing that other languages take for it."""
+
+    default_error_messages = {"invalid": "must be true or false"}  # noqa: RUF012
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return value
+
+
 class JsonObject(fields.Field[dict[str, Any]]):
     """A JSON object of at most ``limit`` bytes when it is written compactly."""
 

@@ -3,7 +3,7 @@
 from marshmallow import ValidationError, fields, validate
 
 from scheduling.accounts.passwords import MAX_BYTES, MIN_CHARACTERS
-from scheduling.schemas import EmailAddress, PatchSchema, RequestSchema, Secret, Text
+from scheduling.schemas import EmailAddress, Flag, PatchSchema, RequestSchema, Secret, Text
 
 
 def _fits_bcrypt(password: str) -> None:
@@ -35,12 +35,7 @@ class Credentials(RequestSchema):
 class Logout(RequestSchema):
     """``POST /auth/logout``."""
 
-    everywhere = fields.Boolean(
-        load_default=False,
-        truthy={True},
-        falsy={False},
-        error_messages={"invalid": "must be true or false"},
-    )
+    everywhere = Flag(load_default=False)
 
 
 class ProfilePatch(PatchSchema):

@@ -13,10 +13,10 @@ from sqlalchemy.exc import OperationalError
 import scheduling
 from scheduling import migrations
 from scheduling.bootstrap import Setup, read_ini, set_up
-from scheduling.errors import one_line
 from scheduling.cli.db import db
 from scheduling.cli.plugins import plugins
 from scheduling.cli.user import user
+from scheduling.errors import one_line
 
 if TYPE_CHECKING:
     from pyramid.registry import Registry

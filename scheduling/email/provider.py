@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from marshmallow import Schema
 
     from scheduling.settings import Settings
@@ -24,6 +26,8 @@ class OutgoingEmail:
     subject: str
     text: str
     html: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further header fields that whoever sends it must set, such as ``Auto-Submitted`` and ``Message-ID``."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,19 @@ class Permanent(Exception):
     """Sending failed in a way that no repetition mends, such as an address that does not exist."""
 
 
+class Ambiguous(Transient):
+    """Nobody knows whether the e-mail was accepted: the connection broke after it was handed over."""
+
+
+class Misconfigured(Exception):
+    """The other side refuses us, not the e-mail: a wrong key, a sender that is not verified."""
+
+
 class EmailProvider(ABC):
     """Sends e-mails. One object serves all consumer threads of a process."""
+
+    deduplicates: ClassVar[bool] = False
+    """True if the other side does not send an e-mail twice that is repeated with the same key."""
 
     settings_schema: ClassVar[type[Schema] | None] = None
     """The provider's own settings, under ``<provider>.<field>`` in the ini file."""
@@ -58,7 +73,16 @@ class EmailProvider(ABC):
 
     @abstractmethod
     def send(self, message: OutgoingEmail, idempotency_key: str) -> SendResult:
-        """Hand one e-mail over, within 30 seconds; the same key on a repetition must not send it twice.
+        """Hand one e-mail over, within 60 seconds; a repetition has the same ``idempotency_key``.
 
-        Raises :class:`Transient` or :class:`Permanent`.
+        Raises :class:`Transient`, :class:`Ambiguous`, :class:`Permanent` or :class:`Misconfigured`.
         """
+
+    def check(self) -> None:  # noqa: B027 - optional
+        """Ask the other side whether it would take e-mails from us; called when a worker starts.
+
+        Raises :class:`Misconfigured`, or :class:`Transient` where it cannot be asked now.
+        """
+
+    def close(self) -> None:  # noqa: B027 - optional
+        """Close what is kept open between e-mails; called when a worker ends."""

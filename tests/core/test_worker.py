@@ -1,0 +1,93 @@
+"""The embedded worker: relay and consumer as threads of the process, over Kombu's memory transport."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from scheduling.db import session_scope
+from scheduling.outbox import enqueue
+from scheduling.plugin import EmailProvider, SendResult
+from scheduling.worker import Worker
+
+DEADLINE_SECONDS = 20
+
+
+@contextmanager
+def working(site, consumers=1):
+    worker = Worker(site.registry, consumers)
+    worker.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        threading.Event().wait(0.01)
+
+
+def test_a_registration_and_a_booking_are_mailed_without_anybody_waiting(site):
+    with working(site):
+        alice = site.user("Alice")
+        alice.post(
+            "/bookings",
+            {"title": "T", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"},
+            status=201,
+        )
+        wait_for(lambda: len(site.mail) == 2)
+    assert [mail.subject for mail in site.mail] == ["Welcome, Alice", "Booking confirmed: T"]
+
+
+def test_messages_from_before_the_start_are_delivered(site):
+    site.user("Alice")
+    with working(site):
+        wait_for(lambda: site.mail)
+
+
+def test_several_consumers_deliver_each_message_once(site):
+    seen = []
+    site.registry.outbox_consumers["test"] = lambda message, registry: seen.append(message.id)
+    with session_scope(site.registry) as db:
+        ids = [enqueue(db, consumer="test", kind="K", payload={}) for _ in range(250)]
+    try:
+        with working(site, consumers=3):
+            wait_for(lambda: len(seen) >= len(ids))
+    finally:
+        del site.registry.outbox_consumers["test"]
+    assert sorted(seen) == sorted(ids)
+
+
+class BrokenProvider(EmailProvider):
+    def send(self, message, idempotency_key):
+        if "broken" in message.to_address:
+            raise RuntimeError("it broke")
+        self.options["sent"].append(message.to_address)
+        return SendResult()
+
+
+@pytest.fixture
+def broken_provider(site):
+    sent = []
+    site.registry.email_provider = BrokenProvider(site.registry.scheduling, {"sent": sent})
+    yield sent
+    site.registry.email_provider = site.provider
+
+
+def test_a_message_that_fails_does_not_hold_up_the_next(site, broken_provider):
+    with working(site):
+        site.user(email="broken@example.com")
+        fine = site.user()
+        wait_for(lambda: broken_provider)
+    assert broken_provider == [fine.email]
+
+
+def test_stopping_leaves_no_thread(site):
+    before = set(threading.enumerate())
+    with working(site, consumers=2):
+        assert len(set(threading.enumerate()) - before) == 3
+    assert set(threading.enumerate()) <= before
