@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,10 +32,13 @@ class Setup:
 
 
 def read_ini(path: str) -> dict[str, str]:
-    """Return the settings of ``[app:main]``; raise ``StartupError`` if there is no such file."""
+    """Return the settings of ``[app:main]``; raise ``StartupError`` if there is no such file or section."""
     if not Path(path).is_file():
         raise StartupError(f"There is no settings file {path}; name one with -c or SCHEDULING_CONFIG.")
-    settings: dict[str, str] = get_appsettings(path, name="main")
+    try:
+        settings: dict[str, str] = get_appsettings(path, name="main")
+    except (LookupError, configparser.Error) as error:
+        raise StartupError(f"The settings file {path} cannot be used: {error}") from error
     return settings
 
 

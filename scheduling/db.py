@@ -11,6 +11,8 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from scheduling.errors import StartupError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -81,7 +83,14 @@ def create_engine(settings: Settings) -> sa.Engine:
             },
         }
     elif url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(url.database).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartupError(
+                f"The folder {folder} of the database cannot be made ({error.strerror}); "
+                "set scheduling.database_url (DATABASE_URL) to a file in a folder that can be written."
+            ) from error
         options |= {
             "pool_size": settings.database_pool_size,
             "max_overflow": 0,

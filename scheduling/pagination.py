@@ -118,4 +118,5 @@ def paginate(request: Request, statement: Query, keyset: Keyset, default: int = 
 def _next(request: Request, cursor: str) -> str:
     """Return the next page's address without scheme and host, which a proxy may have changed."""
     kept = [(name, value) for name, value in request.GET.items() if name != "cursor"]
-    return f"{quote(request.path_text)}?{urlencode([*kept, ('cursor', cursor)])}"
+    path = request.environ.get("SCRIPT_NAME", "") + request.path_text
+    return f"{quote(path)}?{urlencode([*kept, ('cursor', cursor)])}"

@@ -110,7 +110,12 @@ class Tokens:
         cutoff_ms = int(time() * 1000) + 1
         not_before = datetime.fromtimestamp(cutoff_ms / 1000, UTC)
         insert = db.insert(token_cutoffs).values(user_id=user_id, not_before=not_before)
-        db.write(insert.on_conflict_do_update(index_elements=["user_id"], set_={"not_before": not_before}))
+        later = token_cutoffs.c.not_before < insert.excluded.not_before
+        db.write(
+            insert.on_conflict_do_update(
+                index_elements=["user_id"], set_={"not_before": not_before}, where=later
+            )
+        )
         db.after_commit(lambda: self._remember(user_id, cutoff_ms))
         return cutoff_ms
 
@@ -135,8 +140,11 @@ class Tokens:
             raise TokenError("The token is not valid.") from error
 
     def _refresh(self, db: Session) -> None:
-        # One thread asks; the others go on with what is known, which is at most one query older.
-        if monotonic() - self._refreshed < REFRESH_SECONDS or not self._refreshing.acquire(blocking=False):
+        # One thread asks; the others go on with what is known, which is at most one query older. Only the
+        # first time they wait: nothing is known yet.
+        if monotonic() - self._refreshed < REFRESH_SECONDS:
+            return
+        if not self._refreshing.acquire(blocking=self._seen is None):
             return
         try:
             asked = utcnow()

@@ -96,8 +96,9 @@ def rename(db: Session, organization_id: int, name: str) -> Row:
 
 
 def delete(db: Session, organization_id: int) -> None:
-    """Delete an organization and its memberships."""
-    db.write(sa.delete(organizations).where(organizations.c.id == organization_id))
+    """Delete an organization and its memberships; raise ``Missing`` if somebody just did."""
+    if not db.write(sa.delete(organizations).where(organizations.c.id == organization_id)).rowcount:
+        raise Missing("Organization not found")
 
 
 def add_member(db: Session, organization: Row, *, email: str, role: str, added_by: int) -> Row:

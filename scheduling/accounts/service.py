@@ -53,9 +53,10 @@ def find_credentials(db: Session, address: str) -> Row | None:
     return db.row(sa.select(*PUBLIC, users.c.password_hash).where(email_is(address)))
 
 
-def set_password(db: Session, user_id: int, password_hash: str) -> None:
-    """Replace a user's password hash."""
-    db.write(sa.update(users).where(users.c.id == user_id).values(password_hash=password_hash))
+def replace_password(db: Session, user_id: int, old_hash: str, new_hash: str) -> bool:
+    """Replace a user's password hash, unless another request has just replaced the old one."""
+    condition = sa.and_(users.c.id == user_id, users.c.password_hash == old_hash)
+    return bool(db.write(sa.update(users).where(condition).values(password_hash=new_hash)).rowcount)
 
 
 def set_role(db: Session, address: str, role: str) -> Row | None:

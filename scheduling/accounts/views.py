@@ -104,9 +104,12 @@ def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
     passwords, tokens = request.registry.passwords, request.registry.tokens
     if me is None:
         return problem(request, 401, USER_GONE)
-    if not passwords.matches(request.validated["current_password"], me.password_hash):
+    sent = request.validated
+    known = passwords.matches(sent["current_password"], me.password_hash)
+    if not known or not service.replace_password(
+        request.db, me.id, me.password_hash, passwords.hash(sent["new_password"])
+    ):
         return problem(request, 401, "The current password is wrong.")
-    service.set_password(request.db, me.id, passwords.hash(request.validated["new_password"]))
     cutoff_ms = tokens.cut_off(request.db, me.id)
     return {
         "message": "Password changed",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import click
+from alembic.util import CommandError
 from sqlalchemy.exc import OperationalError
 
 import scheduling
@@ -16,10 +18,12 @@ from scheduling.bootstrap import Setup, read_ini, set_up
 from scheduling.cli.db import db
 from scheduling.cli.plugins import plugins
 from scheduling.cli.user import user
+from scheduling.db import create_engine
 from scheduling.errors import one_line
 
 if TYPE_CHECKING:
     from pyramid.registry import Registry
+    from sqlalchemy import Engine
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Program:
     """What every command works with, made when it is first asked for."""
 
     ini_path: str
+    resources: ExitStack
+    """What is closed when the command ends."""
 
     @cached_property
     def ini(self) -> dict[str, str]:
@@ -39,15 +45,23 @@ class Program:
         return set_up(self.ini, os.environ)
 
     @cached_property
+    def engine(self) -> Engine:
+        """The database, migrated or not, for commands that need no application."""
+        engine = create_engine(self.setup.settings)
+        self.resources.callback(engine.dispose)
+        return engine
+
+    @cached_property
     def registry(self) -> Registry:
         """The registry of the whole application, on a database that is migrated."""
         registry = scheduling.make_app(self.setup, self.ini).registry
+        self.resources.callback(registry.engine.dispose)
         migrations.require_upgraded(registry.engine, registry.plugins)
         return registry
 
 
 class Commands(click.Group):
-    """A group whose commands say in one line that the database is away."""
+    """A group whose commands say in one line that the database is away, or that it has no such revision."""
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command."""
@@ -55,6 +69,8 @@ class Commands(click.Group):
             return super().invoke(context)
         except OperationalError as error:
             raise click.ClickException(f"The database did not answer: {one_line(error)}") from error
+        except CommandError as error:
+            raise click.ClickException(f"{error}.") from error
 
 
 @click.group(cls=Commands)
@@ -71,7 +87,7 @@ class Commands(click.Group):
 @click.pass_context
 def main(context: click.Context, config: str) -> None:
     """Run and look after a Scheduling installation."""
-    context.obj = Program(config)
+    context.obj = Program(config, context.with_resource(ExitStack()))
 
 
 main.add_command(db)

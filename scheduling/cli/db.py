@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from scheduling import migrations
-from scheduling.db import create_engine
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -22,7 +21,7 @@ def db() -> None:
 
 
 def _target(program: Program) -> tuple[sa.Engine, list[Loaded]]:
-    return create_engine(program.setup.settings), program.setup.plugins
+    return program.engine, program.setup.plugins
 
 
 def _print_current(engine: sa.Engine, plugins: list[Loaded]) -> None:

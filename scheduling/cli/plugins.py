@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ import click
 import scheduling
 from scheduling import loader
 from scheduling.errors import StartupError
+from scheduling.settings import Configuration, CoreSchema
 
 if TYPE_CHECKING:
     from scheduling.cli import Program
@@ -23,16 +25,20 @@ def plugins() -> None:
 @click.pass_obj
 def list_plugins(program: Program) -> None:
     """List the installed plugins, each with its state and its distribution."""
-    enabled = {plugin.name for plugin in program.setup.plugins}
-    for name, entries in sorted(loader.installed().items()):
+    # Not program.setup: the list is wanted most where a plugin keeps that from being made.
+    core = Configuration(program.ini, os.environ).section("scheduling", CoreSchema())
+    enabled = core.get("plugins", [])
+    installed = loader.installed()
+    for name in sorted({*installed, *enabled}):
         state = "enabled" if name in enabled else "installed"
         try:
-            manifest = loader.load_manifest(name).manifest
+            plugin = loader.load_manifest(name, installed)
         except StartupError as error:
             click.echo(f"{name:<16} {'broken':<10} {error}")
             continue
+        manifest = plugin.manifest
         needs = f" Requires {', '.join(manifest.requires)}." if manifest.requires else ""
-        click.echo(f"{name:<16} {state:<10} {loader.distribution(entries[0]):<20} {manifest.summary}{needs}")
+        click.echo(f"{name:<16} {state:<10} {plugin.distribution:<20} {manifest.summary}{needs}")
 
 
 @plugins.command()

@@ -1,0 +1,379 @@
+"""The `scheduling` command: what it does, what it says and how it ends."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from scheduling.bootstrap import set_up
+from scheduling.cli import main
+from scheduling.db import create_engine
+from scheduling.testing import Site
+
+NOWHERE = "postgresql://scheduling@127.0.0.1:1/scheduling"
+
+
+@pytest.fixture
+def run(ini):
+    """A function that runs a command with the test's ini file and returns its result."""
+
+    def run(*arguments, input=None, **environ):  # noqa: A002
+        return CliRunner().invoke(main, ["-c", str(ini), *arguments], input=input, env=environ)
+
+    return run
+
+
+@pytest.fixture
+def output(run):
+    """A function that runs a command, which succeeds, and returns the lines of its output."""
+
+    def output(*arguments, **options):
+        result = run(*arguments, **options)
+        assert result.exit_code == 0, result.output
+        return result.output.splitlines()
+
+    return output
+
+
+@pytest.fixture
+def error(run):
+    """A function that runs a command, which fails with status 1, and returns the message."""
+
+    def error(*arguments, **options):
+        result = run(*arguments, **options)
+        assert result.exit_code == 1, result.output
+        assert isinstance(result.exception, SystemExit)
+        return result.output.strip()
+
+    return error
+
+
+@pytest.fixture
+def program(ini):
+    """A function that runs the installed program itself, in the folder of the ini file."""
+
+    def program(*arguments, **environ):
+        return subprocess.run(
+            [Path(sys.executable).with_name("scheduling"), *arguments],
+            cwd=ini.parent,
+            env={"PATH": os.environ["PATH"], **environ},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return program
+
+
+CURRENT = ["core             core_0001 (up to date)", "bookings         bookings_0001 (up to date)"]
+
+
+# Which settings
+
+
+def test_settings_file_is_named_by_an_option(program, ini):
+    assert program("-c", "test.ini", "db", "upgrade").stdout.splitlines() == CURRENT
+    assert (ini.parent / "cli.db").is_file()
+
+
+def test_settings_file_is_named_by_the_environment_and_the_option_wins(program, ini):
+    assert program("db", "current", SCHEDULING_CONFIG="test.ini").returncode == 0
+    assert program("-c", "test.ini", "db", "current", SCHEDULING_CONFIG="gone.ini").returncode == 0
+
+
+def test_settings_file_is_development_ini_by_default(program, ini):
+    ended = program("db", "current")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "There is no settings file development.ini; name one with -c or SCHEDULING_CONFIG.\n"
+    )
+    ini.rename(ini.with_name("development.ini"))
+    assert program("db", "current").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[server:main]\nuse = egg:scheduling", "nonsense", "[app:main]\nx = %(y)s"]
+)
+def test_settings_file_that_is_none_is_named_in_the_message(ini, error, content):
+    ini.write_text(content)
+    assert error("db", "current").startswith(f"The settings file {ini} cannot be used: ")
+
+
+def test_environment_overrides_the_settings_file(output, ini, tmp_path):
+    elsewhere = f"sqlite:///{tmp_path}/elsewhere/other.db"
+
+    lines = output("db", "upgrade", DATABASE_URL=elsewhere, SCHEDULING_PLUGINS="organizations")
+
+    assert [line.split()[0] for line in lines] == ["core", "organizations"]
+    assert (tmp_path / "elsewhere" / "other.db").is_file()
+    assert not (tmp_path / "cli.db").exists()
+
+
+def test_mistakes_in_the_settings_are_all_reported_and_no_secret_is_shown(program):
+    ended = program(
+        "-c", "test.ini", "user", "list", PORT="many", APP_ENV="production", JWT_SECRET="hush-hush"
+    )
+    assert ended.returncode == 1
+    assert "scheduling.port (PORT)" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "hush-hush" not in ended.stderr
+
+
+# The database
+
+
+def test_upgrade_and_check_agree_on_both_databases(output, empty_database_url):
+    everything = {
+        "DATABASE_URL": empty_database_url,
+        "SCHEDULING_PLUGINS": "analytics bookings notifications organizations",
+    }
+    output("db", "upgrade", **everything)
+    assert output("db", "check", **everything) == ["The models and the migrations agree."]
+
+
+def test_current_shows_every_tree(output):
+    assert output("db", "current") == [
+        "core             nothing (the newest is core_0001)",
+        "bookings         nothing (the newest is bookings_0001)",
+    ]
+    output("db", "upgrade")
+    assert output("db", "current") == CURRENT
+
+
+def test_check_of_a_database_that_is_behind_says_what_to_run(error):
+    assert error("db", "check") == "Error: Behind: core, bookings. Run: scheduling db upgrade"
+
+
+def test_check_of_a_database_that_differs_says_how(output, error, ini):
+    output("db", "upgrade")
+    engine = engine_of(ini)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("ALTER TABLE bookings ADD COLUMN colour varchar(20)")
+    engine.dispose()
+
+    message = error("db", "check")
+
+    assert message.startswith("Error: The database differs from the models:\n")
+    assert "colour" in message
+
+
+def engine_of(ini):
+    url = f"sqlite:///{ini.parent}/cli.db"
+    return create_engine(
+        set_up({"scheduling.database_url": url, "scheduling.jwt_secret": "x" * 32}, {}).settings
+    )
+
+
+def test_downgrade_asks_first(output, run):
+    output("db", "upgrade")
+
+    refused = run("db", "downgrade", "bookings", "base", input="n\n")
+    assert refused.exit_code == 1
+    assert "Rows of tables that go are lost." in refused.output
+    assert output("db", "current") == CURRENT
+
+    lines = output("db", "downgrade", "bookings", "base", input="y\n")
+    assert lines[-2:] == [CURRENT[0], "bookings         nothing (the newest is bookings_0001)"]
+
+
+def test_downgrade_asks_nothing_when_told_yes(output):
+    output("db", "upgrade")
+    assert "nothing" in output("db", "downgrade", "all", "base", "--yes")[0]
+
+
+@pytest.mark.parametrize(
+    ("tree", "revision", "message"),
+    [
+        ("weather", "base", "There is no migration tree 'weather'; there are: core, bookings, or all."),
+        ("bookings", "nonsense", "Error: Can't locate revision identified by 'nonsense'."),
+        ("core", "base", "The tables of core are needed by: bookings. Take these back first, or all."),
+    ],
+)
+def test_downgrade_that_is_impossible_is_refused_in_one_line(output, error, tree, revision, message):
+    output("db", "upgrade")
+    assert error("db", "downgrade", tree, revision, "--yes") == message
+    assert output("db", "current") == CURRENT
+
+
+@pytest.mark.parametrize("command", ["db upgrade", "db check", "db current", "user list"])
+def test_database_that_is_away_is_one_line(error, command):
+    message = error(*command.split(), DATABASE_URL=NOWHERE)
+    assert "The database did not answer: " in message
+    assert "Connection refused" in message
+    assert len(message.splitlines()) == 1
+
+
+def test_database_file_whose_folder_cannot_be_made_is_one_line(error, ini):
+    message = error("db", "upgrade", DATABASE_URL=f"sqlite:///{ini}/test.db")
+    assert message.startswith(f"The folder {ini} of the database cannot be made (")
+    assert len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["user list", "user create a@example.com --password secret123"])
+def test_command_on_a_database_without_its_migrations_says_what_to_run(error, command):
+    message = error(*command.split())
+    assert message.startswith("The database lacks migrations of: core, bookings. Run: scheduling -c ")
+    assert message.endswith(" db upgrade")
+    assert len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize("environ", [{}, {"DATABASE_URL": NOWHERE}], ids=["unmigrated", "away"])
+def test_pserve_on_a_database_that_is_not_ready_ends_with_the_same_line(ini, environ):
+    ended = subprocess.run(
+        [sys.executable, "-m", "pyramid.scripts.pserve", ini],
+        env={"PATH": os.environ["PATH"], **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    expected = (
+        "The database did not answer: " if environ else "The database lacks migrations of: core, bookings."
+    )
+    assert expected in ended.stdout
+    assert "Traceback" not in ended.stdout
+
+
+# Accounts
+
+
+@pytest.fixture
+def migrated(output):
+    output("db", "upgrade")
+
+
+def create(output, email, *options):
+    return output("user", "create", email, "--password", "secret123", *options)
+
+
+@pytest.mark.usefixtures("migrated")
+def test_user_that_is_created_can_log_in_and_is_sent_the_welcome(output, ini):
+    assert create(output, "ada@example.com", "--name", "Ada") == ["Created member ada@example.com with id 1."]
+
+    site = Site(f"sqlite:///{ini.parent}/cli.db", ["bookings"])
+    credentials = {"email": "ada@example.com", "password": "secret123"}
+    user = site.anonymous.post("/auth/login", credentials, status=200).json["user"]
+    site.deliver()
+    site.close()
+    assert user == {"id": 1, "name": "Ada", "email": "ada@example.com", "role": "member"}
+    assert [mail.subject for mail in site.mail] == ["Welcome, Ada"]
+
+
+@pytest.mark.usefixtures("migrated")
+def test_password_is_asked_for_twice_and_not_shown(output):
+    lines = output("user", "create", "ada@example.com", input="secret123\nsecret123\n")
+    assert lines == ["Password: ", "Repeat for confirmation: ", "Created member ada@example.com with id 1."]
+
+
+@pytest.mark.usefixtures("migrated")
+def test_password_can_come_from_the_environment(output):
+    lines = output("user", "create", "ada@example.com", SCHEDULING_PASSWORD="secret123")
+    assert lines == ["Created member ada@example.com with id 1."]
+
+
+@pytest.mark.usefixtures("migrated")
+@pytest.mark.parametrize(
+    ("email", "password", "message"),
+    [
+        ("ada@example.com", "short", "Error: password must have at least 6 characters"),
+        ("ada@example.com", "x" * 73, "Error: password must have at most 72 bytes"),
+        ("ada.example.com", "secret123", "Error: email must be a valid e-mail address"),
+        ("ADA@EXAMPLE.ORG", "secret123", "Error: Email already in use"),
+    ],
+)
+def test_user_that_cannot_be_created_is_refused_in_one_line(output, error, email, password, message):
+    create(output, "ada@example.org")
+    assert error("user", "create", email, "--password", password) == message
+    assert len(output("user", "list")) == 1
+
+
+@pytest.mark.usefixtures("migrated")
+def test_users_are_listed_with_their_roles_oldest_first(output):
+    create(output, "zoe@example.com")
+    create(output, "ada@example.com", "--name", "Ada Lovelace", "--role", "admin")
+
+    assert [line.split(maxsplit=3) for line in output("user", "list")] == [
+        ["1", "member", "zoe@example.com", "(zoe)"],
+        ["2", "admin", "ada@example.com", "(Ada Lovelace)"],
+    ]
+
+
+@pytest.mark.usefixtures("migrated")
+def test_role_is_set_by_address_without_regard_to_case(output):
+    create(output, "ada@example.com")
+
+    lines = output("user", "set-role", "Ada@Example.com", "admin")
+
+    assert lines == ["ada@example.com is now admin and has to log in again."]
+    assert output("user", "list")[0].split()[1] == "admin"
+
+
+@pytest.mark.usefixtures("migrated")
+def test_role_of_an_unknown_account_is_an_error(error):
+    assert error("user", "set-role", "nobody@example.com", "admin") == (
+        "Error: There is no account nobody@example.com."
+    )
+
+
+@pytest.mark.usefixtures("migrated")
+def test_unknown_role_is_a_usage_error(output, run):
+    create(output, "ada@example.com")
+    result = run("user", "set-role", "ada@example.com", "boss")
+    assert result.exit_code == 2
+    assert "'boss' is not one of 'member', 'admin'" in result.output
+
+
+# The plugins
+
+
+def test_plugins_are_listed_with_state_distribution_and_requirements(output, install_plugin):
+    install_plugin("acme", manifest="requires=('bookings',)")
+
+    lines = output("plugins", "list")
+
+    assert [line.split()[:2] for line in lines] == [
+        ["acme", "installed"],
+        ["analytics", "installed"],
+        ["bookings", "enabled"],
+        ["notifications", "installed"],
+        ["organizations", "installed"],
+    ]
+    assert "acme 2.1" in lines[0]
+    assert lines[0].endswith("Requires bookings.")
+
+
+def test_plugins_that_are_broken_or_gone_are_listed_with_the_reason(output, install_plugin):
+    install_plugin("acme", top="raise RuntimeError('no flux capacitor')")
+
+    lines = output("plugins", "list", SCHEDULING_PLUGINS="acme weather")
+
+    states = {line.split()[0]: line.split()[1] for line in lines}
+    assert states["acme"] == states["weather"] == "broken"
+    assert "no flux capacitor" in lines[0]
+    assert "not installed" in lines[-1]
+
+
+def test_plugins_check_passes_where_they_work_together(output):
+    assert output("plugins", "check") == ["All enabled plugins work together: bookings."]
+    assert output("plugins", "check", SCHEDULING_PLUGINS=" , ")[0].endswith("together: none.")
+
+
+def test_plugins_check_fails_with_the_message_of_a_start(program, install_plugin):
+    install_plugin("acme", includeme="raise LookupError('no weather')")
+
+    ended = program("-c", "test.ini", "plugins", "check", PYTHONPATH=sys.path[0], SCHEDULING_PLUGINS="acme")
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "The plugin 'acme' of acme 2.1 could not be set up (LookupError: no weather); "
+        "update or repair that distribution, or disable the plugin.\n"
+    )
+
+
+def test_plugins_check_needs_no_database(output):
+    assert output("plugins", "check", DATABASE_URL=NOWHERE)

@@ -1,0 +1,63 @@
+"""Every view says who may call it, and what everybody may call is a list that somebody looked at."""
+
+import pytest
+from pyramid.config.views import isexception
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+from scheduling.errors import StartupError
+from scheduling.security import Permission
+
+PUBLIC = {
+    "GET Root/health",
+    "POST Auth/login",
+    "POST Auth/register",
+    "POST Analytics/event",
+}
+
+UNDECLARED_VIEW = """
+from scheduling.plugin import Resource
+def forgotten(context, request): ...
+config.add_view(forgotten, context=Resource, name="acme", {options})
+"""
+
+
+@pytest.fixture
+def views(start):
+    """The permissions of each view of core and all plugins, by method, resource and name."""
+    app = start("analytics", "bookings", "notifications", "organizations")
+    found = {}
+    for entry in app.registry.introspector.get_category("views"):
+        view = entry["introspectable"]
+        if not isexception(view["context"]):
+            where = "/".join(filter(None, [getattr(view["context"], "__name__", "*"), view["name"]]))
+            permissions = [item["value"] for item in entry["related"] if item.category_name == "permissions"]
+            found[f"{view['request_methods']} {where}"] = permissions
+    return found
+
+
+def test_every_view_names_one_permission_of_the_enum_or_none_at_all(views):
+    assert len(views) > len(PUBLIC)
+    known = {NO_PERMISSION_REQUIRED, *Permission}
+    assert {name: held for name, held in views.items() if len(held) != 1 or held[0] not in known} == {}
+
+
+def test_only_the_views_of_a_short_list_are_public(views):
+    assert {name for name, held in views.items() if NO_PERMISSION_REQUIRED in held} == PUBLIC
+
+
+@pytest.mark.parametrize("options", ["", "request_method='POST'", "permission=None"])
+def test_view_without_a_permission_stops_the_start_with_its_name(install_plugin, start, options):
+    install_plugin("acme", includeme=UNDECLARED_VIEW.format(options=options))
+
+    with pytest.raises(StartupError) as raised:
+        start("acme")
+
+    message = str(raised.value)
+    assert "The plugin 'acme' of acme 2.1 could not be set up (" in message
+    assert "forgotten" in message
+    assert "names no permission; give it one, or NO_PERMISSION_REQUIRED" in message
+
+
+def test_view_with_a_permission_starts(install_plugin, start):
+    install_plugin("acme", includeme=UNDECLARED_VIEW.format(options="permission='view'"))
+    assert start("acme")

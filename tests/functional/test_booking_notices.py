@@ -1,0 +1,182 @@
+import pytest
+import sqlalchemy as sa
+
+from scheduling.db import session_scope
+from scheduling.errors import Invalid
+from scheduling.outbox import outbox
+from scheduling_analytics.models import analytics_events
+from scheduling_bookings.events import BookingCreated
+from scheduling_bookings.models import bookings
+from scheduling_notifications.models import notifications
+
+NEW = {"title": "Standup", "start": "2099-01-01T10:00:00+02:00", "end": "2099-01-01T11:30:00+02:00"}
+NASTY = "<script>alert('Tom & \"Jerry\"')</script>"
+
+
+def book(client, **fields):
+    return client.post("/bookings", NEW | fields, status=201).json["booking"]
+
+
+def mail_after(site, act):
+    site.deliver()
+    site.clear_mail()
+    answer = act()
+    site.deliver()
+    return site.mail, answer
+
+
+def count(site, table):
+    with session_scope(site.registry) as db:
+        return db.scalar(sa.select(sa.func.count()).select_from(table))
+
+
+def test_a_new_booking_is_confirmed_by_mail_with_its_times_in_utc(site):
+    alice = site.user("Alice")
+    [mail], _ = mail_after(site, lambda: book(alice))
+    assert (mail.to_name, mail.to_address) == ("Alice", alice.email)
+    assert mail.subject == "Booking confirmed: Standup"
+    for body in (mail.text, mail.html):
+        assert "Standup" in body
+        assert "1 January 2099, 08:00 UTC" in body
+        assert "1 January 2099, 09:30 UTC" in body
+    assert "Hello Alice" in mail.text
+
+
+def test_a_cancelled_booking_is_announced_by_mail_with_its_times_in_utc(site):
+    alice = site.user("Alice")
+    booking = book(alice)
+    [mail], _ = mail_after(site, lambda: alice.delete(f"/bookings/{booking['id']}"))
+    assert (mail.to_name, mail.to_address) == ("Alice", alice.email)
+    assert mail.subject == "Booking cancelled: Standup"
+    for body in (mail.text, mail.html):
+        assert "Standup" in body
+        assert "1 January 2099, 08:00 UTC" in body
+        assert "1 January 2099, 09:30 UTC" in body
+
+
+def test_a_new_booking_is_a_notification_for_its_owner(site):
+    alice = site.user()
+    booking = book(alice)
+    [notification] = alice.get("/notifications").json
+    assert (notification["type"], notification["user_id"]) == ("BOOKING_CONFIRMED", alice.id)
+    assert notification["metadata"] == {"booking_id": booking["id"]}
+    assert notification["is_read"] is False
+    assert "Standup" in notification["message"]
+
+
+def test_a_cancelled_booking_is_a_notification_for_its_owner(site):
+    alice = site.user()
+    booking = book(alice)
+    alice.delete(f"/bookings/{booking['id']}")
+    cancelled, confirmed = alice.get("/notifications").json
+    assert (cancelled["type"], confirmed["type"]) == ("BOOKING_CANCELLED", "BOOKING_CONFIRMED")
+    assert cancelled["metadata"] == {"booking_id": booking["id"]}
+    assert "Standup" in cancelled["message"]
+
+
+def test_the_owner_is_told_what_a_site_admin_did(site):
+    alice, ada = site.user("Alice"), site.user("Ada", admin=True)
+    booking = book(alice)
+    [mail], _ = mail_after(site, lambda: ada.delete(f"/bookings/{booking['id']}"))
+    assert (mail.to_address, mail.subject) == (alice.email, "Booking cancelled: Standup")
+    assert [n["type"] for n in alice.get("/notifications").json] == ["BOOKING_CANCELLED", "BOOKING_CONFIRMED"]
+    assert ada.get("/notifications").json == []
+
+
+def test_mail_goes_to_the_address_and_name_of_the_moment_of_sending(site):
+    alice = site.user("Alice")
+    site.deliver()
+    site.clear_mail()
+    book(alice)
+    alice.patch("/users/me", {"email": "new.address@example.com", "name": "Alicia"})
+    site.deliver()
+    [mail] = site.mail
+    assert (mail.to_address, mail.to_name) == ("new.address@example.com", "Alicia")
+    assert "Hello Alicia" in mail.text
+
+
+def test_an_account_that_is_gone_gets_no_mail(site):
+    alice = site.user()
+    book(alice)
+    with session_scope(site.registry) as db:
+        db.write(sa.text("DELETE FROM users WHERE id = :id"), {"id": alice.id})
+    assert set(site.deliver()) == {"skipped"}
+    assert site.mail == []
+
+
+@pytest.mark.parametrize("title", ["Café mit Jürgen", "会議 ☕ 🎉", "فطور عمل"])
+def test_a_title_in_any_script_arrives_unchanged(site, title):
+    alice = site.user("Zoë")
+    [mail], booking = mail_after(site, lambda: book(alice, title=title))
+    assert booking["title"] == title
+    assert mail.subject == f"Booking confirmed: {title}"
+    assert title in mail.text
+    assert title in mail.html
+    assert "Zoë" in mail.html
+    assert mail.to_name == "Zoë"
+    assert title in alice.get("/notifications").json[0]["message"]
+
+
+def test_markup_in_a_title_or_name_is_text_in_the_html(site):
+    alice = site.user(NASTY, email="alice@example.com")
+    booking = book(alice, title=NASTY)
+    cancelled, _ = mail_after(site, lambda: alice.delete(f"/bookings/{booking['id']}"))
+    confirmed, _ = mail_after(site, lambda: book(alice, title=NASTY))
+    for mail in (*confirmed, *cancelled):
+        assert "<script" not in mail.html
+        assert mail.html.count("&lt;script&gt;") == 2  # the name and the title
+        assert NASTY in mail.text
+        assert NASTY in mail.subject
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028"])
+def test_a_line_break_reaches_no_header(site, line_break):
+    alice = site.user(f"Alice{line_break}Bcc: eve@example.com", email="alice@example.com")
+    [mail], _ = mail_after(site, lambda: book(alice, title=f"Standup{line_break}Bcc: eve@example.com"))
+    assert mail.subject == "Booking confirmed: Standup Bcc: eve@example.com"
+    assert mail.to_name == "Alice Bcc: eve@example.com"
+
+
+def test_a_title_of_255_characters_is_told_in_full(site):
+    alice = site.user()
+    title = "😀" * 255
+    [mail], _ = mail_after(site, lambda: book(alice, title=title))
+    assert mail.subject == f"Booking confirmed: {title}"
+    assert title in alice.get("/notifications").json[0]["message"]
+
+
+@pytest.mark.parametrize("refused", [{"title": ""}, {"end": NEW["start"]}, {"start": "2001-01-01T10:00:00Z"}])
+def test_a_refused_booking_tells_nobody(site, refused):
+    alice = site.user()
+    mails, _ = mail_after(site, lambda: alice.post("/bookings", NEW | refused, status=400))
+    assert mails == []
+    assert alice.get("/notifications").json == []
+
+
+def test_cancelling_twice_tells_once(site):
+    alice = site.user()
+    path = f"/bookings/{book(alice)['id']}"
+    alice.delete(path)
+    mails, _ = mail_after(site, lambda: alice.delete(path, status=404))
+    assert mails == []
+    assert len(alice.get("/notifications").json) == 2
+
+
+def test_a_booking_that_a_plugin_vetoes_leaves_nothing(site):
+    alice = site.user()
+    before = [count(site, table) for table in (bookings, notifications, analytics_events, outbox)]
+
+    def veto(event):
+        raise Invalid({"title": ["is not wanted here"]})
+
+    site.registry.registerHandler(veto, [BookingCreated])
+    try:
+        refused = alice.post("/bookings", NEW, status=400)
+    finally:
+        site.registry.unregisterHandler(veto, [BookingCreated])
+    assert refused.json["errors"] == {"title": ["is not wanted here"]}
+    assert [count(site, table) for table in (bookings, notifications, analytics_events, outbox)] == before
+    book(alice)
+    assert [count(site, table) for table in (bookings, notifications, analytics_events, outbox)] == [
+        number + 1 for number in before
+    ]

@@ -1,0 +1,105 @@
+"""How often a request goes to the database; BEGIN and COMMIT are round trips too."""
+
+from time import monotonic
+
+from scheduling.tokens import REFRESH_SECONDS
+
+BOOKING = {"title": "Standup", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
+
+LISTS = [
+    "/users",
+    "/bookings",
+    "/bookings?limit=2",
+    "/organizations",
+    "/organizations?scope=member",
+    "/organizations/{organization}",
+    "/organizations/{organization}/members",
+    "/notifications",
+    "/notifications/unread",
+    "/notifications/count",
+    "/analytics/dashboard",
+    "/analytics/events",
+]
+
+
+def statements_of(site, call):
+    call()  # Connects, and reads the token cut-offs, which happens once a second whatever is asked.
+    with site.queries() as queries:
+        call()
+    return [statement for statement in queries.statements if "token_cutoffs" not in statement]
+
+
+def add_rows(site, admin, organization, number):
+    for i in range(number):
+        admin.post("/bookings", BOOKING, status=201)
+        admin.post("/organizations", {"name": "Acme"}, status=201)
+        member = site.user(f"Member {i}")
+        admin.post(f"/organizations/{organization}/members", {"email": member.email}, status=201)
+
+
+def test_a_list_makes_as_many_queries_for_many_rows_as_for_one(site):
+    admin = site.user(admin=True)
+    organization = admin.post("/organizations", {"name": "Acme"}).json["organization"]["id"]
+    paths = [path.format(organization=organization) for path in LISTS]
+
+    def counts():
+        return {path: len(statements_of(site, lambda p=path: admin.get(p, status=200))) for path in paths}
+
+    add_rows(site, admin, organization, 1)
+    few = counts()
+    add_rows(site, admin, organization, 12)
+    assert counts() == few
+    assert all(1 <= count <= 2 for count in few.values())
+
+
+def test_a_booking_is_read_in_at_most_two_round_trips(site):
+    alice = site.user()
+    path = f"/bookings/{alice.post('/bookings', BOOKING).json['booking']['id']}"
+    statements = statements_of(site, lambda: alice.get(path, status=200))
+    assert 1 <= len(statements) <= 2
+    assert all(statement.startswith("SELECT") for statement in statements)
+
+
+def test_a_booking_is_made_in_at_most_six_round_trips(site):
+    alice = site.user()
+    statements = statements_of(site, lambda: alice.post("/bookings", BOOKING, status=201))
+    assert statements[0].startswith("BEGIN")
+    assert statements[-1] == "COMMIT"
+    assert len(statements) <= 6
+
+
+def test_a_request_that_only_reads_begins_no_transaction(site):
+    admin = site.user(admin=True)
+    for path in ("/users/me", "/auth/verify", "/bookings", "/notifications", "/analytics/dashboard"):
+        statements = statements_of(site, lambda p=path: admin.get(p, status=200))
+        assert not [s for s in statements if s.startswith(("BEGIN", "COMMIT"))]
+
+
+def test_all_notifications_are_marked_as_read_by_one_statement(site):
+    alice = site.user()
+    for _ in range(5):
+        alice.post("/bookings", BOOKING, status=201)
+    alice.get("/users/me")
+    with site.queries() as queries:
+        assert alice.patch("/notifications/read-all", status=200).json["updated"] == 5
+    assert len([s for s in queries.statements if "UPDATE notifications" in s]) == 1
+
+
+def test_token_cut_offs_are_read_at_most_once_a_second(site):
+    alice = site.user()
+    site.forget_when_cutoffs_were_read()
+    started = monotonic()
+    with site.queries() as queries:
+        for _ in range(30):
+            alice.get("/users/me", status=200)
+    reads = len([statement for statement in queries.statements if "token_cutoffs" in statement])
+    # The machine may be so slow that the requests took more than a second.
+    assert 1 <= reads <= 1 + (monotonic() - started) // REFRESH_SECONDS
+
+
+def test_cut_offs_are_not_read_for_nobody(site):
+    site.forget_when_cutoffs_were_read()
+    with site.queries() as queries:
+        site.anonymous.get("/users/me", status=401)
+        site.anonymous.get("/users/me", headers={"Authorization": "Bearer nonsense"}, status=401)
+    assert len(queries) == 0

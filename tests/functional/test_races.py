@@ -1,0 +1,204 @@
+"""Requests at the same moment: each has read before any of them writes."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+import sqlalchemy as sa
+from webtest import TestApp
+
+from scheduling.accounts.models import users
+from scheduling.db import session_scope
+from scheduling.testing import Client
+from scheduling.testing.site import PASSWORD
+from scheduling.times import parse_timestamp
+
+LATE_START, EARLY_END = {"start": "2099-01-01T11:45:00Z"}, {"end": "2099-01-01T10:15:00Z"}
+
+
+def make(site, client, method, path, body):
+    own = Client(TestApp(site.wsgi_app), client.token)
+    sent = {} if body is None else {"json": body}
+    return getattr(own, method)(path, expect_errors=True, **sent)
+
+
+@contextmanager
+def before_a_transaction(site, hook):
+    def listen(connection, cursor, statement, *event):
+        if statement.startswith("BEGIN"):
+            hook()
+
+    engine = site.registry.engine
+    sa.event.listen(engine, "before_cursor_execute", listen)
+    try:
+        yield
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", listen)
+
+
+def at_once(site, *calls):
+    """Make the calls ``(client, method, path, body)`` in threads; none writes before all have read."""
+    gate = threading.Barrier(len(calls), timeout=30)
+    thread = threading.local()
+
+    def wait():
+        if not hasattr(thread, "passed"):
+            thread.passed = True
+            gate.wait()
+
+    with before_a_transaction(site, wait), ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(lambda call: make(site, *call), calls))
+
+
+def overtaken(site, call, other):
+    """Make ``call``, and all of ``other`` between what ``call`` reads and what it writes."""
+    others = [other]
+    answers = []
+
+    def overtake():
+        if others:
+            answers.append(make(site, *others.pop()))
+
+    with before_a_transaction(site, overtake):
+        return make(site, *call), *answers
+
+
+def statuses(answers):
+    return sorted(answer.status_int for answer in answers)
+
+
+def book(client):
+    times = {"start": "2099-01-01T10:00:00Z", "end": "2099-01-01T12:00:00Z"}
+    return client.post("/bookings", {"title": "Standup", **times}, status=201).json["booking"]
+
+
+@pytest.mark.parametrize("number", [2, 5])
+def test_of_registrations_of_one_address_at_once_one_wins(site, number):
+    sent = {"name": "Alice", "password": PASSWORD}
+    emails = ["alice@example.com", "ALICE@example.com", "Alice@Example.com"] * 2
+    calls = [(site.anonymous, "post", "/auth/register", {**sent, "email": e}) for e in emails[:number]]
+    answers = at_once(site, *calls)
+    assert statuses(answers) == [201] + [400] * (number - 1)
+    errors = {answer.json["error"] for answer in answers if answer.status_int == 400}
+    assert errors == {"Email already in use"}
+    with session_scope(site.registry) as db:
+        assert db.scalar(sa.select(sa.func.count()).select_from(users)) == 1
+    site.deliver()
+    assert len(site.mail) == 1
+
+
+def test_of_two_users_who_take_one_address_at_once_one_wins(site):
+    change = ("patch", "/users/me", {"email": "new@example.com"})
+    answers = at_once(site, (site.user("Alice"), *change), (site.user("Bob"), *change))
+    assert statuses(answers) == [200, 400]
+
+
+def test_of_two_cancellations_at_once_one_wins_and_the_owner_is_told_once(site):
+    alice = site.user()
+    booking = book(alice)
+    site.deliver()
+    site.clear_mail()
+    cancel = (alice, "delete", f"/bookings/{booking['id']}", None)
+    assert statuses(at_once(site, cancel, cancel)) == [200, 404]
+    site.deliver()
+    assert [mail.subject for mail in site.mail] == ["Booking cancelled: Standup"]
+    types = [notification["type"] for notification in alice.get("/notifications").json]
+    assert types.count("BOOKING_CANCELLED") == 1
+
+
+def found(client):
+    return client.post("/organizations", {"name": "Acme"}, status=201).json["organization"]["id"]
+
+
+def test_of_two_additions_of_one_member_at_once_one_wins_and_the_member_is_told_once(site):
+    alice, bob = site.user("Alice"), site.user("Bob")
+    path = f"/organizations/{found(alice)}/members"
+    add = (alice, "post", path, {"email": bob.email})
+    assert statuses(at_once(site, add, add)) == [201, 400]
+    assert [member["user_id"] for member in alice.get(path).json] == [alice.id, bob.id]
+    assert len(bob.get("/notifications").json) == 1
+
+
+def test_of_two_removals_of_one_member_at_once_one_wins(site):
+    alice, bob = site.user("Alice"), site.user("Bob")
+    path = f"/organizations/{found(alice)}/members"
+    alice.post(path, {"email": bob.email}, status=201)
+    remove = (alice, "delete", f"{path}/{bob.id}", None)
+    assert statuses(at_once(site, remove, remove)) == [200, 404]
+
+
+def test_a_member_added_to_an_organization_that_was_just_deleted_is_no_5xx(site):
+    alice, bob = site.user("Alice"), site.user("Bob")
+    path = f"/organizations/{found(alice)}"
+    added, deleted = overtaken(
+        site, (alice, "post", f"{path}/members", {"email": bob.email}), (alice, "delete", path, None)
+    )
+    assert deleted.status_int == 200
+    assert added.status_int in (404, 409)
+    assert bob.get("/notifications").json == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [LATE_START, EARLY_END],
+        [{"start": "2099-01-01T11:45:00Z"}, {"end": "2099-01-01T11:45:00Z"}],
+        [{"start": f"2099-01-01T11:{m}:00Z"} for m in (15, 30)]
+        + [{"end": f"2099-01-01T10:{m}:00Z"} for m in (15, 30, 45)],
+    ],
+)
+def test_changes_of_one_booking_at_once_never_leave_its_end_before_its_start(site, changes):
+    alice = site.user()
+    path = f"/bookings/{book(alice)['id']}"
+    answers = at_once(site, *[(alice, "patch", path, change) for change in changes])
+    assert 200 in statuses(answers)
+    assert set(statuses(answers)) <= {200, 400, 409}
+    left = alice.get(path).json
+    assert parse_timestamp(left["end_time"]) > parse_timestamp(left["start_time"])
+    answered = [answer.json["booking"] for answer in answers if answer.status_int == 200]
+    assert left in answered
+
+
+@pytest.mark.parametrize(("change", "other"), [(LATE_START, EARLY_END), (EARLY_END, LATE_START)])
+def test_a_change_that_relied_on_times_that_were_just_changed_is_refused(site, change, other):
+    alice = site.user()
+    path = f"/bookings/{book(alice)['id']}"
+    late, early = overtaken(site, (alice, "patch", path, change), (alice, "patch", path, other))
+    assert early.status_int == 200
+    assert late.status_int in (400, 409)
+    assert alice.get(path).json == early.json["booking"]
+
+
+def test_a_booking_that_was_just_cancelled_is_not_changed(site):
+    alice = site.user()
+    path = f"/bookings/{book(alice)['id']}"
+    changed, cancelled = overtaken(
+        site, (alice, "patch", path, {"title": "Retro"}), (alice, "delete", path, None)
+    )
+    assert (changed.status_int, cancelled.status_int) == (409, 200)
+    left = alice.get(path).json
+    assert (left["title"], left["status"]) == ("Standup", "cancelled")
+
+
+def test_of_two_changes_of_one_password_at_once_one_wins(site):
+    alice = site.user()
+    news = ["second secret", "third secret"]
+    path, sent = "/users/me/password", {"currentPassword": PASSWORD}
+    answers = at_once(site, *[(alice, "patch", path, {**sent, "newPassword": new}) for new in news])
+    assert statuses(answers) == [200, 401]
+    for answer, new in zip(answers, news, strict=True):
+        expected = answer.status_int
+        site.anonymous.post("/auth/login", {"email": alice.email, "password": new}, status=expected)
+        if expected == 200:
+            Client(site.app, answer.json["token"]).get("/users/me", status=200)
+
+
+def test_bookings_made_at_once_are_all_made(site):
+    clients = [site.user(f"User {i}") for i in range(4)]
+    times = {"start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
+    answers = at_once(site, *[(c, "post", "/bookings", {"title": c.name, **times}) for c in clients])
+    assert statuses(answers) == [201] * 4
+    for client in clients:
+        assert [row["title"] for row in client.get("/bookings").json] == [client.name]
+        assert client.get("/notifications/count").json == {"unread": 1}

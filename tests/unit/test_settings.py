@@ -1,0 +1,255 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from marshmallow import RAISE, Schema, fields, validate
+
+from scheduling.bootstrap import set_up
+from scheduling.errors import StartupError
+from scheduling.settings import DEVELOPMENT_SECRET, MIN_SECRET_BYTES, Configuration, CoreSchema, Settings
+
+SECRET = "a secret of the tests with more than 32 bytes"
+GOOD = {"scheduling.database_url": "sqlite:///var/test.db", "scheduling.jwt_secret": SECRET}
+
+# A wrong value for each setting that can be wrong, with its environment variable.
+WRONG = {
+    "APP_ENV": "staging",
+    "DATABASE_URL": "mysql://localhost/scheduling",
+    "EMAIL_RATE_LIMIT": "0",
+    "EMAIL_RETRY_ATTEMPTS": "three",
+    "PORT": "65536",
+    "REDIS_URL": "rediss://localhost:6379",
+    "SCHEDULING_BCRYPT_COST": "3",
+    "SCHEDULING_DATABASE_POOL_SIZE": "0",
+    "SCHEDULING_DATABASE_TIMEOUT": "-1",
+    "SCHEDULING_JWT_LIFETIME": "59",
+    "SCHEDULING_MAX_BODY_BYTES": "1 MiB",
+}
+NAMES = {"REDIS_URL": "broker_url"}
+ANY_TEXT = {
+    "host",
+    "plugins",
+    "cors_origins",
+    "email_provider",
+    "email_api_key",
+    "email_from",
+    "email_templates",
+}
+
+
+class PluginSchema(Schema):
+    class Meta:
+        unknown = RAISE
+
+    url = fields.Url(required=True)
+    size = fields.Integer(load_default=1, validate=validate.Range(1))
+    token = fields.String(load_default="", metadata={"env": "THE_TOKEN"})
+
+
+def loaded(ini=None, environ=None):
+    configuration = Configuration(GOOD | (ini or {}), environ or {})
+    core = configuration.section("scheduling", CoreSchema())
+    configuration.report()
+    return Settings(**core)
+
+
+def mistakes(ini=None, environ=None):
+    """Give the lines of the one message that a start with these settings ends with, none if it does not."""
+    try:
+        loaded(ini, environ)
+    except StartupError as error:
+        return str(error).splitlines()[1:]
+    return []
+
+
+def key_of(variable):
+    return NAMES.get(variable, variable.removeprefix("SCHEDULING_").lower())
+
+
+def test_the_defaults_are_good_for_development():
+    settings = loaded()
+    assert (settings.app_env, settings.port, settings.email_provider) == ("development", 3000, "mock")
+    assert (settings.email_rate_limit, settings.email_retry_attempts) == (30, 3)
+    assert (settings.jwt_lifetime, settings.bcrypt_cost) == (7 * 24 * 3600, 10)
+    assert settings.max_body_bytes == 1024 * 1024
+    assert settings.embedded
+
+
+def test_what_is_required_is_named_with_its_variable():
+    with pytest.raises(StartupError) as stopped:
+        set_up({}, {})
+    for named in ("scheduling.database_url (DATABASE_URL)", "scheduling.jwt_secret (JWT_SECRET)"):
+        assert str(stopped.value).count(named) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "name", "expected"),
+    [
+        ("PORT", "8080", "port", 8080),
+        ("REDIS_URL", "redis://cache:6379/1", "broker_url", "redis://cache:6379/1"),
+        (
+            "JWT_SECRET",
+            "another secret with more than 32 bytes",
+            "jwt_secret",
+            "another secret with more than 32 bytes",
+        ),
+        ("EMAIL_PROVIDER", "smtp", "email_provider", "smtp"),
+        ("EMAIL_API_KEY", "key", "email_api_key", "key"),
+        ("EMAIL_FROM", "Us <us@example.com>", "email_from", "Us <us@example.com>"),
+        ("EMAIL_RATE_LIMIT", "1", "email_rate_limit", 1),
+        ("EMAIL_RETRY_ATTEMPTS", "5", "email_retry_attempts", 5),
+        ("APP_ENV", "production", "app_env", "production"),
+        (
+            "CORS_ORIGINS",
+            "https://a.example, https://b.example",
+            "cors_origins",
+            ["https://a.example", "https://b.example"],
+        ),
+        ("SCHEDULING_PLUGINS", "bookings\nanalytics", "plugins", ["bookings", "analytics"]),
+        ("SCHEDULING_HOST", "0.0.0.0", "host", "0.0.0.0"),  # noqa: S104
+    ],
+)
+def test_a_variable_overrides_the_ini_file(variable, value, name, expected):
+    assert getattr(loaded({f"scheduling.{name}": "1"}, {variable: value}), name) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("postgres://me:pw@db:5432/name", "postgresql+psycopg://me:pw@db:5432/name"),
+        (
+            "postgresql://me@db/name?sslmode=verify-full",
+            "postgresql+psycopg://me@db/name?sslmode=verify-full",
+        ),
+        ("postgresql+psycopg://db/name", "postgresql+psycopg://db/name"),
+        ("sqlite:////var/lib/scheduling.db", "sqlite:////var/lib/scheduling.db"),
+    ],
+)
+def test_database_urls_are_read(url, read):
+    database_url = loaded(environ={"DATABASE_URL": url}).database_url
+    assert database_url.render_as_string(hide_password=False) == read
+
+
+def test_an_empty_variable_counts_as_unset():
+    assert loaded({"scheduling.port": "8080"}, {"PORT": "", "APP_ENV": ""}).port == 8080
+
+
+def test_every_setting_is_either_any_text_or_has_a_wrong_value_here():
+    assert {key_of(variable) for variable in WRONG} | ANY_TEXT | {"jwt_secret"} == set(CoreSchema().fields)
+
+
+@given(st.sets(st.sampled_from(sorted(WRONG)), min_size=1))
+def test_every_wrong_setting_is_named_once_in_one_message_with_its_variable(wrong):
+    told = mistakes(environ={variable: WRONG[variable] for variable in wrong})
+    assert len(told) == len(wrong)
+    for variable in wrong:
+        assert sum(line.startswith(f"  - scheduling.{key_of(variable)} ({variable}) ") for line in told) == 1
+
+
+def test_a_wrong_value_in_the_ini_file_is_named_so_too():
+    told = mistakes({f"scheduling.{key_of(variable)}": value for variable, value in WRONG.items()})
+    assert len(told) == len(WRONG)
+    assert all(any(f"({variable})" in line for line in told) for variable in WRONG)
+
+
+def test_the_mistakes_of_plugins_are_in_the_same_message():
+    ini = GOOD | {"scheduling.port": "x", "hooks.url": "nowhere", "hooks.size": "0", "hooks.typo": "1"}
+    configuration = Configuration(ini, {"SCHEDULING_HOOKS_SIZE": "-1"})
+    configuration.section("scheduling", CoreSchema())
+    configuration.section("hooks", PluginSchema())
+    with pytest.raises(StartupError) as stopped:
+        configuration.report()
+    named = [line.split()[1:3] for line in str(stopped.value).splitlines()[1:]]
+    assert sorted(name for name, _ in named) == ["hooks.size", "hooks.typo", "hooks.url", "scheduling.port"]
+    assert ["hooks.size", "(SCHEDULING_HOOKS_SIZE)"] in named
+    assert ["hooks.url", "(SCHEDULING_HOOKS_URL)"] in named
+
+
+def test_a_plugin_reads_its_own_keys_and_variables():
+    ini = {"hooks.url": "https://example.com", "other.size": "x", "scheduling.size": "x"}
+    configuration = Configuration(ini, {"SCHEDULING_HOOKS_SIZE": "7", "THE_TOKEN": "t", "SIZE": "x"})
+    assert configuration.section("hooks", PluginSchema()) == {
+        "url": "https://example.com",
+        "size": 7,
+        "token": "t",
+    }
+    configuration.report()
+
+
+@given(st.from_regex("[a-z_]{1,20}", fullmatch=True).filter(lambda name: name not in CoreSchema().fields))
+def test_an_unknown_key_is_refused(name):
+    assert mistakes({f"scheduling.{name}": "1"}) == [f"  - scheduling.{name} is not a setting"]
+
+
+def test_keys_of_others_are_none_of_our_business():
+    assert mistakes({"pyramid.reload_templates": "true", "pipeline": "x", "schedulings.port": "x"}) == []
+
+
+@pytest.mark.parametrize("secret", [DEVELOPMENT_SECRET, "x", "x" * (MIN_SECRET_BYTES - 1), "é" * 15 + "x"])
+def test_production_refuses_the_development_secret_and_short_ones(secret):
+    assert mistakes({"scheduling.jwt_secret": secret}) == []
+    for told in (
+        mistakes({"scheduling.app_env": "production", "scheduling.jwt_secret": secret}),
+        mistakes(environ={"APP_ENV": "production", "JWT_SECRET": secret}),
+    ):
+        [line] = told
+        assert line.startswith("  - scheduling.jwt_secret (JWT_SECRET) ")
+
+
+@pytest.mark.parametrize("secret", ["x" * MIN_SECRET_BYTES, "é" * 16])
+def test_production_takes_a_secret_of_32_bytes(secret):
+    assert loaded(environ={"APP_ENV": "production", "JWT_SECRET": secret}).jwt_secret == secret
+
+
+def test_a_bad_secret_is_told_together_with_the_other_mistakes():
+    told = mistakes(environ={"APP_ENV": "production", "JWT_SECRET": "short", "PORT": "x"})
+    assert sorted(line.split()[1] for line in told) == ["scheduling.jwt_secret", "scheduling.port"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rediss://cache:6379",
+        "rediss://cache:6379?ssl_cert_reqs=none",
+        "rediss://cache:6379?ssl_cert_reqs=optional",
+        "rediss://cache:6379?ssl_cert_reqs=required&ssl_cert_reqs=none",
+        "REDISS://cache:6379",
+        "http://cache",
+        "cache:6379",
+        "redis://[cache",
+    ],
+)
+def test_a_broker_that_is_not_verified_or_no_broker_is_refused(url):
+    [line] = mistakes(environ={"REDIS_URL": url})
+    assert line.startswith("  - scheduling.broker_url (REDIS_URL) ")
+
+
+@pytest.mark.parametrize("url", ["redis://cache:6379/0", "rediss://:pw@cache:6379/0?ssl_cert_reqs=required"])
+def test_a_broker_that_can_be_shared_is_not_embedded(url):
+    settings = loaded(environ={"REDIS_URL": url})
+    assert settings.broker_url == url
+    assert not settings.embedded
+
+
+SECRETS = {
+    "JWT_SECRET": "hunter2 hunter2 hunter2 hunter2 hunter2",
+    "DATABASE_URL": "postgresql://me:hunter2@db/name",
+    "REDIS_URL": "redis://:hunter2@cache",
+    "EMAIL_API_KEY": "hunter2",
+}
+
+
+def test_no_secret_is_in_the_repr():
+    settings = loaded(environ=SECRETS)
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in str(settings)
+    assert "3000" in repr(settings)
+
+
+@given(
+    st.sampled_from(["{}", "x{}", "mysql://me:{}@db/x", "rediss://:{}@cache", "postgresql://me:{}@db:port/x"])
+)
+def test_no_secret_is_in_the_message(shape):
+    wrong = {variable: shape.format("hunter2") for variable in SECRETS} | {"APP_ENV": "production"}
+    told = mistakes(environ=wrong)
+    assert told
+    assert "hunter2" not in "\n".join(told)
