@@ -153,11 +153,9 @@ class RequestSchema(Schema):
 
     @pre_load
     def _normalise(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        for other, name in self.synonyms.items():
-            if other in data and data.get(name) is None:
-                data = {**data, name: data[other]}
         trimmed = {name: self._trim(name, value) for name, value in data.items()}
-        return {name: value for name, value in trimmed.items() if value is not None}
+        sent = {name: value for name, value in trimmed.items() if value is not None}
+        return {name: sent[other] for other, name in self.synonyms.items() if other in sent} | sent
 
     def _trim(self, name: str, value: Any) -> Any:
         if not isinstance(value, str):

@@ -49,6 +49,11 @@ class Words(fields.Field[list[str]]):
         return str(value).replace(",", " ").split()
 
 
+def _one_line(value: str) -> None:
+    if value.splitlines() != [value]:
+        raise ValidationError("must be one line, such as: Scheduling <noreply@example.com>")
+
+
 def _broker(value: str) -> None:
     try:
         parts = urlsplit(value)
@@ -93,7 +98,9 @@ class CoreSchema(Schema):
     max_body_bytes = fields.Integer(load_default=1024 * 1024, validate=validate.Range(1024))
     email_provider = fields.String(load_default="mock", metadata={"env": "EMAIL_PROVIDER"})
     email_api_key = fields.String(load_default="", metadata={"env": "EMAIL_API_KEY"})
-    email_from = fields.String(load_default="Scheduling <noreply@localhost>", metadata={"env": "EMAIL_FROM"})
+    email_from = fields.String(
+        load_default="Scheduling <noreply@localhost>", validate=_one_line, metadata={"env": "EMAIL_FROM"}
+    )
     email_templates = fields.String(load_default="")
     email_rate_limit = fields.Integer(
         load_default=30, validate=validate.Range(1), metadata={"env": "EMAIL_RATE_LIMIT"}

@@ -128,6 +128,11 @@ def test_start_time_and_end_time_are_synonyms(site):
     assert changed["end_time"] == "2099-01-02T11:00:00.000Z"
 
 
+def test_a_synonym_stands_in_for_a_blank_time(site):
+    times = {"start": None, "start_time": START, "end": " ", "end_time": END}
+    assert book(site.user(), **times)["end_time"] == END
+
+
 def test_what_was_read_can_be_sent_back(site):
     alice = site.user()
     booking = book(alice)

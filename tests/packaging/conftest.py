@@ -75,7 +75,7 @@ class Installation:
         """Run pserve, and end it at the end if it still runs."""
         server = Server(self, ini, environ)
         try:
-            server.wait_for(lambda: "Scheduling serves on" in server.output)
+            server.wait_for(server.answers)
             yield server
         finally:
             server.process.kill()
@@ -110,6 +110,12 @@ class Server:
             assert self.process.poll() is None, f"pserve ended:\n{self.output}"
             assert time.monotonic() < deadline, f"pserve's output so far:\n{self.output}"
             time.sleep(0.02)
+
+    def answers(self):
+        try:
+            return self.call("GET", "/health")[0] == 200
+        except ConnectionRefusedError:
+            return False
 
     def call(self, method, path, body=None, token=None):
         """Send a request and return the status and the JSON of the answer."""
