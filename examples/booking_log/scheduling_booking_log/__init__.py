@@ -1,0 +1,36 @@
+"""Booking log: a line of JSON in a file for every booking made or cancelled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from marshmallow import Schema, fields
+
+from scheduling.plugin import Plugin
+
+if TYPE_CHECKING:
+    from pyramid.config import Configurator
+
+
+class LogSettings(Schema):
+    """``booking_log.path`` in the ini file, SCHEDULING_BOOKING_LOG_PATH in the environment."""
+
+    path = fields.String(required=True)
+
+
+plugin = Plugin(
+    name="booking_log",
+    summary="Booking log: a line of JSON in a file for every booking made or cancelled.",
+    api=(1, 0),
+    requires=("bookings",),
+    settings=LogSettings,
+)
+
+
+def includeme(config: Configurator) -> None:
+    """Register a durable consumer for each of the two events."""
+    from scheduling_booking_log.consumer import write_line  # noqa: PLC0415 - the manifest must import alone
+    from scheduling_bookings.events import BookingCancelled, BookingCreated  # noqa: PLC0415
+
+    config.add_event_consumer("booking_log.created", BookingCreated, write_line)
+    config.add_event_consumer("booking_log.cancelled", BookingCancelled, write_line)

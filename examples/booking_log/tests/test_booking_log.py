@@ -1,0 +1,61 @@
+import json
+import uuid
+
+from scheduling.plugin import Message
+from scheduling_booking_log.consumer import write_line
+
+STANDUP = {"title": "Stand-up ☕", "start": "2099-04-01T09:00:00Z", "end": "2099-04-01T09:30:00Z"}
+
+
+def records(log):
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def test_a_line_for_a_booking_and_one_for_its_end(site, log):
+    alice = site.user("Alice")
+    booking = alice.post("/bookings", STANDUP, status=201).json["booking"]
+    alice.delete(f"/bookings/{booking['id']}", status=200)
+
+    site.deliver()
+
+    created, cancelled = records(log)
+    assert uuid.UUID(created.pop("id"))
+    assert created == {
+        "event": "BookingCreated",
+        "user_id": alice.id,
+        "booking_id": booking["id"],
+        "title": "Stand-up ☕",
+        "start_time": "2099-04-01T09:00:00.000Z",
+        "end_time": "2099-04-01T09:30:00.000Z",
+    }
+    assert (cancelled["event"], cancelled["booking_id"]) == ("BookingCancelled", booking["id"])
+
+
+def test_no_line_for_a_booking_that_was_refused_or_only_changed(site, log):
+    alice = site.user("Alice")
+    alice.post("/bookings", STANDUP | {"end": STANDUP["start"]}, status=400)
+    booking = alice.post("/bookings", STANDUP, status=201).json["booking"]
+    alice.patch(f"/bookings/{booking['id']}", {"title": "Renamed"}, status=200)
+
+    site.deliver()
+
+    assert [record["event"] for record in records(log)] == ["BookingCreated"]
+
+
+def test_a_message_that_is_delivered_again_adds_no_line(site, log):
+    first, second = (Message(uuid.uuid4(), "BookingCreated", {"booking_id": i}, 1) for i in (1, 2))
+
+    for message in (first, second, first, second):
+        write_line(message, site.registry)
+
+    assert [record["booking_id"] for record in records(log)] == [1, 2]
+
+
+def test_a_line_that_was_interrupted_is_written_anew(site, log):
+    first, second = (Message(uuid.uuid4(), "BookingCreated", {"booking_id": i}, 1) for i in (1, 2))
+    write_line(first, site.registry)
+    log.write_text(log.read_text() + f'{{"id": "{second.id}", "eve')
+
+    write_line(second, site.registry)
+
+    assert [record["booking_id"] for record in records(log)] == [1, 2]
