@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import configparser
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +11,12 @@ from pyramid.paster import get_appsettings
 
 from scheduling import loader
 from scheduling.email import provider_class
+from scheduling.email.mock import MockProvider
 from scheduling.errors import StartupError
 from scheduling.settings import Configuration, CoreSchema, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from scheduling.email.provider import EmailProvider
     from scheduling.loader import Loaded
@@ -27,7 +28,7 @@ class Setup:
 
     settings: Settings
     plugins: list[Loaded]
-    options: dict[str, dict[str, Any]]
+    options: dict[str, dict[str, Any]] = field(repr=False)
     email_provider: EmailProvider
 
 
@@ -49,16 +50,28 @@ def set_up(ini: Mapping[str, str], environ: Mapping[str, str]) -> Setup:
     """
     configuration = Configuration(ini, environ)
     core = configuration.section("scheduling", CoreSchema())
-    plugins = loader.load(core.get("plugins", []))
-    options = {
-        plugin.name: configuration.section(plugin.name, plugin.manifest.settings())
-        for plugin in plugins
-        if plugin.manifest.settings
-    }
-    provider_name = core.get("email_provider", "mock")
-    provider = provider_class(provider_name)
-    schema = provider.settings_schema
-    provider_options = configuration.section(provider_name, schema()) if schema else {}
+    plugins: list[Loaded] = []
+    options: dict[str, dict[str, Any]] = {}
+    try:
+        plugins = loader.load(core.get("plugins", []))
+    except StartupError as error:
+        configuration.mistake(str(error))
+    for plugin in plugins:
+        if plugin.manifest.settings:
+            options[plugin.name] = configuration.section(plugin.name, plugin.manifest.settings())
+    make_provider = _email_provider(configuration, core.get("email_provider", "mock"))
     configuration.report()
     settings = Settings(**core)
-    return Setup(settings, plugins, options, provider(settings, provider_options))
+    return Setup(settings, plugins, options, make_provider(settings))
+
+
+def _email_provider(configuration: Configuration, name: str) -> Callable[[Settings], EmailProvider]:
+    """Find the chosen provider and read its settings; return what makes it from core's settings."""
+    try:
+        provider = provider_class(name)
+    except StartupError as error:
+        configuration.mistake(str(error))
+        return lambda settings: MockProvider(settings, {})
+    schema = provider.settings_schema
+    options = configuration.section(name, schema()) if schema else {}
+    return lambda settings: provider(settings, options)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import sqlite3
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -70,49 +71,52 @@ def create_engine(settings: Settings) -> sa.Engine:
     Reads then cost one round trip instead of three, since most requests are one SELECT. Times are in
     seconds. A connection that waits for the pool, for the server or for a lock gives up in time.
     """
-    url = settings.database_url
-    options: dict[str, Any] = {"pool_timeout": settings.database_timeout}
-    if url.get_backend_name() == "postgresql":
-        options |= {
-            "pool_size": settings.database_pool_size,
-            "max_overflow": 0,
-            "connect_args": {
-                "connect_timeout": max(2, settings.database_timeout),
-                "options": f"-c timezone=UTC -c statement_timeout={settings.database_timeout * 1000}",
-                "application_name": "scheduling",
-            },
-        }
-    elif url.database:
-        folder = Path(url.database).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StartupError(
-                f"The folder {folder} of the database cannot be made ({error.strerror}); "
-                "set scheduling.database_url (DATABASE_URL) to a file in a folder that can be written."
-            ) from error
-        options |= {
-            "pool_size": settings.database_pool_size,
-            "max_overflow": 0,
-            "connect_args": {"timeout": settings.database_timeout},
-        }
+    postgres = settings.database_url.get_backend_name() == "postgresql"
     engine = sa.create_engine(
-        url,
+        settings.database_url,
         isolation_level="AUTOCOMMIT",
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=settings.database_timeout,
+        connect_args=_postgres_arguments(settings) if postgres else _sqlite_arguments(settings),
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         # A statement in a log line or an error message must not carry people's data.
         hide_parameters=True,
-        **options,
     )
-    if engine.dialect.name == "sqlite":
+    if not postgres:
         sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
 
 
+def _postgres_arguments(settings: Settings) -> dict[str, Any]:
+    timeout = settings.database_timeout
+    return {
+        # libpq takes no less than two seconds.
+        "connect_timeout": max(2, timeout),
+        "options": f"-c timezone=UTC -c statement_timeout={timeout * 1000}",
+        "application_name": "scheduling",
+    }
+
+
+def _sqlite_arguments(settings: Settings) -> dict[str, Any]:
+    """Return the driver's arguments, and make the folder of the file."""
+    folder = Path(settings.database_url.database or "").parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartupError(
+            f"The folder {folder} of the database cannot be made ({error.strerror}); "
+            "set scheduling.database_url (DATABASE_URL) to a file in a folder that can be written."
+        ) from error
+    return {"timeout": settings.database_timeout}
+
+
 def _prepare_sqlite(connection: Any, record: object) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA journal_mode = WAL")
+    # The mode stays with the file. SQLite fails, without waiting, where another connection is setting it.
+    with suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA journal_mode = WAL")
 
 
 def begin(connection: sa.Connection) -> None:

@@ -65,7 +65,8 @@ def load(names: Sequence[str]) -> list[Loaded]:
             mistakes.append(str(error))
     mistakes += _unmet_requirements(loaded, names) + _shared_tables(loaded)
     if mistakes:
-        raise StartupError("\n  - ".join(["These plugins cannot be used:", *mistakes]))
+        # The items of a list that has everything else that is wrong, too.
+        raise StartupError("\n  - ".join(f"Plugin {mistake}" for mistake in mistakes))
     return _sorted(loaded)
 
 

@@ -19,7 +19,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from scheduling.db import begin, metadata
 from scheduling.errors import StartupError, one_line
@@ -183,7 +183,7 @@ def require_upgraded(engine: sa.Engine, plugins: Sequence[Loaded]) -> None:
     """Raise ``StartupError`` where the database lacks migrations, or does not answer."""
     try:
         missing = behind(engine, plugins)
-    except OperationalError as error:
+    except DatabaseError as error:
         raise StartupError(f"The database did not answer: {one_line(error)}") from error
     if missing:
         raise StartupError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -23,27 +24,16 @@ logger = logging.getLogger(__name__)
 def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:
     """Paste server runner: serve on ``scheduling.host`` and ``scheduling.port`` until interrupted.
 
-    ``options`` are waitress's own. Raises ``StartupError`` for a database whose schema is behind, and for
-    an address that is taken.
+    ``options`` are waitress's own.
     """
     registry = app.registry
-    migrations.require_upgraded(registry.engine, registry.plugins)
-    settings = registry.scheduling
     try:
-        server = waitress.create_server(
-            app,
-            host=settings.host,
-            port=settings.port,
-            clear_untrusted_proxy_headers=True,
-            ident=None,
-            **options,
-        )
-    except OSError as error:
-        raise StartupError(
-            f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}); "
-            "set another PORT, or end the program that has this one."
-        ) from error
-    worker = Worker(registry) if settings.embedded else None
+        server = listen(app, options)
+    except StartupError as error:
+        # pserve takes a SystemExit from here for a good end, and exits with 0.
+        sys.stderr.write(f"{error}\n")
+        os._exit(1)
+    worker = Worker(registry) if registry.scheduling.embedded else None
     announce(registry)
     # A container's runtime ends a process with SIGTERM; waitress ends cleanly on SystemExit.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -56,6 +46,25 @@ def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:
         if worker:
             worker.stop()
         registry.engine.dispose()
+
+
+def listen(app: Router, options: dict[str, Any]) -> Any:
+    """Return a waitress server that listens; its ``run`` serves.
+
+    Raises ``StartupError`` for a database whose schema is behind, and for an address that is taken.
+    """
+    registry = app.registry
+    migrations.require_upgraded(registry.engine, registry.plugins)
+    host, port = registry.scheduling.host, registry.scheduling.port
+    try:
+        return waitress.create_server(
+            app, host=host, port=port, clear_untrusted_proxy_headers=True, ident=None, **options
+        )
+    except OSError as error:
+        raise StartupError(
+            f"Cannot listen on {host}:{port} ({error.strerror}); "
+            "set another PORT, or end the program that has this one."
+        ) from error
 
 
 def announce(registry: Registry) -> None:

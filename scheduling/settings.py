@@ -178,12 +178,14 @@ class Configuration:
             return dict(valid)
         return loaded
 
+    def mistake(self, sentence: str) -> None:
+        """Remember what else is wrong, for :meth:`report`."""
+        self._mistakes.append(sentence)
+
     def report(self) -> None:
         """Raise ``StartupError`` with all mistakes of all sections, if there are any."""
         if self._mistakes:
-            raise StartupError(
-                "\n  - ".join(["Scheduling cannot start with these settings:", *self._mistakes])
-            )
+            raise StartupError("\n  - ".join(["Scheduling cannot start:", *self._mistakes]))
 
 
 def environment_variable(section: str, name: str, item: fields.Field[Any]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from alembic.util import CommandError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
 import scheduling
 from scheduling import migrations
@@ -67,7 +67,7 @@ class Commands(click.Group):
         """Run the command."""
         try:
             return super().invoke(context)
-        except OperationalError as error:
+        except DatabaseError as error:
             raise click.ClickException(f"The database did not answer: {one_line(error)}") from error
         except CommandError as error:
             raise click.ClickException(f"{error}.") from error

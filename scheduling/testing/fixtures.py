@@ -42,6 +42,12 @@ def enabled_plugins() -> list[str]:
     return []
 
 
+@pytest.fixture(scope="session")
+def site_settings() -> dict[str, str]:
+    """Give the ini keys of ``site`` beside the kit's own; a plugin's own conftest overrides it."""
+    return {}
+
+
 @pytest.fixture
 def empty_database_url(database_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """Give the URL of a database of the test's own, without any table."""
@@ -58,6 +64,7 @@ def empty_database_url(database_kind: str, tmp_path: Path, request: pytest.Fixtu
 def session_site(
     database_kind: str,
     enabled_plugins: list[str],
+    site_settings: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> Iterator[Site]:
@@ -66,7 +73,7 @@ def session_site(
         url = f"sqlite:///{tmp_path_factory.mktemp('database')}/test.db"
     else:
         url = request.getfixturevalue("postgres").create_database(f"site_{uuid.uuid4().hex}")
-    site = Site(url, enabled_plugins)
+    site = Site(url, enabled_plugins, site_settings)
     yield site
     site.close()
 

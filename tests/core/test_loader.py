@@ -205,8 +205,8 @@ def test_everything_that_is_wrong_is_in_one_message(install_plugin, failure):
 
     message = failure("acme_a", "acme_b", "acme_c")
 
-    assert message.startswith("These plugins cannot be used:\n")
-    assert [line.split()[1] for line in message.splitlines()[1:]] == ["'acme_b'", "'acme_c'", "'acme_a'"]
+    assert message.startswith("Scheduling cannot start:\n")
+    assert [line.split()[2] for line in message.splitlines()[1:]] == ["'acme_b'", "'acme_c'", "'acme_a'"]
 
 
 SETTINGS = """
