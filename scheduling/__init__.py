@@ -21,6 +21,7 @@ ROOMS = (
     "scheduling.resources",
     "scheduling.views",
     "scheduling.outbox",
+    "scheduling.metrics",
     "scheduling.email",
     "scheduling.accounts",
     "scheduling.health",

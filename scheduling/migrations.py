@@ -38,6 +38,9 @@ _ADVISORY_LOCK = 0x5C4ED01
 """Any number that no other program uses on the same database."""
 
 
+CORE_TABLES = ("email_slots", "outbox", "token_cutoffs", "users")
+
+
 @dataclass(frozen=True)
 class Tree:
     """One line of migrations and the tables that it makes."""
@@ -61,7 +64,7 @@ class Tree:
 def trees(plugins: Sequence[Loaded]) -> list[Tree]:
     """Return core's tree, then those of the plugins, which are sorted by what they require."""
     models = [plugin for plugin in plugins if plugin.manifest.migrations]
-    core = Tree("core", "scheduling", lambda table: table in ("users", "token_cutoffs", "outbox"))
+    core = Tree("core", "scheduling", lambda table: table in CORE_TABLES)
     return [core, *(Tree(p.name, p.package, p.manifest.owns) for p in models)]
 
 

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     Handler = Callable[["Message", Registry], str | None]
 
 
+DEFAULT_ATTEMPTS = 8
+"""With the default back-off a consumer is tried again for about three quarters of an hour."""
+
+
 class State(StrEnum):
     """The life of a message."""
 
@@ -47,6 +51,9 @@ class State(StrEnum):
 
 OPEN_STATES = (State.PENDING, State.QUEUED, State.RUNNING, State.RETRY)
 """The states from which a message still goes on."""
+
+FINISHED_STATES = (State.DONE, State.SKIPPED)
+"""The states of messages that nobody needs any more; they are pruned after a while."""
 
 
 class OutboxColumns(sa.TypedColumns):
@@ -68,6 +75,8 @@ class OutboxColumns(sa.TypedColumns):
         Timestamp, nullable=False, default=utcnow, server_default=sa.func.now()
     )
     done_at: sa.Named[datetime | None] = sa.Column(Timestamp)
+    reserved_at: sa.Named[datetime | None] = sa.Column(Timestamp)
+    """The moment that was reserved for it, as by the e-mail rate limit, while it waits for that."""
 
 
 outbox = sa.Table("outbox", metadata, OutboxColumns)
@@ -75,6 +84,17 @@ outbox = sa.Table("outbox", metadata, OutboxColumns)
 _is_open = outbox.c.state.in_(sa.literal_column(f"'{state}'") for state in OPEN_STATES)
 # Partial, so that claiming costs the same however many rows are done.
 sa.Index("ix_outbox_due_at", outbox.c.due_at, postgresql_where=_is_open, sqlite_where=_is_open)
+_is_finished = outbox.c.state.in_(sa.literal_column(f"'{state}'") for state in FINISHED_STATES)
+sa.Index(
+    "ix_outbox_unfinished",
+    outbox.c.state,
+    outbox.c.kind,
+    postgresql_where=~_is_finished,
+    sqlite_where=~_is_finished,
+)
+sa.Index("ix_outbox_done_at", outbox.c.done_at, postgresql_where=_is_finished, sqlite_where=_is_finished)
+sa.Index("ix_outbox_created_at_id", outbox.c.created_at, outbox.c.id)
+sa.Index("ix_outbox_state_created_at_id", outbox.c.state, outbox.c.created_at, outbox.c.id)
 
 
 @dataclass(frozen=True)
@@ -89,9 +109,35 @@ class Message:
     attempt: int
     """1 on the first attempt."""
 
+    reserved_at: datetime | None = None
+    """The moment that :class:`Postpone` reserved for it."""
+
+    recovered: bool = False
+    """True if the worker that had it before died while it may have been at work on it."""
+
 
 class Skip(Exception):
     """Raised by a handler when a message has become pointless; the message is the reason."""
+
+
+class Postpone(Exception):
+    """Raised by a handler that did nothing: the message waits until ``until``, and no attempt is counted.
+
+    With ``reserved`` that moment is the message's own, and it is told so when it comes back.
+    """
+
+    def __init__(self, reason: str, until: datetime, *, reserved: bool = False) -> None:
+        self.until = until
+        self.reserved = reserved
+        super().__init__(reason)
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """Who carries out the messages to one name, and how often it is tried in all."""
+
+    handler: Handler
+    attempts: int
 
 
 def enqueue(
@@ -125,17 +171,19 @@ def enqueue(
     return message_id
 
 
-def add_outbox_consumer(config: Configurator, name: str, handler: Handler) -> None:
+def add_outbox_consumer(
+    config: Configurator, name: str, handler: Handler, attempts: int = DEFAULT_ATTEMPTS
+) -> None:
     """Directive: run ``handler(message, registry)`` in a worker, at least once, for each message to ``name``.
 
     The handler returns the provider's id of what it did, or None. It raises ``Transient`` to be tried
     again, ``Permanent`` to be given up at once, :class:`Skip` when there is nothing left to do; any other
-    exception counts as transient.
+    exception counts as transient. After ``attempts`` in all the message is dead.
     """
     introspectable = config.introspectable("outbox consumers", name, name, "outbox consumer")
     config.action(
         ("outbox consumer", name),
-        lambda: config.registry.outbox_consumers.__setitem__(name, handler),
+        lambda: config.registry.outbox_consumers.__setitem__(name, Consumer(handler, attempts)),
         introspectables=(introspectable,),
     )
 

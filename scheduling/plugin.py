@@ -25,7 +25,7 @@ from scheduling.email.provider import (
 from scheduling.errors import Invalid, Missing, problem
 from scheduling.events import Activity, Event, InApp, Notice, publish
 from scheduling.http import Request
-from scheduling.outbox import Message, Skip, enqueue
+from scheduling.outbox import Message, Postpone, Skip, enqueue
 from scheduling.pagination import Keyset, PageQuery, paginate
 from scheduling.resources import Acl, Resource
 from scheduling.schemas import (
@@ -76,6 +76,7 @@ __all__ = [
     "Permanent",
     "Permission",
     "Plugin",
+    "Postpone",
     "Query",
     "Request",
     "RequestSchema",

@@ -86,6 +86,9 @@ class CoreSchema(Schema):
         validate=validate.Range(1, 65535, error="must be from 1 to 65535"),
         metadata={"env": "PORT"},
     )
+    metrics_port = fields.Integer(
+        load_default=9100, validate=validate.Range(1, 65535, error="must be from 1 to 65535")
+    )
     plugins = Words(load_default=list)
     database_url = DatabaseUrl(required=True, metadata={"env": "DATABASE_URL"})
     database_pool_size = fields.Integer(load_default=10, validate=validate.Range(1))
@@ -96,6 +99,10 @@ class CoreSchema(Schema):
     bcrypt_cost = fields.Integer(load_default=10, validate=validate.Range(4, 15))
     cors_origins = Words(load_default=list, metadata={"env": "CORS_ORIGINS"})
     max_body_bytes = fields.Integer(load_default=1024 * 1024, validate=validate.Range(1024))
+    outbox_lease = fields.Integer(load_default=120, validate=validate.Range(1))
+    outbox_republish = fields.Integer(load_default=60, validate=validate.Range(1))
+    outbox_backoff = fields.Integer(load_default=10, validate=validate.Range(1))
+    outbox_retention_days = fields.Integer(load_default=30, validate=validate.Range(1))
     email_provider = fields.String(load_default="mock", metadata={"env": "EMAIL_PROVIDER"})
     email_api_key = fields.String(load_default="", metadata={"env": "EMAIL_API_KEY"})
     email_from = fields.String(
@@ -130,6 +137,7 @@ class Settings:
     app_env: str
     host: str
     port: int
+    metrics_port: int
     plugins: list[str]
     database_url: sa.URL = field(repr=False)
     database_pool_size: int
@@ -140,6 +148,10 @@ class Settings:
     bcrypt_cost: int
     cors_origins: list[str]
     max_body_bytes: int
+    outbox_lease: int
+    outbox_republish: int
+    outbox_backoff: int
+    outbox_retention_days: int
     email_provider: str
     email_api_key: str = field(repr=False)
     email_from: str

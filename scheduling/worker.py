@@ -7,24 +7,26 @@ whose row is not done in time.
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import uuid
+from contextlib import contextmanager
 from datetime import timedelta
 from operator import attrgetter
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import kombu
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
 from scheduling.db import session_scope
 from scheduling.delivery import deliver
 from scheduling.errors import one_line
-from scheduling.outbox import OPEN_STATES, State, outbox
+from scheduling.outbox import FINISHED_STATES, OPEN_STATES, State, outbox
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pyramid.registry import Registry
 
@@ -33,12 +35,22 @@ logger = logging.getLogger(__name__)
 # The default exchange routes by the queue's name and has no bindings that a broker could lose.
 QUEUE = kombu.Queue("scheduling", exchange=kombu.Exchange(""), routing_key="scheduling", durable=True)
 
-POLL_SECONDS = 1.0
-BATCH = 100
-REPUBLISH = timedelta(minutes=1)
-"""When a published message that nobody finished is published again."""
+EMBEDDED_POLL_SECONDS = 1.0
+"""In one process the doorbell wakes the relay; polling is for what becomes due by itself."""
 
-_RESTART_SECONDS = 5.0
+POLL_SECONDS = 0.05
+"""Between processes polling is what finds a new message: one query of a partial index each time."""
+
+BATCH = 100
+MAX_QUEUED = 1000
+"""How many published messages may wait for a consumer before the relay publishes no more."""
+
+PRUNE_SECONDS = 600.0
+PRUNE_BATCH = 1000
+
+_FIRST_RESTART_SECONDS = 0.5
+_LAST_RESTART_SECONDS = 15.0
+_LOG_SECONDS = 60.0
 
 
 class Worker:
@@ -47,66 +59,149 @@ class Worker:
     def __init__(self, registry: Registry, consumers: int = 1) -> None:
         self._registry = registry
         self._stopping = threading.Event()
-        names = ["relay", *(f"consumer-{i}" for i in range(consumers))]
-        self._threads = [
-            threading.Thread(target=self._supervise, args=(name,), name=name, daemon=True) for name in names
-        ]
+        self._loops = {"relay": Loop("relay", registry, self._stopping, relay)}
+        for number in range(consumers):
+            name = f"consumer-{number}"
+            self._loops[name] = Loop(name, registry, self._stopping, consume)
 
     def start(self) -> None:
         """Start the threads."""
-        for thread in self._threads:
-            thread.start()
+        for loop in self._loops.values():
+            loop.thread.start()
 
-    def stop(self, timeout: float = 10.0) -> None:
-        """Finish the messages in hand and end the threads, within ``timeout`` seconds each."""
+    def stop(self, timeout: float = 30.0) -> bool:
+        """Finish the messages in hand and end the threads; tell whether all did in ``timeout`` seconds."""
         self._stopping.set()
         self._registry.doorbell.set()
-        for thread in self._threads:
-            thread.join(timeout)
+        deadline = monotonic() + timeout
+        for loop in self._loops.values():
+            loop.thread.join(max(0.0, deadline - monotonic()))
+        self._registry.email_provider.close()
+        return not any(loop.thread.is_alive() for loop in self._loops.values())
 
-    def _supervise(self, name: str) -> None:
-        """Run one loop, and run it again after an error, until the worker stops."""
-        loop: Callable[[kombu.Connection], None] = self._relay if name == "relay" else self._consume
-        while not self._stopping.is_set():
+    def silent_seconds(self) -> float:
+        """Return for how long the loop that is quietest has not turned; the liveness probe asks."""
+        return max(monotonic() - loop.turned for loop in self._loops.values())
+
+
+class Loop:
+    """A thread that runs one function with a broker connection, and again after every error."""
+
+    def __init__(
+        self,
+        name: str,
+        registry: Registry,
+        stopping: threading.Event,
+        run: Callable[[Loop, kombu.Connection], None],
+    ) -> None:
+        self.name = name
+        self.registry = registry
+        self.stopping = stopping
+        self.turned = monotonic()
+        self.thread = threading.Thread(target=self._supervise, name=name, daemon=True)
+        self._run = run
+        self._failures = 0
+        self._fresh = True
+        self._logged = float("-inf")
+
+    def turn(self) -> bool:
+        """Note that the loop is alive, and after a whole turn that it is well; False once it is to end."""
+        self.turned = monotonic()
+        if not self._fresh:
+            self._failures = 0
+        self._fresh = False
+        return not self.stopping.is_set()
+
+    def _supervise(self) -> None:
+        while not self.stopping.is_set():
             try:
-                with self._connection() as connection:
-                    loop(connection)
-            except DBAPIError as error:
-                # The database is away, or comes back: a traceback would say nothing more.
-                logger.error("The %s waits for the database: %s", name, one_line(error))  # noqa: TRY400
-                self._stopping.wait(_RESTART_SECONDS)
-            except Exception:
-                logger.exception("The %s failed and starts again", name)
-                self._stopping.wait(_RESTART_SECONDS)
+                self._fresh = True
+                with connect(self.registry) as connection:
+                    self._run(self, connection)
+            except Exception as error:  # noqa: BLE001 - brokers and drivers raise all kinds of things
+                self._failed(error)
 
-    def _connection(self) -> kombu.Connection:
-        # Virtual transports poll; the default of a second would be most of a message's way.
-        return kombu.Connection(
-            self._registry.scheduling.broker_url, transport_options={"polling_interval": 0.05}
-        )
+    def _failed(self, error: Exception) -> None:
+        """Say so, at most once a minute, and wait, longer each time."""
+        self.turned = monotonic()
+        if self.name == "relay":
+            self.registry.metrics.relay_errors.inc()
+        if monotonic() - self._logged >= _LOG_SECONDS:
+            self._logged = monotonic()
+            passing = isinstance(error, (OSError, sa.exc.DBAPIError, *BROKER_ERRORS))
+            text = (
+                one_line(error)
+                if isinstance(error, sa.exc.DBAPIError)
+                else f"{type(error).__name__}: {error}"
+            )
+            logger.error(
+                "The %s failed and starts again: %s", self.name, text, exc_info=None if passing else error
+            )
+        longest = min(_LAST_RESTART_SECONDS, _FIRST_RESTART_SECONDS * 2 ** min(self._failures, 10))
+        self._failures += 1
+        self.stopping.wait(longest * random.uniform(0.5, 1))  # noqa: S311
 
-    def _relay(self, connection: kombu.Connection) -> None:
-        doorbell = self._registry.doorbell
-        producer = kombu.Producer(connection, serializer="json")
-        while not self._stopping.is_set():
-            doorbell.clear()
-            for message_id in claim_due(self._registry):
-                producer.publish({"id": str(message_id)}, routing_key=QUEUE.name, declare=[QUEUE])
-            doorbell.wait(POLL_SECONDS)
 
-    def _consume(self, connection: kombu.Connection) -> None:
-        with kombu.Consumer(
-            connection, queues=[QUEUE], callbacks=[self._receive], accept=["json"], prefetch_count=1
-        ):
-            while not self._stopping.is_set():
-                try:
-                    connection.drain_events(timeout=1)
-                except TimeoutError:
-                    continue
+BROKER_ERRORS: tuple[type[Exception], ...] = (kombu.exceptions.KombuError, kombu.exceptions.OperationalError)
 
-    def _receive(self, body: dict[str, Any], message: kombu.Message) -> None:
-        deliver(self._registry, uuid.UUID(body["id"]))
+
+@contextmanager
+def connect(registry: Registry) -> Iterator[kombu.Connection]:
+    """Give a connection to the broker on which nothing waits for ever."""
+    settings = registry.scheduling
+    options: dict[str, Any] = {"polling_interval": 0.05}
+    if not settings.embedded:
+        options = {
+            "socket_connect_timeout": 5,
+            "socket_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 5,
+            # What was not acknowledged comes back after this; a row that is done refuses it then.
+            "visibility_timeout": settings.outbox_lease,
+        }
+    connection = kombu.Connection(settings.broker_url, transport_options=options)
+    try:
+        yield connection
+    finally:
+        connection.release()
+
+
+def relay(loop: Loop, connection: kombu.Connection) -> None:
+    """Publish what is due, again and again, and prune what nobody needs any more."""
+    registry = loop.registry
+    poll = EMBEDDED_POLL_SECONDS if registry.scheduling.embedded else POLL_SECONDS
+    channel = connection.channel()
+    producer = kombu.Producer(channel, serializer="json")
+    pruned = float("-inf")
+    while loop.turn():
+        registry.doorbell.clear()
+        for message_id in claim_due(registry):
+            producer.publish({"id": str(message_id)}, routing_key=QUEUE.name, declare=[QUEUE], retry=False)
+            registry.metrics.published.inc()
+        if monotonic() - pruned > PRUNE_SECONDS and not prune(registry):
+            pruned = monotonic()
+        registry.doorbell.wait(poll)
+    channel.close()
+
+
+def consume(loop: Loop, connection: kombu.Connection) -> None:
+    """Carry out one message after the other, and acknowledge each when its row is marked."""
+
+    def receive(body: dict[str, Any], message: kombu.Message) -> None:
+        deliver(loop.registry, uuid.UUID(body["id"]))
         message.ack()
+
+    channel = connection.channel()
+    consumer = kombu.Consumer(channel, queues=[QUEUE], callbacks=[receive], accept=["json"], prefetch_count=1)
+    consumer.consume()
+    while loop.turn():
+        try:
+            connection.drain_events(timeout=0.5)
+        except TimeoutError:
+            continue
+    # The channel first: closing the connection of an idle consumer can drop a message.
+    consumer.cancel()
+    channel.close()
 
 
 def claim_due(registry: Registry) -> list[uuid.UUID]:
@@ -117,12 +212,32 @@ def claim_due(registry: Registry) -> list[uuid.UUID]:
     now = utcnow()
     due = sa.select(outbox.c.id).where(outbox.c.state.in_(OPEN_STATES), outbox.c.due_at <= now)
     with session_scope(registry) as db:
-        # Looking first keeps an idle relay from taking a write lock every second.
-        if db.row(due.limit(1)) is None:
+        # Looking first keeps an idle relay from taking a write lock with every poll.
+        if db.row(due.limit(1)) is None or _is_crowded(db):
             return []
         batch = due.order_by(outbox.c.due_at).limit(BATCH).with_for_update(skip_locked=True)
         claim = sa.update(outbox).where(outbox.c.id.in_(batch))
         state = sa.case((outbox.c.state == State.RUNNING, State.RUNNING), else_=State.QUEUED)
-        claim = claim.values(state=state, due_at=now + REPUBLISH)
+        claim = claim.values(
+            state=state, due_at=now + timedelta(seconds=registry.scheduling.outbox_republish)
+        )
         claimed = db.write(claim.returning(outbox.c.id, outbox.c.created_at)).all()
     return [row.id for row in sorted(claimed, key=attrgetter("created_at"))]
+
+
+def _is_crowded(db: Any) -> bool:
+    """Tell whether enough messages wait for a consumer already."""
+    queued = sa.select(outbox.c.id).where(outbox.c.state == State.QUEUED, outbox.c.due_at > utcnow())
+    waiting = queued.limit(MAX_QUEUED).subquery()
+    return (db.scalar(sa.select(sa.func.count()).select_from(waiting)) or 0) >= MAX_QUEUED
+
+
+def prune(registry: Registry) -> bool:
+    """Delete a batch of messages that were finished long ago; tell whether there may be more."""
+    before = utcnow() - timedelta(days=registry.scheduling.outbox_retention_days)
+    old = sa.select(outbox.c.id).where(outbox.c.state.in_(FINISHED_STATES), outbox.c.done_at < before)
+    with session_scope(registry) as db:
+        if db.row(old.limit(1)) is None:
+            return False
+        deleted = db.write(sa.delete(outbox).where(outbox.c.id.in_(old.limit(PRUNE_BATCH)))).rowcount
+    return deleted == PRUNE_BATCH

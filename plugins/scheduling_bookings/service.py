@@ -12,6 +12,7 @@ from scheduling_bookings.events import BookingCancelled, BookingCreated, Booking
 from scheduling_bookings.models import bookings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from scheduling.plugin import Query, Row, Session
@@ -35,6 +36,12 @@ _of_user = sa.select(*PUBLIC)
 def find(db: Session, booking_id: int) -> Row | None:
     """Return a booking, or None."""
     return db.row(_find, {"booking_id": booking_id})
+
+
+def is_confirmed(db: Session, data: Mapping[str, Any]) -> bool:
+    """Tell whether the booking of an e-mail still stands."""
+    booking = find(db, data["booking_id"])
+    return booking is not None and booking.status == "confirmed"
 
 
 def select_of_user(user_id: int, filters: dict[str, Any]) -> Query:

@@ -18,6 +18,7 @@ from scheduling.bootstrap import Setup, read_ini, set_up
 from scheduling.cli.db import db
 from scheduling.cli.plugins import plugins
 from scheduling.cli.user import user
+from scheduling.cli.worker import worker
 from scheduling.db import create_engine
 from scheduling.errors import one_line
 
@@ -33,6 +34,10 @@ class Program:
     ini_path: str
     resources: ExitStack
     """What is closed when the command ends."""
+
+    def with_ini(self, path: str) -> Program:
+        """Return the same for another ini file."""
+        return Program(path, self.resources)
 
     @cached_property
     def ini(self) -> dict[str, str]:
@@ -93,3 +98,4 @@ def main(context: click.Context, config: str) -> None:
 main.add_command(db)
 main.add_command(user)
 main.add_command(plugins)
+main.add_command(worker)

@@ -8,7 +8,7 @@ same name in the folder of the setting ``scheduling.email_templates`` comes firs
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import jinja2
 
@@ -16,9 +16,13 @@ from scheduling.errors import StartupError
 from scheduling.times import parse_timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pyramid.config import Configurator
+
+    from scheduling.db import Session
+
+    Wanted = Callable[[Session, Mapping[str, Any]], bool]
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Templates:
         self._bases: dict[str, str] = {}
         self.samples: dict[str, Mapping[str, Any]] = {}
         """Data with which each kind can be previewed."""
+        self._wanted: dict[str, Wanted] = {}
+        self._on_ambiguous: dict[str, str] = {}
         self._environment = jinja2.Environment(
             autoescape=jinja2.select_autoescape(["html"], default=False),
             undefined=jinja2.StrictUndefined,
@@ -55,8 +61,19 @@ class Templates:
         )
         self._environment.filters["moment"] = moment
 
-    def add(self, kind: str, base: str, package: str, sample: Mapping[str, Any]) -> None:
+    def add(
+        self,
+        kind: str,
+        base: str,
+        package: str,
+        sample: Mapping[str, Any],
+        wanted: Wanted | None = None,
+        on_ambiguous: str = "resend",
+    ) -> None:
         """Add a kind whose files are in a package; raise ``StartupError`` if one is missing or broken."""
+        self._on_ambiguous[kind] = on_ambiguous
+        if wanted is not None:
+            self._wanted[kind] = wanted
         self._loaders.setdefault(package, jinja2.PackageLoader(package))
         self._environment.loader = jinja2.ChoiceLoader([*self._override, *self._loaders.values()])
         self._bases[kind] = base
@@ -65,6 +82,15 @@ class Templates:
             self.render(kind, "Alex Example", sample)
         except jinja2.TemplateError as error:
             raise StartupError(f"The e-mail template {base} of {kind} is broken: {error}") from error
+
+    def is_wanted(self, kind: str, db: Session, data: Mapping[str, Any]) -> bool:
+        """Tell whether an e-mail is still of use, as its plugin sees it."""
+        wanted = self._wanted.get(kind)
+        return wanted is None or wanted(db, data)
+
+    def on_ambiguous(self, kind: str) -> str:
+        """Return ``resend`` or ``hold``."""
+        return self._on_ambiguous[kind]
 
     def render(self, kind: str, name: str, data: Mapping[str, Any]) -> Rendered:
         """Render a kind for the person ``name``; raise KeyError for a kind that nobody registered."""
@@ -77,13 +103,26 @@ class Templates:
         return Rendered(" ".join(subject.split()), text, html)
 
 
-def add_email_template(config: Configurator, kind: str, base: str, sample: Mapping[str, Any]) -> None:
-    """Directive: register the templates of an e-mail kind, with sample data that renders them."""
+def add_email_template(
+    config: Configurator,
+    kind: str,
+    base: str,
+    sample: Mapping[str, Any],
+    *,
+    wanted: Wanted | None = None,
+    on_ambiguous: Literal["resend", "hold"] = "resend",
+) -> None:
+    """Directive: register the templates of an e-mail kind, with sample data that renders them.
+
+    ``wanted(db, data)`` is asked right before sending; False skips the e-mail, as that of a booking which
+    is cancelled by then. ``on_ambiguous`` is for providers that cannot tell a repetition: where nobody
+    knows whether an e-mail was accepted, ``resend`` sends it again and ``hold`` keeps it for an operator.
+    """
     package = config.package.__name__
     introspectable = config.introspectable("e-mail templates", kind, kind, "e-mail template")
     introspectable["base"] = base
     config.action(
         ("e-mail template", kind),
-        lambda: config.registry.email_templates.add(kind, base, package, sample),
+        lambda: config.registry.email_templates.add(kind, base, package, sample, wanted, on_ambiguous),
         introspectables=(introspectable,),
     )

@@ -69,7 +69,7 @@ def program(ini):
     return program
 
 
-CURRENT = ["core             core_0001 (up to date)", "bookings         bookings_0001 (up to date)"]
+CURRENT = ["core             core_0002 (up to date)", "bookings         bookings_0001 (up to date)"]
 
 
 # Which settings
@@ -137,7 +137,7 @@ def test_upgrade_and_check_agree_on_both_databases(output, empty_database_url):
 
 def test_current_shows_every_tree(output):
     assert output("db", "current") == [
-        "core             nothing (the newest is core_0001)",
+        "core             nothing (the newest is core_0002)",
         "bookings         nothing (the newest is bookings_0001)",
     ]
     output("db", "upgrade")

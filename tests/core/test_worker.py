@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from scheduling.db import session_scope
-from scheduling.outbox import enqueue
+from scheduling.outbox import Consumer, enqueue
 from scheduling.plugin import EmailProvider, SendResult
 from scheduling.worker import Worker
 
@@ -51,7 +51,7 @@ def test_messages_from_before_the_start_are_delivered(site):
 
 def test_several_consumers_deliver_each_message_once(site):
     seen = []
-    site.registry.outbox_consumers["test"] = lambda message, registry: seen.append(message.id)
+    site.registry.outbox_consumers["test"] = Consumer(lambda message, _: seen.append(message.id), 3)
     with session_scope(site.registry) as db:
         ids = [enqueue(db, consumer="test", kind="K", payload={}) for _ in range(250)]
     try:

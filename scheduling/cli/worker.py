@@ -1,0 +1,88 @@
+"""``scheduling worker``: delivers messages until it is told to end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import click
+from pyramid.paster import setup_logging
+
+from scheduling.email.provider import Misconfigured, Transient
+from scheduling.errors import StartupError
+from scheduling.probes import serve_probes
+from scheduling.worker import Worker
+
+if TYPE_CHECKING:
+    from pyramid.registry import Registry
+
+    from scheduling.cli import Program
+
+logger = logging.getLogger(__name__)
+
+
+@click.command()
+@click.argument("ini", required=False)
+@click.option(
+    "--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Consumer threads."
+)
+@click.option(
+    "--grace", type=click.IntRange(1), default=90, show_default=True, help="Seconds to finish after SIGTERM."
+)
+@click.pass_obj
+def worker(program: Program, ini: str | None, concurrency: int, grace: int) -> None:
+    """Deliver messages over REDIS_URL, with the settings of INI, until SIGTERM or Ctrl-C.
+
+    Then the messages in hand are finished, and the exit status is 0.
+    """
+    if ini is not None:
+        program = program.with_ini(ini)
+    setup_logging(program.ini_path)
+    registry = program.registry
+    if registry.scheduling.embedded:
+        raise StartupError(
+            "A worker needs a broker that it shares with the relay of others: set REDIS_URL. "
+            "Without one the web process delivers by itself."
+        )
+    check_provider(registry)
+    sys.exit(0 if run(registry, concurrency, grace) else 1)
+
+
+def check_provider(registry: Registry) -> None:
+    """Raise ``StartupError`` where the e-mail provider refuses us."""
+    name = registry.scheduling.email_provider
+    try:
+        registry.email_provider.check()
+    except Misconfigured as error:
+        raise StartupError(f"The e-mail provider {name!r} (EMAIL_PROVIDER) refuses us: {error}") from error
+    except Transient as error:
+        logger.warning("The e-mail provider %r cannot be asked now: %s", name, error)
+
+
+def run(registry: Registry, concurrency: int, grace: float) -> bool:
+    """Work until a signal comes; tell whether everything in hand was finished in ``grace`` seconds.
+
+    A second signal ends the process at once; what it had in hand is taken over when the lease is over.
+    """
+    told_to_end = threading.Event()
+
+    def end(number: int, frame: object) -> None:
+        if told_to_end.is_set():
+            os._exit(128 + number)
+        told_to_end.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    working = Worker(registry, concurrency)
+    working.start()
+    with serve_probes(registry, working):
+        logger.info("The worker delivers with %d consumers", concurrency)
+        told_to_end.wait()
+        logger.info("The worker finishes what it has in hand")
+        finished = working.stop(grace)
+    logger.info("The worker ended" if finished else "The worker ended with messages in hand")
+    return finished
