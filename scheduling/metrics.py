@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 
 from scheduling.db import session_scope
-from scheduling.outbox import FINISHED_STATES, OPEN_STATES, State, outbox
+from scheduling.outbox import State, is_finished, is_open, outbox
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def unfinished(registry: Registry) -> dict[tuple[str, str], int]:
     """Return how many unfinished messages there are by kind and state."""
     query = (
         sa.select(outbox.c.kind, outbox.c.state, sa.func.count())
-        .where(outbox.c.state.not_in(sa.literal_column(f"'{state}'") for state in FINISHED_STATES))
+        .where(~is_finished)
         .group_by(outbox.c.kind, outbox.c.state)
     )
     with session_scope(registry) as db:
@@ -100,7 +100,6 @@ def unfinished(registry: Registry) -> dict[tuple[str, str], int]:
 
 def oldest_due_seconds(registry: Registry) -> float:
     """Return for how many seconds the message that is due longest has been due, 0 if none is."""
-    is_open = outbox.c.state.in_(sa.literal_column(f"'{state}'") for state in OPEN_STATES)
     with session_scope(registry) as db:
         oldest = db.scalar(sa.select(sa.func.min(outbox.c.due_at)).where(is_open))
     return max(0.0, (utcnow() - oldest).total_seconds()) if oldest else 0.0

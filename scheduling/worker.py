@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from scheduling.db import session_scope
 from scheduling.delivery import deliver
 from scheduling.errors import one_line
-from scheduling.outbox import FINISHED_STATES, OPEN_STATES, State, outbox
+from scheduling.outbox import State, is_finished, is_open, outbox
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def claim_due(registry: Registry) -> list[uuid.UUID]:
     Any number of relays can do so at once; each gets other rows.
     """
     now = utcnow()
-    due = sa.select(outbox.c.id).where(outbox.c.state.in_(OPEN_STATES), outbox.c.due_at <= now)
+    due = sa.select(outbox.c.id).where(is_open, outbox.c.due_at <= now)
     with session_scope(registry) as db:
         # Looking first keeps an idle relay from taking a write lock with every poll.
         if db.row(due.limit(1)) is None or _is_crowded(db):
@@ -227,7 +227,7 @@ def claim_due(registry: Registry) -> list[uuid.UUID]:
 
 def _is_crowded(db: Any) -> bool:
     """Tell whether enough messages wait for a consumer already."""
-    queued = sa.select(outbox.c.id).where(outbox.c.state == State.QUEUED, outbox.c.due_at > utcnow())
+    queued = sa.select(outbox.c.id).where(is_open, outbox.c.state == State.QUEUED, outbox.c.due_at > utcnow())
     waiting = queued.limit(MAX_QUEUED).subquery()
     return (db.scalar(sa.select(sa.func.count()).select_from(waiting)) or 0) >= MAX_QUEUED
 
@@ -235,7 +235,7 @@ def _is_crowded(db: Any) -> bool:
 def prune(registry: Registry) -> bool:
     """Delete a batch of messages that were finished long ago; tell whether there may be more."""
     before = utcnow() - timedelta(days=registry.scheduling.outbox_retention_days)
-    old = sa.select(outbox.c.id).where(outbox.c.state.in_(FINISHED_STATES), outbox.c.done_at < before)
+    old = sa.select(outbox.c.id).where(is_finished, outbox.c.done_at < before)
     with session_scope(registry) as db:
         if db.row(old.limit(1)) is None:
             return False
