@@ -24,6 +24,7 @@ ROOMS = (
     "scheduling.metrics",
     "scheduling.email",
     "scheduling.accounts",
+    "scheduling.outbox_admin",
     "scheduling.health",
 )
 

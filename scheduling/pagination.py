@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from marshmallow import fields, validate
 
 from scheduling.errors import Invalid
-from scheduling.schemas import MAX_ID, RequestSchema, WholeNumber
+from scheduling.schemas import MAX_ID, RequestSchema, WholeNumber, parse_uuid
 from scheduling.views import json_response
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def _value(column: sa.Column[Any], value: Any) -> Any:
             raise ValueError("a moment without an offset")
         # SQLite stores UTC, and near the years 1 and 9999 not every moment has one.
         return moment.astimezone(UTC)
+    if kind is uuid.UUID:
+        value = parse_uuid(value)
     if type(value) is not kind or (kind is int and not 0 < value <= MAX_ID):
         raise TypeError("a value of another type")
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_ID = 2**63 - 1
 _ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _CONTROL_OR_SPACE = re.compile(r"[\x00-\x20\x7f]")
 
 # Messages are predicates, so that "<field> <message>" is a sentence for people.
@@ -33,6 +35,11 @@ def parse_id(text: str) -> int | None:
         return None
     number = int(text)
     return number if number <= MAX_ID else None
+
+
+def parse_uuid(text: str) -> uuid.UUID | None:
+    """Read a UUID of a path in its usual form with hyphens (RFC 9562, 4), or None."""
+    return uuid.UUID(text) if _UUID.fullmatch(text) else None
 
 
 class Text(fields.String):

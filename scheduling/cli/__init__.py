@@ -16,6 +16,8 @@ import scheduling
 from scheduling import migrations
 from scheduling.bootstrap import Setup, read_ini, set_up
 from scheduling.cli.db import db
+from scheduling.cli.email import email
+from scheduling.cli.outbox import outbox
 from scheduling.cli.plugins import plugins
 from scheduling.cli.user import user
 from scheduling.cli.worker import worker
@@ -99,3 +101,5 @@ main.add_command(db)
 main.add_command(user)
 main.add_command(plugins)
 main.add_command(worker)
+main.add_command(outbox)
+main.add_command(email)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -12,6 +13,7 @@ from scheduling.accounts.models import users
 from scheduling.db import Session, session_scope
 from scheduling.errors import Missing
 from scheduling.http import Request
+from scheduling.outbox import State, outbox
 from scheduling.resources import Resource
 from scheduling.security import Permission
 from scheduling.testing import Client
@@ -44,6 +46,8 @@ Member         …/members/{colleague}                 -     VCED  -     V     V
 Notifications  /api/v1/notifications                 -     LE    LE    LE    LE    LE
 Notification   /api/v1/notifications/{notification}  -     ED    404   404   404   404
 Analytics      /api/v1/analytics                     -     V     V     V     V     LV
+Outbox         /api/v1/outbox                        -     -     -     -     -     L
+OutboxMessage  /api/v1/outbox/{message}              -     -     -     -     -     VE
 """
 
 # One request to each view, and its status for each of PRINCIPALS. "public" views need no token.
@@ -80,6 +84,9 @@ DELETE  /api/v1/notifications/{notification}          401  200  404  404  404  4
 POST    /api/v1/analytics/event                       201  201  201  201  201  201
 GET     /api/v1/analytics/dashboard                   401  200  200  200  200  200
 GET     /api/v1/analytics/events                      401  403  403  403  403  200
+GET     /api/v1/outbox                                401  403  403  403  403  200
+GET     /api/v1/outbox/{message}                      401  403  403  403  403  200
+POST    /api/v1/outbox/{message}/redrive              401  403  403  403  403  202
 """
 
 NEW_BOOKING = {"title": "T", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
@@ -138,6 +145,9 @@ def set_scene(site):
             "booking": insert(bookings, user_id=owner, title="T", **times),
             "org": insert(organizations, name="O", owner_id=owner),
             "notification": insert(notifications, user_id=owner, type="T", title="T", message="T"),
+            "message": insert(
+                outbox, id=uuid4(), kind="T", consumer="t", payload={}, state=State.DEAD, due_at=start
+            ),
         }
         members = {"owner": "admin", "member": "member", "org_admin": "admin", "colleague": "member"}
         for name, role in members.items():

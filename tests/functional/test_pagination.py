@@ -5,6 +5,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 
 from scheduling.accounts.models import users
 from scheduling.db import session_scope
+from scheduling.outbox import outbox
 from scheduling_analytics.models import analytics_events
 from scheduling_bookings.models import bookings
 from scheduling_notifications.models import notifications
@@ -98,6 +100,14 @@ def fill_events(site, reader, number):
     return ids(site, analytics_events, newest_first)
 
 
+def fill_outbox(site, reader, number):
+    with session_scope(site.registry) as db:
+        db.write(sa.delete(outbox))
+    common = {"kind": "T", "consumer": "t", "payload": {}, "due_at": BASE}
+    insert(site, outbox, [{**common, "id": uuid4(), "created_at": moment} for moment in moments(number)])
+    return [str(i) for i in ids(site, outbox, newest_first)]
+
+
 @dataclass
 class Listing:
     path: str
@@ -115,6 +125,7 @@ LISTS = [
     Listing("/notifications", fill_notifications, default=50),
     Listing("/notifications/unread", fill_unread, default=50),
     Listing("/analytics/events", fill_events, default=50),
+    Listing("/outbox", fill_outbox),
 ]
 every_list = pytest.mark.parametrize("listing", LISTS, ids=lambda listing: listing.path)
 

@@ -36,6 +36,7 @@ QUERIES = [
     ("/notifications/unread", ["limit", "cursor"]),
     ("/analytics/dashboard", ["days"]),
     ("/analytics/events", ["limit", "cursor", "type"]),
+    ("/outbox", ["limit", "cursor", "state", "kind"]),
 ]
 PATHS = [
     ("GET", "/{}"),
@@ -51,6 +52,8 @@ PATHS = [
     ("DELETE", "/notifications/{}"),
     ("GET", "/users/{}"),
     ("GET", "/auth/{}"),
+    ("GET", "/outbox/{}"),
+    ("POST", "/outbox/{}/redrive"),
 ]
 
 texts = st.text(max_size=40) | st.sampled_from(

@@ -134,6 +134,37 @@ def test_a_cursor_of_any_values_under_the_lists_name_is_refused_or_gives_the_rig
     assert forged is None or [type(value) for value in forged] == [bool, datetime, int]
 
 
+LETTERS = sa.Table(
+    "letters",
+    things.metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("created_at", Timestamp, nullable=False),
+)
+NEWEST_LETTERS = Keyset((LETTERS.c.created_at, LETTERS.c.id), (True, True))
+
+
+@given(st.lists(st.tuples(FEW_MOMENTS, st.uuids()), min_size=1, max_size=8, unique_by=lambda row: row[1]))
+def test_pages_of_a_list_with_uuids_put_together_are_the_whole_list(rows):
+    LETTERS.create(ENGINE, checkfirst=True)
+    with ENGINE.begin() as connection:
+        connection.execute(sa.delete(LETTERS))
+        connection.execute(sa.insert(LETTERS), [{"created_at": moment, "id": i} for moment, i in rows])
+    statement = sa.select(LETTERS).order_by(*NEWEST_LETTERS.order_by())
+    page, pages = selected(statement.limit(2)), []
+    while page and len(pages) <= len(rows):
+        pages += page
+        values = NEWEST_LETTERS.values(NEWEST_LETTERS.cursor(statement, page[-1]))
+        page = selected(statement.where(NEWEST_LETTERS.after(values)).limit(2))
+    assert [(row.created_at, row.id) for row in pages] == sorted(rows, reverse=True)
+
+
+@given(JSON | st.text("0123456789abcdef-{}", min_size=30, max_size=40))
+def test_a_cursor_whose_uuid_is_none_is_refused(value):
+    forged = encoded(["letters.created_at.letters.id", "2027-04-01T12:00:00+00:00", value])
+    with pytest.raises(Invalid, match="cursor"):
+        NEWEST_LETTERS.values(forged)
+
+
 NOON = "2027-04-01T12:00:00+00:00"
 
 
