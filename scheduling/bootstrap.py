@@ -12,6 +12,7 @@ from pyramid.paster import get_appsettings
 from scheduling import loader
 from scheduling.email import provider_class
 from scheduling.email.mock import MockProvider
+from scheduling.email.provider import Misconfigured
 from scheduling.errors import StartupError
 from scheduling.settings import Configuration, CoreSchema, Settings
 
@@ -62,7 +63,13 @@ def set_up(ini: Mapping[str, str], environ: Mapping[str, str]) -> Setup:
     make_provider = _email_provider(configuration, core.get("email_provider", "mock"))
     configuration.report()
     settings = Settings(**core)
-    return Setup(settings, plugins, options, make_provider(settings))
+    try:
+        provider = make_provider(settings)
+    except Misconfigured as error:
+        raise StartupError(
+            f"The e-mail provider {settings.email_provider!r} cannot be used: {error}"
+        ) from error
+    return Setup(settings, plugins, options, provider)
 
 
 def _email_provider(configuration: Configuration, name: str) -> Callable[[Settings], EmailProvider]:

@@ -40,6 +40,7 @@ from scheduling.schemas import (
     parse_id,
 )
 from scheduling.security import SITE_ADMIN, Identity, Permission, Role, user_principal
+from scheduling.settings import Settings
 from scheduling.times import format_timestamp, utcnow
 from scheduling.views import json_response
 
@@ -85,6 +86,7 @@ __all__ = [
     "Row",
     "SendResult",
     "Session",
+    "Settings",
     "Skip",
     "Text",
     "Timestamp",
