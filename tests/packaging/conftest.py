@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "examples" / "booking_log"
+EXAMPLES = ROOT / "examples"
 PATIENCE = 60.0  # seconds until something that was started counts as failed
 
 
@@ -162,5 +162,11 @@ def installation(wheel, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def installation_with_example(wheel, tmp_path_factory):
-    example = build_wheel(EXAMPLE, tmp_path_factory.mktemp("example_wheel"))
+    example = build_wheel(EXAMPLES / "booking_log", tmp_path_factory.mktemp("example_wheel"))
     return Installation(tmp_path_factory.mktemp("installation_with_example"), wheel, example)
+
+
+@pytest.fixture(scope="session")
+def installation_with_provider(wheel, tmp_path_factory):
+    provider = build_wheel(EXAMPLES / "postmark_provider", tmp_path_factory.mktemp("provider_wheel"))
+    return Installation(tmp_path_factory.mktemp("installation_with_provider"), wheel, provider)

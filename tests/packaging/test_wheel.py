@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import scheduling
+from scheduling.testing.api_server import ApiAnswer, ApiServer
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = sorted(folder.name for folder in (ROOT / "plugins").glob("scheduling_*"))
@@ -116,3 +117,49 @@ def test_example_passes_its_own_tests_with_the_installed_kit(installation_with_e
     installation_with_example.run(
         "python", "-m", "pytest", "--import-mode=importlib", "-q", tests, TEST_DATABASE_URL=postgres.url
     )
+
+
+class Postmark(ApiServer):
+    """Takes every e-mail."""
+
+    def answer(self, request):
+        assert request.headers["X-Postmark-Server-Token"] == "a key"
+        return ApiAnswer(200, {"ErrorCode": 0, "Message": "OK", "MessageID": "theirs"})
+
+    @property
+    def subjects(self):
+        return [request.body["Subject"] for request in self.requests]
+
+
+@pytest.fixture
+def postmark():
+    server = Postmark()
+    yield server
+    server.stop()
+
+
+def test_third_partys_provider_is_chosen_by_the_environment_alone(installation_with_provider, postmark):
+    installation = installation_with_provider
+    shutil.copy(ROOT / "development.ini", installation.folder / "x.ini")
+    environ = {
+        "EMAIL_PROVIDER": "postmark",
+        "EMAIL_API_KEY": "a key",
+        "EMAIL_FROM": "Scheduling <noreply@example.org>",
+        "SCHEDULING_POSTMARK_URL": postmark.url,
+    }
+
+    installation.run("scheduling", "-c", "x.ini", "db", "upgrade", **environ)
+    with installation.serving("x.ini", **environ) as server:
+        server.register_and_book("Planning")
+        server.wait_for(lambda: len(postmark.requests) == 2)
+        assert server.interrupt() == 0
+        assert "Traceback" not in server.output
+
+    assert postmark.subjects == ["Welcome, Ada", "Booking confirmed: Planning"]
+
+
+def test_provider_passes_its_own_tests_with_the_installed_kit(installation_with_provider):
+    tests = shutil.copytree(
+        ROOT / "examples" / "postmark_provider" / "tests", installation_with_provider.folder / "tests"
+    )
+    installation_with_provider.run("python", "-m", "pytest", "--import-mode=importlib", "-q", tests)
