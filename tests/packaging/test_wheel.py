@@ -123,12 +123,12 @@ class Postmark(ApiServer):
     """Takes every e-mail."""
 
     def answer(self, request):
-        assert request.headers["X-Postmark-Server-Token"] == "a key"
+        assert request.headers["X-Postmark-Server-Token"] == "a-key"
         return ApiAnswer(200, {"ErrorCode": 0, "Message": "OK", "MessageID": "theirs"})
 
     @property
-    def subjects(self):
-        return [request.body["Subject"] for request in self.requests]
+    def mails(self):
+        return [request.body for request in self.requests]
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_third_partys_provider_is_chosen_by_the_environment_alone(installation_w
     shutil.copy(ROOT / "development.ini", installation.folder / "x.ini")
     environ = {
         "EMAIL_PROVIDER": "postmark",
-        "EMAIL_API_KEY": "a key",
+        "EMAIL_API_KEY": "a-key",
         "EMAIL_FROM": "Scheduling <noreply@example.org>",
         "SCHEDULING_POSTMARK_URL": postmark.url,
     }
@@ -155,7 +155,8 @@ def test_third_partys_provider_is_chosen_by_the_environment_alone(installation_w
         assert server.interrupt() == 0
         assert "Traceback" not in server.output
 
-    assert postmark.subjects == ["Welcome, Ada", "Booking confirmed: Planning"]
+    subjects = [mail["Subject"] for mail in postmark.mails]
+    assert subjects == ["Welcome, Ada", "Booking confirmed: Planning"]
 
 
 def test_provider_passes_its_own_tests_with_the_installed_kit(installation_with_provider):
