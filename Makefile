@@ -1,6 +1,8 @@
 # make run    serve on http://localhost:3000 (PORT changes it); data in var/
 # make test   the whole test suite, on SQLite and on a PostgreSQL that it starts itself
 # make check  formatting, lint, types and the rooms' import contracts
+# make chaos  bookings while everything is killed at random; SEED=7 SECONDS=600 choose another and a longer run
+# make bench-latency  how long a message takes from its commit to the e-mail provider
 #
 # Each builds .venv first, from nothing but Python 3.11 or newer.
 
@@ -8,7 +10,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test check format clean
+.PHONY: run test chaos bench-latency check format clean
 
 run: $(READY)
 	@$(BIN)/scheduling -c development.ini db upgrade
@@ -16,6 +18,12 @@ run: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest -n auto $(ARGS)
+
+chaos: $(READY)
+	CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(SECONDS) $(BIN)/pytest -q -s tests/chaos/test_chaos.py
+
+bench-latency: $(READY)
+	$(BIN)/python bench/delivery_latency.py
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 SILENT_SECONDS = 120.0
 """A loop that has not turned for longer hangs: a provider answers, or is given up, within a minute."""
+
+_POLL_SECONDS = 0.1
+"""How long the end of a worker may wait for the server of its probes."""
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -84,7 +88,8 @@ def serve_probes(registry: Registry, worker: Worker) -> Iterator[None]:
             f"Cannot listen on {host}:{port} for metrics ({error.strerror}); "
             "set another SCHEDULING_METRICS_PORT."
         ) from error
-    thread = threading.Thread(target=server.serve_forever, name="probes", daemon=True)
+    serve = partial(server.serve_forever, poll_interval=_POLL_SECONDS)
+    thread = threading.Thread(target=serve, name="probes", daemon=True)
     thread.start()
     try:
         yield

@@ -48,6 +48,9 @@ MAX_QUEUED = 1000
 PRUNE_SECONDS = 600.0
 PRUNE_BATCH = 1000
 
+_ASK_SECONDS = 0.25
+"""How long a consumer waits for a message before it looks whether it is to end."""
+
 _FIRST_RESTART_SECONDS = 0.5
 _LAST_RESTART_SECONDS = 15.0
 _LOG_SECONDS = 60.0
@@ -187,16 +190,35 @@ def relay(loop: Loop, connection: kombu.Connection) -> None:
 def consume(loop: Loop, connection: kombu.Connection) -> None:
     """Carry out one message after the other, and acknowledge each when its row is marked."""
 
-    def receive(body: dict[str, Any], message: kombu.Message) -> None:
-        deliver(loop.registry, uuid.UUID(body["id"]))
+    def receive(body: Any, message: kombu.Message) -> None:
+        try:
+            message_id = uuid.UUID(body["id"])
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            drop(message, error)
+            return
+        deliver(loop.registry, message_id)
         message.ack()
 
+    def drop(message: kombu.Message, error: Exception) -> None:
+        """Take what is not ours out of the queue, or it would come back for ever."""
+        logger.warning("Dropped what is no message of ours in the broker's queue: %s", type(error).__name__)
+        message.reject()
+
     channel = connection.channel()
-    consumer = kombu.Consumer(channel, queues=[QUEUE], callbacks=[receive], accept=["json"], prefetch_count=1)
+    # Closing the channel waits for the answer to its last question, and the end of a worker for that.
+    channel.brpop_timeout = _ASK_SECONDS
+    consumer = kombu.Consumer(
+        channel,
+        queues=[QUEUE],
+        callbacks=[receive],
+        on_decode_error=drop,
+        accept=["json"],
+        prefetch_count=1,
+    )
     consumer.consume()
     while loop.turn():
         try:
-            connection.drain_events(timeout=0.5)
+            connection.drain_events(timeout=_ASK_SECONDS)
         except TimeoutError:
             continue
     # The channel first: closing the connection of an idle consumer can drop a message.

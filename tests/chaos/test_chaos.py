@@ -1,0 +1,132 @@
+"""Bookings while everything is killed at random: none is lost, and no e-mail is sent twice.
+
+CHAOS_SEED and CHAOS_SECONDS choose another run than that of the suite.
+"""
+
+import os
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+
+from scheduling.testing.processes import UNREACHABLE, wait_for
+
+SEED = int(os.environ.get("CHAOS_SEED") or 1)
+SECONDS = float(os.environ.get("CHAOS_SECONDS") or 40)
+BOOKINGS = 300  # at least, however long that takes
+CLIENTS = 8
+PROVIDER_TROUBLE = 0.2
+SETTLE_SECONDS = 120.0
+
+
+class Clients:
+    """Accounts that book until they are told to end; what was answered 201 is promised."""
+
+    def __init__(self, site, seed):
+        self.promised = []
+        self.retries = 0
+        self._site = site
+        self._seed = seed
+        self._end = threading.Event()
+        self._tokens = [site.register() for _ in range(CLIENTS)]
+        self._threads = ThreadPoolExecutor(CLIENTS)
+        self._runs = [self._threads.submit(self._run, number) for number in range(CLIENTS)]
+
+    def end(self):
+        self._end.set()
+        for run in self._runs:
+            run.result(60)
+        self._threads.shutdown()
+
+    def _run(self, number):
+        pauses = random.Random(self._seed * 1000 + number)
+        booking = attempt = 0
+        while not self._end.wait(pauses.uniform(0.1, 0.6)):
+            # A title of its own for every attempt: one without an answer may have made a booking.
+            title = f"No. {number}-{booking}-{attempt}"
+            if self._book(number, title):
+                booking, attempt = booking + 1, 0
+            else:
+                attempt += 1
+                self.retries += 1
+
+    def _book(self, number, title):
+        try:
+            answer = self._site.book(self._tokens[number], title)
+        except UNREACHABLE:
+            return False
+        if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            return False
+        assert answer.status == HTTPStatus.CREATED, answer
+        self.promised.append(title)
+        return True
+
+
+class Monkey:
+    """Kills and restarts: the web process, the workers, each with a relay and consumers, and Redis."""
+
+    TURNS = ("web", "web", "worker-0", "worker-0", "worker-1", "worker-1", "redis") * 2
+
+    def __init__(self, site, redis, seed):
+        self.kills = dict.fromkeys(self.TURNS, 0)
+        self._victims = {process.name: process for process in (site.web, *site.workers)} | {"redis": redis}
+        self._random = random.Random(seed)
+        self._turns = []
+        self._pause = threading.Event()
+
+    def strike(self):
+        """Kill one of them, often before it has quite started, and start it again a moment later."""
+        self._turns = self._turns or self._random.sample(self.TURNS, len(self.TURNS))
+        name = self._turns.pop()
+        self._pause.wait(self._random.uniform(0.2, 1.6))
+        self._victims[name].kill()
+        self.kills[name] += 1
+        self._pause.wait(self._random.uniform(0, 0.5))
+        self._victims[name].start()
+
+
+def test_chaos_loses_no_message_and_sends_none_twice(make_site, own_redis, provider):
+    site = make_site()
+    site.start(workers=2)
+    provider.trouble = PROVIDER_TROUBLE
+    clients = Clients(site, SEED)
+    monkey = Monkey(site, own_redis, SEED)
+    end = time.monotonic() + SECONDS
+    try:
+        while time.monotonic() < end or (
+            len(clients.promised) < BOOKINGS and time.monotonic() < end + SETTLE_SECONDS
+        ):
+            monkey.strike()
+    finally:
+        clients.end()
+    ended = time.monotonic()
+    wait_for(lambda: set(site.states()) <= {"done", "dead", "skipped"}, SETTLE_SECONDS, "all is settled")
+    print(
+        f"\nseed {SEED}, {SECONDS:.0f} s: {len(clients.promised)} bookings promised, "
+        f"{clients.retries} attempts in vain; kills {monkey.kills}; "
+        f"{len(provider.calls)} calls for {len(provider.accepted)} e-mails, {provider.duplicates} repeated; "
+        f"settled in {time.monotonic() - ended:.1f} s"
+    )
+    assert min(monkey.kills.values()) >= 2
+    assert len(clients.promised) >= BOOKINGS
+    require_nothing_lost(site, provider, clients.promised)
+
+
+def require_nothing_lost(site, provider, promised):
+    assert set(site.states()) == {"done"}
+    bookings = site.rows("""
+        SELECT title,
+            (SELECT count(*) FROM outbox WHERE kind = 'BOOKING_CONFIRMATION'
+                AND (payload -> 'data' ->> 'booking_id')::bigint = bookings.id) AS messages,
+            (SELECT count(*) FROM notifications WHERE type = 'BOOKING_CONFIRMED'
+                AND (metadata ->> 'booking_id')::bigint = bookings.id) AS notices
+        FROM bookings""")
+    titles = [booking.title for booking in bookings]
+    assert set(promised) <= set(titles)
+    assert {(booking.messages, booking.notices) for booking in bookings} == {(1, 1)}
+    # The provider sends once for a key, so each key must be a message's, and each e-mail be there once.
+    assert set(provider.accepted) == {str(row.id) for row in site.rows("SELECT id FROM outbox")}
+    subjects = provider.subjects()
+    assert subjects.pop("Welcome, Alice") == CLIENTS
+    assert subjects == dict.fromkeys((f"Booking confirmed: {title}" for title in titles), 1)
