@@ -59,8 +59,8 @@ def _broker(value: str) -> None:
         parts = urlsplit(value)
     except ValueError as error:
         raise ValidationError("is not a URL") from error
-    if parts.scheme not in ("memory", "redis", "rediss"):
-        raise ValidationError("must start with redis://, rediss:// or memory://")
+    if parts.scheme not in ("memory", "redis", "rediss", "sentinel"):
+        raise ValidationError("must start with redis://, rediss://, sentinel:// or memory://")
     if parts.scheme == "rediss" and parse_qs(parts.query).get("ssl_cert_reqs") != ["required"]:
         raise ValidationError("must end with ?ssl_cert_reqs=required, or its certificate is not verified")
 
@@ -94,6 +94,7 @@ class CoreSchema(Schema):
     database_pool_size = fields.Integer(load_default=10, validate=validate.Range(1))
     database_timeout = fields.Integer(load_default=10, validate=validate.Range(1))
     broker_url = fields.String(load_default="memory://", validate=_broker, metadata={"env": "REDIS_URL"})
+    broker_master = fields.String(load_default="mymaster")
     jwt_secret = fields.String(required=True, metadata={"env": "JWT_SECRET"})
     jwt_lifetime = fields.Integer(load_default=7 * 86400, validate=validate.Range(60))
     bcrypt_cost = fields.Integer(load_default=10, validate=validate.Range(4, 15))
@@ -143,6 +144,7 @@ class Settings:
     database_pool_size: int
     database_timeout: int
     broker_url: str = field(repr=False)
+    broker_master: str
     jwt_secret: str = field(repr=False)
     jwt_lifetime: int
     bcrypt_cost: int

@@ -161,6 +161,9 @@ def connect(registry: Registry) -> Iterator[kombu.Connection]:
             "health_check_interval": 5,
             # What was not acknowledged comes back after this; a row that is done refuses it then.
             "visibility_timeout": settings.outbox_lease,
+            # For sentinel:// alone.
+            "master_name": settings.broker_master,
+            "sentinel_kwargs": {"socket_timeout": 5, "socket_connect_timeout": 5},
         }
     connection = kombu.Connection(settings.broker_url, transport_options=options)
     try:

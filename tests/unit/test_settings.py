@@ -32,6 +32,7 @@ WRONG = {
 }
 NAMES = {"REDIS_URL": "broker_url"}
 ANY_TEXT = {
+    "broker_master",
     "host",
     "plugins",
     "cors_origins",
