@@ -37,8 +37,7 @@ class Resend(ApiServer):
     TROUBLE = ("503", "503 Retry-After", "takes it and hangs up", "takes it and is silent")
     SILENT_SECONDS = 3.0
 
-    def __init__(self, trouble=0.0, seed=0):
-        self.trouble = trouble
+    def __init__(self):
         self.calls = []
         self.accepted = {}
         self.arrived = threading.Event()
@@ -47,8 +46,12 @@ class Resend(ApiServer):
         """Cleared to hold the answers back."""
         self.go_on.set()
         self.answered_at = 0.0
-        self._random = random.Random(seed)
+        self.cause_trouble(0)
         super().__init__()
+
+    def cause_trouble(self, part, seed=0):
+        """Let a part of the calls meet trouble from now on."""
+        self._trouble, self._random = part, random.Random(seed)
 
     @property
     def mails(self):
@@ -85,7 +88,7 @@ class Resend(ApiServer):
         return answer
 
     def _take(self, key, mail):
-        fate = self._random.choice(self.TROUBLE) if self._random.random() < self.trouble else "accepted"
+        fate = self._random.choice(self.TROUBLE) if self._random.random() < self._trouble else "accepted"
         if not fate.startswith("503"):
             repeated = key in self.accepted
             fate = "repeated" if repeated else fate
