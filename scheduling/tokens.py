@@ -14,6 +14,7 @@ import jwt
 import sqlalchemy as sa
 
 from scheduling.db import BigId, Timestamp, metadata
+from scheduling.schemas import MAX_ID
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
@@ -165,9 +166,12 @@ def _claims(payload: dict[str, Any]) -> Claims:
     # Tokens of the reference system have no iat_ms; theirs counts as the start of the second.
     issued_ms = payload.get("iat_ms", payload["iat"] * 1000)
     claims = Claims(payload["id"], payload["email"], payload["role"], issued_ms, payload["exp"])
-    kinds = (claims.user_id, int), (claims.email, str), (claims.role, str), (claims.issued_ms, int)
-    if not all(isinstance(value, kind) for value, kind in (*kinds, (claims.expires, int))):
-        raise TypeError("a claim has the wrong type")
+    numbers = (claims.user_id, claims.issued_ms, claims.expires)
+    # Exactly int: True is an int to isinstance, and no id.
+    if not all(type(number) is int and 0 < number <= MAX_ID for number in numbers):
+        raise ValueError("a claim is no number of 64 bits")
+    if not (isinstance(claims.email, str) and isinstance(claims.role, str)):
+        raise TypeError("a claim is no text")
     return claims
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -49,7 +50,10 @@ def worker(program: Program, ini: str | None, concurrency: int, grace: int) -> N
             "Without one the web process delivers by itself."
         )
     check_provider(registry)
-    sys.exit(0 if run(registry, concurrency, grace) else 1)
+    finished = run(registry, concurrency, grace)
+    # Else Python looks through all that there is for garbage before the process ends.
+    gc.freeze()
+    sys.exit(0 if finished else 1)
 
 
 def check_provider(registry: Registry) -> None:

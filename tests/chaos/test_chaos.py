@@ -16,6 +16,7 @@ SEED = int(os.environ.get("CHAOS_SEED") or 1)
 SECONDS = float(os.environ.get("CHAOS_SECONDS") or 40)
 BOOKINGS, KILLS = 300, 2  # at least, the kills of each, however long that takes
 CLIENTS = 8
+PROGRESS = 20  # bookings to every kill of the web process
 PROVIDER_TROUBLE = 0.2
 SETTLE_SECONDS = 120.0
 
@@ -25,6 +26,7 @@ class Clients:
 
     def __init__(self, site, seed):
         self.promised = []
+        self.progress = threading.Semaphore(0)
         self.retries = 0
         self._site = site
         self._seed = seed
@@ -60,6 +62,7 @@ class Clients:
             return False
         assert answer.status == HTTPStatus.CREATED, answer
         self.promised.append(title)
+        self.progress.release()
         return True
 
 
@@ -68,9 +71,10 @@ class Monkey:
 
     TURNS = ("web", "web", "worker-0", "worker-0", "worker-1", "worker-1", "redis") * 2
 
-    def __init__(self, site, redis, seed):
+    def __init__(self, site, redis, clients, seed):
         self.kills = dict.fromkeys(self.TURNS, 0)
         self._victims = {process.name: process for process in (site.web, *site.workers)} | {"redis": redis}
+        self._clients = clients
         self._random = random.Random(seed)
         self._turns = []
         self._pause = threading.Event()
@@ -80,10 +84,17 @@ class Monkey:
         self._turns = self._turns or self._random.sample(self.TURNS, len(self.TURNS))
         name = self._turns.pop()
         self._pause.wait(self._random.uniform(0.2, 1.6))
+        if name == "web":
+            self._await_progress()
         self._victims[name].kill()
         self.kills[name] += 1
         self._pause.wait(self._random.uniform(0, 0.5))
         self._victims[name].start()
+
+    def _await_progress(self):
+        """Wait until the clients have got somewhere, which may take a while on a busy machine."""
+        for _ in range(PROGRESS):
+            assert self._clients.progress.acquire(timeout=60), "nobody could book"
 
 
 def test_chaos_loses_no_message_and_sends_none_twice(make_site, own_redis, provider):
@@ -91,7 +102,7 @@ def test_chaos_loses_no_message_and_sends_none_twice(make_site, own_redis, provi
     site.start(workers=2)
     provider.cause_trouble(PROVIDER_TROUBLE, SEED)
     clients = Clients(site, SEED)
-    monkey = Monkey(site, own_redis, SEED)
+    monkey = Monkey(site, own_redis, clients, SEED)
     end = time.monotonic() + SECONDS
 
     def enough():

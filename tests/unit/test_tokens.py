@@ -123,6 +123,11 @@ def test_a_token_that_lacks_a_claim_or_has_it_wrongly_is_refused(verified, claim
         assert verified(signed(payload(**{claim: value}))) is None
 
 
+@pytest.mark.parametrize("user_id", [True, False, 0, -1, 2**63, 10**30, 1.0])
+def test_a_token_whose_id_no_user_can_have_is_refused(verified, user_id):
+    assert verified(signed(payload(id=user_id))) is None
+
+
 @given(
     st.dictionaries(
         st.sampled_from(["id", "email", "role", "iat", "exp", "iat_ms", "sub", "nbf", "aud"]), JSON
