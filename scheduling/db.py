@@ -95,6 +95,11 @@ def _postgres_arguments(settings: Settings) -> dict[str, Any]:
         # libpq takes no less than two seconds.
         "connect_timeout": max(2, timeout),
         "options": f"-c timezone=UTC -c statement_timeout={timeout * 1000}",
+        # A server that vanished from the network answers nothing, not even that: give it up in time.
+        "tcp_user_timeout": timeout * 1000,
+        "keepalives_idle": timeout,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
         "application_name": "scheduling",
     }
 

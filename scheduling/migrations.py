@@ -129,24 +129,33 @@ def downgrade(engine: sa.Engine, plugins: Sequence[Loaded], tree_name: str, revi
         names = ", ".join(tree.name for tree in known)
         raise StartupError(f"There is no migration tree {tree_name!r}; there are: {names}, or all.")
     with _locked(engine) as connection:
-        if revision == "base" and tree_name != "all":
-            _require_unneeded(connection, plugins, tree_name)
+        needed_by = [] if tree_name == "all" else _dependants(connection, plugins, tree_name)
         for tree in chosen:
-            command.downgrade(_config(tree, connection), revision)
+            try:
+                command.downgrade(_config(tree, connection), revision)
+            except DatabaseError as error:
+                if needed_by:
+                    raise _needed(tree_name, needed_by) from error
+                raise
+            # SQLite drops tables that others refer to, and empties those.
+            if needed_by and _revision(connection, tree) is None:
+                raise _needed(tree_name, needed_by)
 
 
-def _require_unneeded(connection: sa.Connection, plugins: Sequence[Loaded], tree_name: str) -> None:
-    """Raise ``StartupError`` where plugins with tables require this tree; SQLite would empty those."""
+def _dependants(connection: sa.Connection, plugins: Sequence[Loaded], tree_name: str) -> list[str]:
+    """Return the plugins with tables that require this tree."""
     requires = {plugin.name: ("core", *plugin.manifest.requires) for plugin in plugins}
-    needed_by = [
+    return [
         tree.name
         for tree in trees(plugins)
         if tree_name in requires.get(tree.name, ()) and _revision(connection, tree)
     ]
-    if needed_by:
-        raise StartupError(
-            f"The tables of {tree_name} are needed by: {', '.join(needed_by)}. Take these back first, or all."
-        )
+
+
+def _needed(tree_name: str, needed_by: Sequence[str]) -> StartupError:
+    return StartupError(
+        f"The tables of {tree_name} are needed by: {', '.join(needed_by)}. Take these back first, or all."
+    )
 
 
 def current(engine: sa.Engine, plugins: Sequence[Loaded]) -> dict[str, tuple[str | None, str | None]]:

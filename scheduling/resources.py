@@ -68,6 +68,8 @@ class WholePathTraverser(ResourceTreeTraverser):
 
     def __call__(self, request: Request) -> dict[str, Any]:
         """Traverse."""
+        # Pyramid would take the header, which any client can send, for the root of the path.
+        request.environ.pop("HTTP_X_VHM_ROOT", None)
         found: dict[str, Any] = super().__call__(request)
         if found["subpath"]:
             found["view_name"] = "/".join((found["view_name"], *found["subpath"]))

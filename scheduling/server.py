@@ -58,8 +58,13 @@ def listen(app: Router, options: dict[str, Any]) -> Any:
     host, port = registry.scheduling.host, registry.scheduling.port
     try:
         return waitress.create_server(
-            app, host=host, port=port, clear_untrusted_proxy_headers=True, ident=None, **options
+            app, host=host, port=port, **{"clear_untrusted_proxy_headers": True, "ident": None} | options
         )
+    except (TypeError, ValueError) as error:
+        raise StartupError(
+            f"[server:main] of the ini file cannot be used: {error}. "
+            "Host and port are SCHEDULING_HOST and PORT."
+        ) from error
     except OSError as error:
         raise StartupError(
             f"Cannot listen on {host}:{port} ({error.strerror}); "
@@ -72,6 +77,8 @@ def announce(registry: Registry) -> None:
     settings = registry.scheduling
     if settings.app_env == "production":
         logger.info("Scheduling %s serves on %s:%d", __version__, settings.host, settings.port)
+        if settings.email_provider == "mock":
+            logger.warning("No e-mail is sent: EMAIL_PROVIDER is mock, which prints them to this log")
     else:
         sys.stdout.write(f"{greeting(registry)}\n")
         sys.stdout.flush()

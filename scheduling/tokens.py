@@ -149,9 +149,11 @@ class Tokens:
             return
         try:
             asked = utcnow()
-            since = (self._seen or asked - timedelta(seconds=self._lifetime)) - _OVERLAP
             statement = sa.select(token_cutoffs.c.user_id, token_cutoffs.c.not_before)
-            for user_id, not_before in db.rows(statement.where(token_cutoffs.c.not_before >= since)):
+            # All of them at first: tokens may be older than the lifetime that the settings have now.
+            if self._seen is not None:
+                statement = statement.where(token_cutoffs.c.not_before >= self._seen - _OVERLAP)
+            for user_id, not_before in db.rows(statement):
                 self._remember(user_id, round(not_before.timestamp() * 1000))
             self._seen = asked
             self._refreshed = monotonic()

@@ -38,7 +38,7 @@ class Passwords:
                 same = bcrypt.checkpw(password.encode()[:MAX_BYTES], known)
             except ValueError:  # the column holds no bcrypt hash, as for an account that cannot log in
                 return False
-        return same and hashed is not None
+        return same and hashed is not None and len(password.encode()) <= MAX_BYTES
 
 
 def includeme(config: Configurator) -> None:

@@ -53,10 +53,21 @@ def find_credentials(db: Session, address: str) -> Row | None:
     return db.row(sa.select(*PUBLIC, users.c.password_hash).where(email_is(address)))
 
 
-def replace_password(db: Session, user_id: int, old_hash: str, new_hash: str) -> bool:
-    """Replace a user's password hash, unless another request has just replaced the old one."""
-    condition = sa.and_(users.c.id == user_id, users.c.password_hash == old_hash)
-    return bool(db.write(sa.update(users).where(condition).values(password_hash=new_hash)).rowcount)
+def lock_unchanged(db: Session, user: Row) -> Row | None:
+    """Return the user as it is now, locked until the commit; None if its password has changed meanwhile.
+
+    While a password was being checked, another request may have changed it, or the role, and ended all
+    tokens. A token must be made of what holds now, and before such a change or after it.
+    """
+    same = sa.and_(users.c.id == user.id, users.c.password_hash == user.password_hash)
+    return db.write(sa.select(*PUBLIC).where(same).with_for_update(read=True)).first()
+
+
+def replace_password(db: Session, user: Row, new_hash: str) -> Row | None:
+    """Replace a user's password hash and return the user; None if another request has just replaced it."""
+    same = sa.and_(users.c.id == user.id, users.c.password_hash == user.password_hash)
+    update = sa.update(users).where(same).values(password_hash=new_hash)
+    return db.write(update.returning(*PUBLIC)).first()
 
 
 def set_role(db: Session, address: str, role: str) -> Row | None:

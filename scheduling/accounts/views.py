@@ -55,8 +55,11 @@ def login(context: Auth, request: Request) -> dict[str, Any] | Response:
     """Exchange address and password for a token."""
     user = service.find_credentials(request.db, request.validated["email"])
     hashed = user.password_hash if user else None
-    if not request.registry.passwords.matches(request.validated["password"], hashed) or user is None:
-        publish(LoginFailed(db=request.db, user_id=user.id if user else None))
+    known = request.registry.passwords.matches(request.validated["password"], hashed)
+    user_id = user.id if user else None
+    user = service.lock_unchanged(request.db, user) if known and user else None
+    if user is None:
+        publish(LoginFailed(db=request.db, user_id=user_id))
         return problem(request, 401, "Invalid credentials")
     publish(LoggedIn(db=request.db, user_id=user.id))
     return {
@@ -106,14 +109,15 @@ def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
         return problem(request, 401, USER_GONE)
     sent = request.validated
     known = passwords.matches(sent["current_password"], me.password_hash)
-    if not known or not service.replace_password(
-        request.db, me.id, me.password_hash, passwords.hash(sent["new_password"])
-    ):
+    changed = (
+        service.replace_password(request.db, me, passwords.hash(sent["new_password"])) if known else None
+    )
+    if changed is None:
         return problem(request, 401, "The current password is wrong.")
     cutoff_ms = tokens.cut_off(request.db, me.id)
     return {
         "message": "Password changed",
-        "token": tokens.issue(me.id, me.email, me.role, not_before_ms=cutoff_ms),
+        "token": tokens.issue(changed.id, changed.email, changed.role, not_before_ms=cutoff_ms),
     }
 
 

@@ -63,6 +63,8 @@ def enqueue_email(notice: Notice) -> None:
 def deliver(message: Message, registry: Registry) -> str | None:
     """Render a message and send it to the address that the user has now; return the provider's id."""
     templates: Templates = registry.email_templates
+    if message.kind not in templates.samples:
+        raise Postpone(f"no enabled plugin has the e-mail {message.kind}", utcnow() + GATE_CLOSED)
     with session_scope(registry) as db:
         query = sa.select(users.c.name, users.c.email).where(users.c.id == message.payload["user_id"])
         user = db.row(query)

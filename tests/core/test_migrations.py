@@ -11,6 +11,7 @@ from scheduling import migrations
 from scheduling.bootstrap import set_up
 from scheduling.db import create_engine, metadata
 from scheduling.errors import StartupError
+from scheduling.testing import Site
 
 OURS = ("analytics", "bookings", "notifications", "organizations")
 TREES = ["core", *OURS]
@@ -298,3 +299,19 @@ def test_migrations_follow_the_naming_convention(ours):
             assert key["name"] == f"fk_{table}_{columns}_{key['referred_table']}"
         for unique in inspector.get_unique_constraints(table):
             assert unique["name"] == f"uq_{table}_{'_'.join(unique['column_names'])}"
+
+
+def test_stepping_down_to_nothing_is_refused_too_while_plugins_need_the_tables(empty_database_url):
+    site = Site(empty_database_url, ["bookings"])
+    times = {"start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
+    alice = site.user()
+    alice.post("/bookings", {"title": "T", **times}, status=201)
+    engine, plugins = site.registry.engine, site.registry.plugins
+    migrations.downgrade(engine, plugins, "core", "-1")
+
+    with pytest.raises(StartupError, match="The tables of core are needed by: bookings"):
+        migrations.downgrade(engine, plugins, "core", "-1")
+
+    migrations.upgrade(engine, plugins)
+    assert len(alice.get("/bookings").json) == 1
+    site.close()
