@@ -25,6 +25,12 @@ logging.getLogger("mail.log").setLevel(logging.CRITICAL)
 STEPS = ("EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "RSET", "NOOP", "QUIT")
 
 
+def abort(transport):
+    # Before Python 3.11.4 a TLS transport that is closed already fails here.
+    with contextlib.suppress(AttributeError):
+        transport.abort()
+
+
 class MailServer(OtherSide):
     """Takes e-mails over STARTTLS, over TLS from the start (``implicit``) or, without a context, in clear.
 
@@ -87,7 +93,7 @@ class MailServer(OtherSide):
 
     def _abort_all(self):
         for session in [*self._open]:
-            session.transport.abort()
+            abort(session.transport)
 
     async def _end(self):
         self._server.close()
@@ -123,7 +129,7 @@ class MailServer(OtherSide):
         if what == "hang":
             await self._hanging.wait()
         elif what == "drop":
-            session.transport.abort()
+            abort(session.transport)
         elif what:
             await session.push(what)
         return what is not None
@@ -141,7 +147,7 @@ class MailServer(OtherSide):
         if what == "hang" or self.mood is Mood.IS_SILENT:
             await self._hanging.wait()
         if what == "drop" or self.mood is Mood.HANGS_UP:
-            session.transport.abort()
+            abort(session.transport)
         elif what:
             return what
         else:
