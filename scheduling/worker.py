@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from pyramid.registry import Registry
 
+    from scheduling.db import Session
+
 logger = logging.getLogger(__name__)
 
 # The default exchange routes by the queue's name and has no bindings that a broker could lose.
@@ -250,7 +252,7 @@ def claim_due(registry: Registry) -> list[uuid.UUID]:
     return [row.id for row in sorted(claimed, key=attrgetter("created_at"))]
 
 
-def _is_crowded(db: Any) -> bool:
+def _is_crowded(db: Session) -> bool:
     """Tell whether enough messages wait for a consumer already."""
     queued = sa.select(outbox.c.id).where(is_open, outbox.c.state == State.QUEUED, outbox.c.due_at > utcnow())
     waiting = queued.limit(MAX_QUEUED).subquery()
