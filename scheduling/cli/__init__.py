@@ -20,12 +20,14 @@ from scheduling.cli.email import email
 from scheduling.cli.outbox import outbox
 from scheduling.cli.plugins import plugins
 from scheduling.cli.user import user
+from scheduling.cli.web import web
 from scheduling.cli.worker import worker
 from scheduling.db import create_engine
 from scheduling.errors import one_line
 
 if TYPE_CHECKING:
     from pyramid.registry import Registry
+    from pyramid.router import Router
     from sqlalchemy import Engine
 
 
@@ -59,10 +61,16 @@ class Program:
         return engine
 
     @cached_property
+    def application(self) -> Router:
+        """The whole application, which has asked nothing of the database yet."""
+        application = scheduling.make_app(self.setup, self.ini)
+        self.resources.callback(application.registry.engine.dispose)
+        return application
+
+    @cached_property
     def registry(self) -> Registry:
         """The registry of the whole application, on a database that is migrated."""
-        registry = scheduling.make_app(self.setup, self.ini).registry
-        self.resources.callback(registry.engine.dispose)
+        registry = self.application.registry
         migrations.require_upgraded(registry.engine, registry.plugins)
         return registry
 
@@ -100,6 +108,7 @@ def main(context: click.Context, config: str) -> None:
 main.add_command(db)
 main.add_command(user)
 main.add_command(plugins)
+main.add_command(web)
 main.add_command(worker)
 main.add_command(outbox)
 main.add_command(email)

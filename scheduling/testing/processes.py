@@ -63,6 +63,12 @@ class Process:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         """All that it printed since it was made, whatever number of times it was started."""
         return self.log.read_text(errors="replace")
@@ -116,7 +122,7 @@ class Process:
 
 
 class Web(Process):
-    """``pserve``, at ``url``."""
+    """``pserve``, or ``scheduling web``, at ``url``."""
 
     url = ""
 
@@ -172,10 +178,7 @@ class Installation:
             "SCHEDULING_BCRYPT_COST": "4",
             **environ,
         }
-        port = str(free_port())
-        command = [program("pserve"), str(ini)]
-        self.web = Web("web", command, {**self.environ, "PORT": port}, folder)
-        self.web.url = f"http://127.0.0.1:{port}"
+        self.web = self._web(program("pserve"), str(ini))
         self.workers: list[WorkerProcess] = []
 
     def __enter__(self) -> Self:
@@ -184,6 +187,16 @@ class Installation:
     def __exit__(self, *exc: object) -> None:
         for process in (self.web, *self.workers):
             process.kill()
+
+    def serve(self, *options: str) -> None:
+        """Have the web process be ``scheduling web`` with these options, instead of ``pserve``."""
+        self.web = self._web(program("scheduling"), "web", str(self._ini), *options)
+
+    def _web(self, *command: str) -> Web:
+        port = str(free_port())
+        web = Web("web", command, {**self.environ, "PORT": port}, self._folder)
+        web.url = f"http://127.0.0.1:{port}"
+        return web
 
     def upgrade(self) -> None:
         """Make or upgrade the database's tables."""

@@ -1,75 +1,44 @@
-"""``pserve`` with waitress: serve, say where, and deliver messages too where no broker is shared."""
+"""What every server does before it serves: check the schema, take the port, say where it is."""
 
 from __future__ import annotations
 
 import logging
-import os
-import signal
+import socket
 import sys
-from typing import TYPE_CHECKING, Any
-
-import waitress
+from typing import TYPE_CHECKING
 
 from scheduling import __version__, migrations
 from scheduling.errors import StartupError
-from scheduling.worker import Worker
 
 if TYPE_CHECKING:
     from pyramid.registry import Registry
-    from pyramid.router import Router
 
 logger = logging.getLogger(__name__)
 
+BACKLOG = 1024
+"""Connections that may wait to be accepted (listen(2)); the kernel caps it at net.core.somaxconn."""
 
-def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:
-    """Paste server runner: serve on ``scheduling.host`` and ``scheduling.port`` until interrupted.
 
-    ``options`` are waitress's own.
+def listen(registry: Registry) -> socket.socket:
+    """Return a socket that listens on ``scheduling.host`` and ``scheduling.port``.
+
+    Raises ``StartupError`` for a database whose schema is behind, and for an address that cannot be had.
+    No database connection is left open, so that the process may fork.
     """
-    registry = app.registry
-    try:
-        server = listen(app, options)
-    except StartupError as error:
-        # pserve takes a SystemExit from here for a good end, and exits with 0.
-        sys.stderr.write(f"{error}\n")
-        os._exit(1)
-    worker = Worker(registry) if registry.scheduling.embedded else None
-    announce(registry)
-    # A container's runtime ends a process with SIGTERM; waitress ends cleanly on SystemExit.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
-        if worker:
-            worker.start()
-        server.run()
-    finally:
-        server.close()
-        if worker:
-            worker.stop()
-        registry.engine.dispose()
-
-
-def listen(app: Router, options: dict[str, Any]) -> Any:
-    """Return a waitress server that listens; its ``run`` serves.
-
-    Raises ``StartupError`` for a database whose schema is behind, and for an address that is taken.
-    """
-    registry = app.registry
     migrations.require_upgraded(registry.engine, registry.plugins)
+    registry.engine.dispose()
     host, port = registry.scheduling.host, registry.scheduling.port
     try:
-        return waitress.create_server(
-            app, host=host, port=port, **{"clear_untrusted_proxy_headers": True, "ident": None} | options
-        )
-    except (TypeError, ValueError) as error:
-        raise StartupError(
-            f"[server:main] of the ini file cannot be used: {error}. "
-            "Host and port are SCHEDULING_HOST and PORT."
-        ) from error
+        # Of a name's addresses the first is taken; 0.0.0.0 and :: stand for all of their family.
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         raise StartupError(
             f"Cannot listen on {host}:{port} ({error.strerror}); "
             "set another PORT, or end the program that has this one."
         ) from error
+    listener.setblocking(False)
+    return listener
 
 
 def announce(registry: Registry) -> None:

@@ -1,0 +1,56 @@
+"""``pserve``: one process, which delivers messages too where no broker is shared."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from scheduling.errors import StartupError
+from scheduling.server import with_waitress
+from scheduling.server.listening import announce, listen
+from scheduling.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyramid.registry import Registry
+    from pyramid.router import Router
+
+GRACE_SECONDS = 30.0
+
+
+def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:
+    """Paste server runner: serve on ``scheduling.host`` and ``scheduling.port`` until SIGTERM or Ctrl-C.
+
+    ``options`` are waitress's own.
+    """
+    try:
+        settings = with_waitress.adjustments(options)
+        listener = listen(app.registry)
+    except StartupError as error:
+        # pserve takes a SystemExit from here for a good end, and exits with 0.
+        sys.stderr.write(f"{error}\n")
+        os._exit(1)
+    announce(app.registry)
+    server = with_waitress.Server(app, listener, settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, server.end)
+    with delivering(app.registry):
+        server.run(GRACE_SECONDS)
+
+
+@contextmanager
+def delivering(registry: Registry) -> Iterator[None]:
+    """Deliver messages meanwhile if there is no broker to share; then close the database's connections."""
+    worker = Worker(registry) if registry.scheduling.embedded else None
+    try:
+        if worker:
+            worker.start()
+        yield
+    finally:
+        if worker:
+            worker.stop()
+        registry.engine.dispose()
