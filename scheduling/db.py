@@ -6,26 +6,38 @@ import sqlite3
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
+from scheduling import statements
 from scheduling.errors import StartupError
+from scheduling.statements import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pyramid.registry import Registry
     from sqlalchemy.sql.base import Executable
+    from sqlalchemy.sql.compiler import SQLCompiler
 
     from scheduling.settings import Settings
 
 T = TypeVar("T")
 
-Row = sa.Row[*tuple[Any, ...]]
-"""A row of any columns."""
+
+class Row(Protocol):
+    """A row of any columns: its values in order, and each by its column's name."""
+
+    def __getattr__(self, name: str) -> Any: ...
+    def __getitem__(self, index: int) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def _asdict(self) -> dict[str, Any]: ...
+
 
 Query = sa.Select[*tuple[Any, ...]]
 """A SELECT of any columns."""
@@ -58,6 +70,28 @@ class _SQLiteUTC(sa.TypeDecorator[datetime]):
 Timestamp = sa.DateTime(timezone=True).with_variant(_SQLiteUTC(), "sqlite")
 """A moment: ``timestamptz`` on PostgreSQL, UTC on SQLite; aware in Python on both."""
 
+
+class on_the_wire(FunctionElement[Any]):  # noqa: N801 - it reads like a function of SQL
+    """A moment as answers show it: text that PostgreSQL writes, the moment itself on SQLite.
+
+    A list of 20 rows has 80 moments, which cost Python 75 µs to write and PostgreSQL 14 µs.
+    """
+
+    type = Timestamp
+    inherit_cache = True
+
+
+@compiles(on_the_wire)
+def _as_it_is(element: on_the_wire, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(on_the_wire, "postgresql")
+def _as_text(element: on_the_wire, compiler: SQLCompiler, **options: Any) -> str:
+    moment = compiler.process(element.clauses, **options)
+    return f"""to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+
+
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A 64-bit id. SQLite generates ids only for a column of type INTEGER, which has 64 bits there."""
 
@@ -83,6 +117,8 @@ def create_engine(settings: Settings) -> sa.Engine:
         json_deserializer=orjson.loads,
         # A statement in a log line or an error message must not carry people's data.
         hide_parameters=True,
+        # Statements are run together by appending their texts and their values.
+        **({"paramstyle": "format"} if postgres else {}),
     )
     if not postgres:
         sa.event.listen(engine, "connect", _prepare_sqlite)
@@ -129,7 +165,10 @@ def begin(connection: sa.Connection) -> None:
 
     SQLite takes its only write lock at once, since upgrading a read lock later can fail.
     """
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.dialect.name == "sqlite" else "BEGIN")
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        statements.execute(connection, "BEGIN")
 
 
 class Session:
@@ -145,7 +184,9 @@ class Session:
         self.registry = registry
         self._engine = engine
         self._connection: sa.Connection | None = None
+        self._postgres = engine.dialect.name == "postgresql"
         self._writing = False
+        self._later: list[tuple[Statement, Mapping[str, Any]]] = []
         self._after_commit: list[Callable[[], None]] = []
         self.committing = False
         """True from the moment a COMMIT is sent: after an error nobody knows whether it took effect."""
@@ -157,17 +198,39 @@ class Session:
             self._connection = self._engine.connect()
         return self._connection
 
-    def rows(self, statement: Query, parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
+    def rows(
+        self, statement: Query | Statement, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[Row]:
         """Return all rows of a query."""
+        if isinstance(statement, Statement):
+            return self._run(statement, parameters or {})
         return self.connection.execute(statement, parameters).all()
 
-    def row(self, statement: Query, parameters: Mapping[str, Any] | None = None) -> Row | None:
+    def row(self, statement: Query | Statement, parameters: Mapping[str, Any] | None = None) -> Row | None:
         """Return the first row of a query, or None."""
+        if isinstance(statement, Statement):
+            rows = self._run(statement, parameters or {})
+            return rows[0] if rows else None
         return self.connection.execute(statement, parameters).first()
 
-    def scalar(self, statement: sa.Select[T], parameters: Mapping[str, Any] | None = None) -> T | None:
+    def scalar(
+        self, statement: sa.Select[T] | Statement, parameters: Mapping[str, Any] | None = None
+    ) -> T | None:
         """Return the first column of the first row, or None."""
+        if isinstance(statement, Statement):
+            rows = self._run(statement, parameters or {})
+            return rows[0][0] if rows else None
         return self.connection.execute(statement, parameters).scalar()
+
+    def write_row(self, statement: Statement, parameters: Mapping[str, Any]) -> Row | None:
+        """Write as :meth:`write` does, and return the first row that the statement returns, or None."""
+        self._begin()
+        rows = self._run(statement, parameters)
+        return rows[0] if rows else None
+
+    def later(self, statement: Statement, parameters: Mapping[str, Any]) -> None:
+        """Write with the commit: the INSERTs of one request that nobody reads back are one round trip."""
+        self._later.append((statement, parameters))
 
     def write(
         self,
@@ -175,11 +238,8 @@ class Session:
         parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     ) -> sa.CursorResult[Any]:
         """Run an INSERT, UPDATE or DELETE, beginning the transaction if this is its first write."""
-        connection = self.connection
-        if not self._writing:
-            begin(connection)
-            self._writing = True
-        return connection.execute(statement, parameters)
+        self._begin()
+        return self.connection.execute(statement, parameters)
 
     def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         """Return the dialect's own INSERT, which knows ON CONFLICT, for :meth:`write`."""
@@ -192,9 +252,14 @@ class Session:
 
     def commit(self) -> None:
         """Commit what was written, if anything was, and then call the hooks."""
-        if self._writing and self._connection is not None:
+        if self._later:
+            self._write_later()
+        if self._writing:
             self.committing = True
-            self._connection.commit()
+            if self._postgres:
+                statements.execute(self.connection, "COMMIT")
+            else:
+                self.connection.commit()
             self._writing = False
         hooks, self._after_commit = self._after_commit, []
         for hook in hooks:
@@ -206,6 +271,28 @@ class Session:
             connection, self._connection = self._connection, None
             self._writing = False
             connection.close()
+
+    def _begin(self) -> None:
+        if not self._writing:
+            begin(self.connection)
+            self._writing = True
+
+    def _run(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]:
+        if self._postgres:
+            return statements.run(self.connection, statement, parameters)
+        result = self.connection.execute(statement.core, parameters)
+        return result.all() if result.returns_rows else []
+
+    def _write_later(self) -> None:
+        later, self._later = self._later, []
+        if self._postgres:
+            # Where nothing was written before, this one statement is the whole transaction.
+            self.committing = not self._writing
+            statements.run_together(self.connection, later)
+            return
+        self._begin()
+        for statement, parameters in later:
+            self._run(statement, parameters)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import orjson
 import sqlalchemy as sa
 
 from scheduling.db import Json, Timestamp, metadata
+from scheduling.statements import Statement
 from scheduling.times import utcnow
 from scheduling.views import to_json
 
@@ -107,6 +108,9 @@ sa.Index("ix_outbox_created_at_id", outbox.c.created_at, outbox.c.id)
 sa.Index("ix_outbox_state_created_at_id", outbox.c.state, outbox.c.created_at, outbox.c.id)
 
 
+_enqueue = Statement(sa.insert(outbox))
+
+
 @dataclass(frozen=True)
 class Message:
     """A claimed message as its handler sees it."""
@@ -166,17 +170,20 @@ def enqueue(
     """
     message_id = uuid.uuid4()
     now = utcnow()
-    insert = db.insert(outbox).values(
-        id=message_id,
-        kind=kind,
-        consumer=consumer,
-        dedupe_key=dedupe_key,
-        payload=orjson.loads(to_json(payload)),
-        state=State.PENDING,
-        due_at=due_at or now,
-        created_at=now,
-    )
-    db.write(insert.on_conflict_do_nothing(index_elements=["dedupe_key"]) if dedupe_key else insert)
+    row = {
+        "id": message_id,
+        "kind": kind,
+        "consumer": consumer,
+        "dedupe_key": dedupe_key,
+        "payload": orjson.loads(to_json(payload)),
+        "state": State.PENDING,
+        "due_at": due_at or now,
+        "created_at": now,
+    }
+    if dedupe_key is None:
+        db.later(_enqueue, row)
+    else:
+        db.write(db.insert(outbox).values(row).on_conflict_do_nothing(index_elements=["dedupe_key"]))
     db.after_commit(db.registry.doorbell.set)
     return message_id
 

@@ -7,6 +7,7 @@ import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -14,14 +15,18 @@ import orjson
 import sqlalchemy as sa
 from marshmallow import fields, validate
 
+from scheduling.db import Timestamp, on_the_wire
 from scheduling.errors import Invalid
 from scheduling.schemas import MAX_ID, RequestSchema, WholeNumber, parse_uuid
+from scheduling.statements import Statement
 from scheduling.views import json_response
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from pyramid.response import Response
 
-    from scheduling.db import Query, Row
+    from scheduling.db import Query
     from scheduling.http import Request
 
 MAX_LIMIT = 200
@@ -38,11 +43,11 @@ class PageQuery(RequestSchema):
     cursor = fields.String()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Keyset:
     """The order of a list: columns, the last of them unique, each ascending unless it is in ``descending``.
 
-    The columns must be among those that the statement selects.
+    The columns must be of tables that the query selects from.
     """
 
     columns: tuple[sa.Column[Any], ...]
@@ -52,9 +57,9 @@ class Keyset:
         """Return the ORDER BY of the list."""
         return [c.desc() if down else c.asc() for c, down in zip(self.columns, self.descending, strict=True)]
 
-    def after(self, values: list[Any]) -> sa.ColumnElement[bool]:
-        """Return the condition for the rows that come after the one with these values."""
-        binds = [sa.literal(v, c.type) for c, v in zip(self.columns, values, strict=True)]
+    def after(self) -> sa.ColumnElement[bool]:
+        """Return the condition for the rows that come after the one whose values are given as parameters."""
+        binds = [sa.bindparam(f"after_{i}", type_=c.type) for i, c in enumerate(self.columns)]
         if len(set(self.descending)) == 1:
             # A row comparison is what an index over the columns can serve in one range.
             row, last = sa.tuple_(*self.columns), sa.tuple_(*binds)
@@ -65,21 +70,22 @@ class Keyset:
             alternatives.append(sa.and_(*equal, column < binds[i] if down else column > binds[i]))
         return sa.or_(*alternatives)
 
-    def cursor(self, statement: Query, row: Row) -> str:
-        """Return the cursor that stands for a row of the statement."""
-        selected = list(statement.selected_columns)
-        # A column may be selected under a label, which has the column among its proxies.
-        places = [next(i for i, s in enumerate(selected) if c in s.proxy_set) for c in self.columns]
-        texts = [v.isoformat() if isinstance(v, datetime) else v for v in (row[i] for i in places)]
+    def cursor(self, values: Iterable[Any]) -> str:
+        """Return the cursor that stands for the row with these values of the columns."""
+        texts = [v.isoformat() if isinstance(v, datetime) else v for v in values]
         return urlsafe_b64encode(orjson.dumps([self._name, *texts])).rstrip(b"=").decode()
 
-    def values(self, cursor: str) -> list[Any]:
-        """Read a cursor back; raise :class:`Invalid` for one that this list did not make."""
+    def parameters(self, cursor: str) -> dict[str, Any]:
+        """Read a cursor back as the parameters of :meth:`after`.
+
+        Raises :class:`Invalid` for one that this list did not make.
+        """
         try:
             padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
             name, *texts = orjson.loads(urlsafe_b64decode(padded))
             if name == self._name:
-                return [_value(c, t) for c, t in zip(self.columns, texts, strict=True)]
+                pairs = zip(self.columns, texts, strict=True)
+                return {f"after_{i}": _value(column, text) for i, (column, text) in enumerate(pairs)}
         except (ValueError, TypeError, OverflowError, binascii.Error):
             pass
         raise Invalid({"cursor": ["is not one that this list gave"]})
@@ -104,18 +110,52 @@ def _value(column: sa.Column[Any], value: Any) -> Any:
     return value
 
 
-def paginate(request: Request, statement: Query, keyset: Keyset, default: int = DEFAULT_ROWS) -> Response:
-    """Answer with one page in one query; the view needs ``query=PageQuery`` or a subclass of it."""
+def paginate(
+    request: Request,
+    query: Query,
+    keyset: Keyset,
+    default: int = DEFAULT_ROWS,
+    parameters: Mapping[str, Any] | None = None,
+) -> Response:
+    """Answer with one page in one query; the view needs ``query=PageQuery`` or a subclass of it.
+
+    A query that is made once and given its ``parameters`` each time is compiled once; one that is made
+    for this request has none.
+    """
     limit = request.validated.get("limit", default)
     cursor = request.validated.get("cursor")
+    values = {"page_rows": limit + 1, **(parameters or {})}
     if cursor is not None:
-        statement = statement.where(keyset.after(keyset.values(cursor)))
-    rows = request.db.rows(statement.order_by(*keyset.order_by()).limit(limit + 1))
+        values |= keyset.parameters(cursor)
+    make = _page if parameters is None else _compiled_page
+    statement, names = make(query, keyset, cursor is not None)
+    rows = request.db.rows(statement, values)
+    # The columns of the keyset come last, and zip leaves them out.
+    page = [dict(zip(names, row, strict=False)) for row in rows[:limit]]
     if len(rows) <= limit:
-        return json_response(rows)
-    rows = rows[:limit]
-    following = _next(request, keyset.cursor(statement, rows[-1]))
-    return json_response(rows, headers=[("Link", f'<{following}>; rel="next"')])
+        return json_response(page)
+    following = _next(request, keyset.cursor(rows[limit - 1][len(names) :]))
+    return json_response(page, headers=[("Link", f'<{following}>; rel="next"')])
+
+
+def _page(query: Query, keyset: Keyset, continued: bool) -> tuple[Query, list[str]]:  # noqa: FBT001
+    """Return the query for a page, and the names of the columns that are answered.
+
+    It selects them as they are answered, and then the columns of the keyset as they are.
+    """
+    names = query.selected_columns.keys()
+    wire = [on_the_wire(c).label(c.key) if c.type is Timestamp else c for c in query.selected_columns]
+    query = query.with_only_columns(*wire, *keyset.columns, maintain_column_froms=True)
+    if continued:
+        query = query.where(keyset.after())
+    query = query.order_by(*keyset.order_by()).limit(sa.bindparam("page_rows", type_=sa.Integer))
+    return query, names
+
+
+@lru_cache(maxsize=512)
+def _compiled_page(query: Query, keyset: Keyset, continued: bool) -> tuple[Statement, list[str]]:  # noqa: FBT001
+    page, names = _page(query, keyset, continued)
+    return Statement(page), names
 
 
 def _next(request: Request, cursor: str) -> str:

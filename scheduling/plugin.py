@@ -41,6 +41,7 @@ from scheduling.schemas import (
 )
 from scheduling.security import SITE_ADMIN, Identity, Permission, Role, user_principal
 from scheduling.settings import Settings
+from scheduling.statements import Statement
 from scheduling.times import format_timestamp, utcnow
 from scheduling.views import json_response
 
@@ -88,6 +89,7 @@ __all__ = [
     "Session",
     "Settings",
     "Skip",
+    "Statement",
     "Text",
     "Timestamp",
     "Transient",

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 import marshmallow
 import orjson
-import sqlalchemy as sa
 from pyramid.exceptions import ConfigurationError
 from pyramid.httpexceptions import HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
 from pyramid.response import Response
@@ -51,10 +50,10 @@ def to_json(value: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, sa.Row):
-        return value._asdict()
     if isinstance(value, datetime):
         return format_timestamp(value)
+    if hasattr(value, "_asdict"):
+        return value._asdict()
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from scheduling.plugin import users, utcnow
+from scheduling.plugin import Statement, users, utcnow
 from scheduling_analytics.models import analytics_events as events
 
 if TYPE_CHECKING:
     from scheduling.plugin import Activity, Query, Row, Session
 
+_record_activity = Statement(sa.insert(events))
 _user_if_there = sa.select(users.c.id).where(users.c.id == sa.bindparam("sender_id")).scalar_subquery()
 
 
@@ -29,8 +30,9 @@ def record_activity(activity: Activity) -> None:
         "event_type": activity.activity_type,
         "metadata": activity.metadata(),
         "user_id": activity.user_id,
+        "created_at": utcnow(),
     }
-    activity.db.write(sa.insert(events).values(values))
+    activity.db.later(_record_activity, values)
 
 
 def dashboard(db: Session, days: int) -> dict[str, Any]:

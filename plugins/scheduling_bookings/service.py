@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from pyramid.httpexceptions import HTTPConflict
 
-from scheduling.plugin import Invalid, Missing, publish, utcnow
+from scheduling.plugin import Invalid, Missing, Statement, publish, utcnow
 from scheduling_bookings.events import BookingCancelled, BookingCreated, BookingEvent, BookingUpdated
 from scheduling_bookings.models import bookings
 
@@ -29,8 +30,15 @@ PUBLIC = (
 )
 """The columns that make the contract's ``booking``."""
 
-_find = sa.select(*PUBLIC).where(bookings.c.id == sa.bindparam("booking_id"))
-_of_user = sa.select(*PUBLIC)
+_find = Statement(sa.select(*PUBLIC).where(bookings.c.id == sa.bindparam("booking_id")))
+_create = Statement(sa.insert(bookings).returning(*PUBLIC))
+
+FILTERS = {
+    "status": bookings.c.status == sa.bindparam("status"),
+    "window_start": bookings.c.end_time > sa.bindparam("window_start"),
+    "window_end": bookings.c.start_time < sa.bindparam("window_end"),
+}
+"""The conditions by which a list can be narrowed, by the name of their parameter."""
 
 
 def find(db: Session, booking_id: int) -> Row | None:
@@ -44,24 +52,31 @@ def is_confirmed(db: Session, data: Mapping[str, Any]) -> bool:
     return booking is not None and booking.status == "confirmed"
 
 
-def select_of_user(user_id: int, filters: dict[str, Any]) -> Query:
-    """Return the query for a user's bookings, narrowed by ``status``, ``window_start`` and ``window_end``."""
-    query = _of_user.where(bookings.c.user_id == user_id)
-    if "status" in filters:
-        query = query.where(bookings.c.status == filters["status"])
-    if "window_start" in filters:
-        query = query.where(bookings.c.end_time > filters["window_start"])
-    if "window_end" in filters:
-        query = query.where(bookings.c.start_time < filters["window_end"])
-    return query
+@cache
+def select_of_user(*filters: str) -> Query:
+    """Return the query for the bookings of ``:user_id``, narrowed by some of :data:`FILTERS`."""
+    conditions = (FILTERS[name] for name in filters)
+    return sa.select(*PUBLIC).where(bookings.c.user_id == sa.bindparam("user_id"), *conditions)
 
 
 def create(db: Session, user_id: int, title: str, start: datetime, end: datetime) -> Row:
     """Make a booking and return it; raise ``Invalid`` for a start before now or an end not after it."""
     _require_order(start, end)
     _require_future(start)
-    values = {"user_id": user_id, "title": title, "start_time": start, "end_time": end, "status": "confirmed"}
-    row = db.write(sa.insert(bookings).values(values).returning(*PUBLIC)).one()
+    now = utcnow()
+    row = db.write_row(
+        _create,
+        {
+            "user_id": user_id,
+            "title": title,
+            "start_time": start,
+            "end_time": end,
+            "status": "confirmed",
+            "created_at": now,
+            "updated_at": now,
+        },
+    )
+    assert row is not None  # noqa: S101 - an INSERT returns its row
     _publish(BookingCreated, db, row)
     return row
 

@@ -34,8 +34,10 @@ def create(context: Bookings, request: Request) -> dict[str, Any]:
 @view_config(context=Bookings, request_method="GET", permission=Permission.LIST, query=BookingQuery)
 def index(context: Bookings, request: Request) -> Response:
     """List my bookings, the latest start first."""
-    query = service.select_of_user(request.identity.id, request.validated)
-    return paginate(request, query, LATEST_START_FIRST)
+    filters = {name: value for name, value in request.validated.items() if name in service.FILTERS}
+    query = service.select_of_user(*sorted(filters))
+    parameters = {"user_id": request.identity.id, **filters}
+    return paginate(request, query, LATEST_START_FIRST, parameters=parameters)
 
 
 @view_config(context=Booking, request_method="GET", permission=Permission.VIEW, etag=True)

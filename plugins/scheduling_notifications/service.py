@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from scheduling.plugin import Missing
+from scheduling.plugin import Missing, Statement, utcnow
 from scheduling_notifications.models import notifications
 
 if TYPE_CHECKING:
-    from scheduling.plugin import Notice, Query, Row, Session
+    from scheduling.plugin import Notice, Row, Session
 
 PUBLIC = (
     notifications.c.id,
@@ -26,25 +26,29 @@ PUBLIC = (
 
 _MAX_TITLE = 255
 
+select_of_user = sa.select(*PUBLIC).where(notifications.c.user_id == sa.bindparam("owner_id"))
+"""The query for the notifications of ``:owner_id``."""
 
-def select_of_user(user_id: int) -> Query:
-    """Return the query for a user's notifications."""
-    return sa.select(*PUBLIC).where(notifications.c.user_id == user_id)
+_is_unread = sa.and_(notifications.c.user_id == sa.bindparam("owner_id"), notifications.c.is_read.is_(False))
 
+select_unread = sa.select(*PUBLIC).where(_is_unread)
+"""The query for the notifications that ``:owner_id`` has not read."""
 
-def unread(user_id: int) -> sa.ColumnElement[bool]:
-    """Return the condition for a user's unread notifications."""
-    return sa.and_(notifications.c.user_id == user_id, notifications.c.is_read.is_(False))
+_count_unread = Statement(sa.select(sa.func.count()).where(_is_unread))
+_owner = Statement(
+    sa.select(notifications.c.user_id).where(notifications.c.id == sa.bindparam("notification_id"))
+)
+_add = Statement(sa.insert(notifications))
 
 
 def count_unread(db: Session, user_id: int) -> int:
     """Return how many notifications a user has not read."""
-    return db.scalar(sa.select(sa.func.count()).where(unread(user_id))) or 0
+    return db.scalar(_count_unread, {"owner_id": user_id}) or 0
 
 
 def owner(db: Session, notification_id: int) -> int | None:
     """Return the id of the user whose notification this is, or None."""
-    return db.scalar(sa.select(notifications.c.user_id).where(notifications.c.id == notification_id))
+    return db.scalar(_owner, {"notification_id": notification_id})
 
 
 def add(notice: Notice) -> None:
@@ -59,8 +63,9 @@ def add(notice: Notice) -> None:
         "message": text.message,
         "is_read": False,
         "metadata": text.metadata,
+        "created_at": utcnow(),
     }
-    notice.db.write(sa.insert(notifications).values(values))
+    notice.db.later(_add, values)
 
 
 def mark_read(db: Session, notification_id: int) -> Row:
@@ -74,7 +79,8 @@ def mark_read(db: Session, notification_id: int) -> Row:
 
 def mark_all_read(db: Session, user_id: int) -> int:
     """Mark all of a user's notifications as read; return how many were unread."""
-    return db.write(sa.update(notifications).where(unread(user_id)).values(is_read=True)).rowcount
+    update = sa.update(notifications).where(_is_unread).values(is_read=True)
+    return db.write(update, {"owner_id": user_id}).rowcount
 
 
 def delete(db: Session, notification_id: int) -> None:

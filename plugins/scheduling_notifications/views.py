@@ -27,8 +27,8 @@ UNREAD_FIRST = Keyset(
 @view_config(context=Notifications, request_method="GET", permission=Permission.LIST, query=PageQuery)
 def index(context: Notifications, request: Request) -> Response:
     """List my notifications, unread first, then newest first."""
-    query = service.select_of_user(request.identity.id)
-    return paginate(request, query, UNREAD_FIRST, DEFAULT_ROWS)
+    mine = {"owner_id": request.identity.id}
+    return paginate(request, service.select_of_user, UNREAD_FIRST, DEFAULT_ROWS, mine)
 
 
 @view_config(
@@ -36,9 +36,8 @@ def index(context: Notifications, request: Request) -> Response:
 )
 def unread(context: Notifications, request: Request) -> Response:
     """List my unread notifications, newest first."""
-    user_id = request.identity.id
-    query = service.select_of_user(user_id).where(service.unread(user_id))
-    return paginate(request, query, NEWEST_FIRST, DEFAULT_ROWS)
+    mine = {"owner_id": request.identity.id}
+    return paginate(request, service.select_unread, NEWEST_FIRST, DEFAULT_ROWS, mine)
 
 
 @view_config(context=Notifications, name="count", request_method="GET", permission=Permission.LIST)

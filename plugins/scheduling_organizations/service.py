@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from scheduling.plugin import Invalid, Missing, Role, email_is, publish, users, utcnow
+from scheduling.plugin import Invalid, Missing, Role, Statement, email_is, publish, users, utcnow
 from scheduling_organizations.events import MemberAdded
 from scheduling_organizations.models import organization_members as members
 from scheduling_organizations.models import organizations
@@ -32,8 +32,10 @@ MAX_EMBEDDED = 1000
 _is_member = sa.exists().where(
     members.c.organization_id == organizations.c.id, members.c.user_id == sa.bindparam("sender_id")
 )
-_find = sa.select(*PUBLIC, _is_member.label("sender_is_member")).where(
-    organizations.c.id == sa.bindparam("organization_id")
+_find = Statement(
+    sa.select(*PUBLIC, _is_member.label("sender_is_member")).where(
+        organizations.c.id == sa.bindparam("organization_id")
+    )
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -12,8 +13,12 @@ from scheduling.accounts.models import users
 from scheduling.errors import Invalid
 from scheduling.events import Notice, publish
 from scheduling.security import Role
+from scheduling.statements import Statement
+from scheduling.times import utcnow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scheduling.db import Row, Session
 
 PUBLIC = (users.c.id, users.c.name, users.c.email, users.c.role, users.c.created_at)
@@ -29,13 +34,37 @@ def email_is(address: str) -> sa.ColumnElement[bool]:
     return sa.func.lower(users.c.email) == sa.func.lower(sa.bindparam("address", address.lower()))
 
 
+_register = Statement(sa.insert(users).returning(*PUBLIC))
+_find = Statement(select_user.where(users.c.id == sa.bindparam("user_id")))
+_find_credentials = Statement(sa.select(*PUBLIC, users.c.password_hash).where(email_is("")))
+_lock_unchanged = Statement(
+    select_user.where(
+        users.c.id == sa.bindparam("user_id"), users.c.password_hash == sa.bindparam("hashed")
+    ).with_for_update(read=True)
+)
+
+
+def find(db: Session, user_id: int) -> Row | None:
+    """Return the public columns of a user, or None."""
+    return db.row(_find, {"user_id": user_id})
+
+
 def register(db: Session, *, name: str, email: str, password_hash: str, role: str = Role.MEMBER) -> Row:
     """Create an account, tell who listens, and return the user's public columns.
 
     Raises :class:`Invalid` when the address is taken, also when another request takes it right now.
     """
-    insert = sa.insert(users).values(name=name, email=email, password_hash=password_hash, role=role)
-    user = _unless_taken(db, insert.returning(*PUBLIC))
+    now = utcnow()
+    values = {
+        "name": name,
+        "email": email,
+        "password_hash": password_hash,
+        "role": role,
+        "created_at": now,
+        "updated_at": now,
+    }
+    with _unless_taken():
+        user = db.write_row(_register, values)
     assert user is not None  # noqa: S101 - an INSERT returns its row
     publish(UserRegistered(db=db, user_id=user.id, name=user.name))
     publish(Notice(db=db, user_id=user.id, email="WELCOME"))
@@ -45,12 +74,18 @@ def register(db: Session, *, name: str, email: str, password_hash: str, role: st
 def update_profile(db: Session, user_id: int, changes: dict[str, Any]) -> Row | None:
     """Change name or address; return the user, or None if there is none. Raises as :func:`register`."""
     update = sa.update(users).where(users.c.id == user_id).values(changes)
-    return _unless_taken(db, update.returning(*PUBLIC))
+    with _unless_taken():
+        return db.write(update.returning(*PUBLIC)).first()
+
+
+def find_with_password(db: Session, user_id: int) -> Row | None:
+    """Return a user, its password hash included, or None."""
+    return db.row(sa.select(*PUBLIC, users.c.password_hash).where(users.c.id == user_id))
 
 
 def find_credentials(db: Session, address: str) -> Row | None:
     """Return the user with this address, its password hash included, or None."""
-    return db.row(sa.select(*PUBLIC, users.c.password_hash).where(email_is(address)))
+    return db.row(_find_credentials, {"address": address.lower()})
 
 
 def lock_unchanged(db: Session, user: Row) -> Row | None:
@@ -59,8 +94,7 @@ def lock_unchanged(db: Session, user: Row) -> Row | None:
     While a password was being checked, another request may have changed it, or the role, and ended all
     tokens. A token must be made of what holds now, and before such a change or after it.
     """
-    same = sa.and_(users.c.id == user.id, users.c.password_hash == user.password_hash)
-    return db.write(sa.select(*PUBLIC).where(same).with_for_update(read=True)).first()
+    return db.write_row(_lock_unchanged, {"user_id": user.id, "hashed": user.password_hash})
 
 
 def replace_password(db: Session, user: Row, new_hash: str) -> Row | None:
@@ -79,9 +113,10 @@ def set_role(db: Session, address: str, role: str) -> Row | None:
     return user
 
 
-def _unless_taken(db: Session, statement: sa.UpdateBase) -> Row | None:
+@contextmanager
+def _unless_taken() -> Iterator[None]:
     try:
-        return db.write(statement).first()
+        yield
     except IntegrityError as error:
         # The index decides, not a SELECT before: two registrations at once have one winner.
         if "uq_users_email_lower" in str(error.orig):

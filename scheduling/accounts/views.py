@@ -18,7 +18,6 @@ from scheduling.pagination import Keyset, PageQuery, paginate
 from scheduling.security import Permission
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
     from pyramid.response import Response
 
     from scheduling.db import Row
@@ -81,14 +80,14 @@ def logout(context: Auth, request: Request) -> dict[str, Any]:
 @view_config(context=Auth, name="verify", request_method="GET", permission=Permission.VIEW)
 def verify(context: Auth, request: Request) -> dict[str, Any] | Response:
     """Tell whether the token still holds, and whose it is now."""
-    user = _myself(request)
+    user = service.find(request.db, request.identity.id)
     return {"valid": True, "user": _profile(user)} if user else problem(request, 401, USER_GONE)
 
 
 @view_config(context=Me, request_method="GET", permission=Permission.VIEW, etag=True)
 def show(context: Me, request: Request) -> Row | Response:
     """Show my account."""
-    return _myself(request) or problem(request, 401, USER_GONE)
+    return service.find(request.db, request.identity.id) or problem(request, 401, USER_GONE)
 
 
 @view_config(context=Me, request_method="PATCH", permission=Permission.EDIT, schema=ProfilePatch)
@@ -103,7 +102,7 @@ def update(context: Me, request: Request) -> dict[str, Any] | Response:
 )
 def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
     """Change my password, end all my tokens and give me a fresh one."""
-    me = _myself(request, users.c.password_hash)
+    me = service.find_with_password(request.db, request.identity.id)
     passwords, tokens = request.registry.passwords, request.registry.tokens
     if me is None:
         return problem(request, 401, USER_GONE)
@@ -125,10 +124,6 @@ def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
 def index(context: Users, request: Request) -> Response:
     """List all users, newest first."""
     return paginate(request, service.select_user, NEWEST_FIRST)
-
-
-def _myself(request: Request, *more: sa.Column[Any]) -> Row | None:
-    return request.db.row(service.select_user.add_columns(*more).where(users.c.id == request.identity.id))
 
 
 def _profile(user: Row) -> dict[str, Any]:

@@ -103,7 +103,8 @@ def redrive_all(registry: Registry, state: str, kind: str | None = None) -> list
             redriven += db.write(update.returning(outbox.c.id)).scalars()
         if len(rows) < BATCH:
             return redriven
-        page = query.where(OLDEST_FIRST.after([rows[-1].created_at, rows[-1].id]))
+        last = rows[-1]
+        page = query.where(OLDEST_FIRST.after()).params(after_0=last.created_at, after_1=last.id)
 
 
 def count(db: Session) -> Sequence[Row]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+import psycopg
 import sqlalchemy as sa
 from webtest import TestApp
 
@@ -19,7 +20,7 @@ from scheduling.email.provider import EmailProvider, OutgoingEmail, SendResult
 from scheduling.worker import claim_due
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from webtest import TestResponse
 
@@ -90,6 +91,34 @@ class Queries:
 
     def __len__(self) -> int:
         return len(self.statements)
+
+
+def _sqlalchemy_listeners(hook: Callable[[str], object]) -> dict[str, Callable[..., None]]:
+    def statement(*event: Any) -> None:
+        hook(event[2])
+
+    def commit(*event: Any) -> None:
+        hook("COMMIT")
+
+    return {"before_cursor_execute": statement, "commit": commit}
+
+
+def _psycopg_listeners(hook: Callable[[str], object]) -> dict[str, Callable[..., None]]:
+    """Listen in the driver, since a ``Statement`` does not pass through SQLAlchemy."""
+
+    class Cursor(psycopg.Cursor[Any]):
+        def execute(self, query: Any, *arguments: Any, **options: Any) -> Self:
+            hook(str(query))
+            return super().execute(query, *arguments, **options)
+
+    def checkout(driver: psycopg.Connection, *event: Any) -> None:
+        driver.cursor_factory = Cursor
+
+    def checkin(driver: psycopg.Connection | None, *event: Any) -> None:
+        if driver is not None:
+            driver.cursor_factory = psycopg.Cursor
+
+    return {"checkout": checkout, "checkin": checkin}
 
 
 class Site:
@@ -164,21 +193,22 @@ class Site:
     def queries(self) -> Iterator[Queries]:
         """Record the statements that are sent meanwhile, BEGIN and COMMIT included."""
         seen = Queries()
-
-        def statement(*event: Any) -> None:
-            seen.statements.append(event[2])
-
-        def commit(*event: Any) -> None:
-            seen.statements.append("COMMIT")
-
-        engine = self.registry.engine
-        sa.event.listen(engine, "before_cursor_execute", statement)
-        sa.event.listen(engine, "commit", commit)
-        try:
+        with self.before_statements(seen.statements.append):
             yield seen
+
+    @contextmanager
+    def before_statements(self, hook: Callable[[str], object]) -> Iterator[None]:
+        """Call ``hook`` with each statement before it is sent, BEGIN and COMMIT included."""
+        engine = self.registry.engine
+        postgres = engine.dialect.name == "postgresql"
+        listeners = _psycopg_listeners(hook) if postgres else _sqlalchemy_listeners(hook)
+        for name, listener in listeners.items():
+            sa.event.listen(engine, name, listener)
+        try:
+            yield
         finally:
-            sa.event.remove(engine, "before_cursor_execute", statement)
-            sa.event.remove(engine, "commit", commit)
+            for name, listener in listeners.items():
+                sa.event.remove(engine, name, listener)
 
     def forget_when_cutoffs_were_read(self) -> None:
         """Let the next request ask for new token cut-offs, as it would after a second."""

@@ -2,7 +2,6 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
@@ -23,18 +22,8 @@ def make(site, client, method, path, body):
     return getattr(own, method)(path, expect_errors=True, **sent)
 
 
-@contextmanager
 def before_a_transaction(site, hook):
-    def listen(connection, cursor, statement, *event):
-        if statement.startswith("BEGIN"):
-            hook()
-
-    engine = site.registry.engine
-    sa.event.listen(engine, "before_cursor_execute", listen)
-    try:
-        yield
-    finally:
-        sa.event.remove(engine, "before_cursor_execute", listen)
+    return site.before_statements(lambda statement: statement.startswith("BEGIN") and hook())
 
 
 def at_once(site, *calls):
