@@ -84,6 +84,10 @@ class Worker:
         self._registry.email_provider.close()
         return not any(loop.thread.is_alive() for loop in self._loops.values())
 
+    def trouble(self) -> str | None:
+        """Return what keeps a loop from its work, such as a broker that is away, or None."""
+        return next((loop.trouble for loop in self._loops.values() if loop.trouble), None)
+
     def silent_seconds(self) -> float:
         """Return for how long the loop that is quietest has not turned; the liveness probe asks."""
         return max(monotonic() - loop.turned for loop in self._loops.values())
@@ -105,6 +109,7 @@ class Loop:
         self.turned = monotonic()
         self.thread = threading.Thread(target=self._supervise, name=name, daemon=True)
         self._run = run
+        self.trouble: str | None = None
         self._failures = 0
         self._fresh = True
         self._logged = float("-inf")
@@ -114,6 +119,7 @@ class Loop:
         self.turned = monotonic()
         if not self._fresh:
             self._failures = 0
+            self.trouble = None
         self._fresh = False
         return not self.stopping.is_set()
 
@@ -131,17 +137,14 @@ class Loop:
         self.turned = monotonic()
         if self.name == "relay":
             self.registry.metrics.relay_errors.inc()
+        text = f"{type(error).__name__}: {error}"
+        if isinstance(error, sa.exc.DBAPIError):
+            text = one_line(error)
+        self.trouble = f"The {self.name} failed and starts again: {text}"
         if monotonic() - self._logged >= _LOG_SECONDS:
             self._logged = monotonic()
             passing = isinstance(error, (OSError, sa.exc.DBAPIError, *BROKER_ERRORS))
-            text = (
-                one_line(error)
-                if isinstance(error, sa.exc.DBAPIError)
-                else f"{type(error).__name__}: {error}"
-            )
-            logger.error(
-                "The %s failed and starts again: %s", self.name, text, exc_info=None if passing else error
-            )
+            logger.error("%s", self.trouble, exc_info=None if passing else error)
         longest = min(_LAST_RESTART_SECONDS, _FIRST_RESTART_SECONDS * 2 ** min(self._failures, 10))
         self._failures += 1
         self.stopping.wait(longest * random.uniform(0.5, 1))  # noqa: S311

@@ -13,7 +13,7 @@ from pyramid.httpexceptions import HTTPConflict
 from scheduling.cli.tables import print_table, printable
 from scheduling.db import session_scope
 from scheduling.errors import Missing
-from scheduling.metrics import oldest_due_seconds
+from scheduling.metrics.outbox import oldest_due_seconds
 from scheduling.outbox import State
 from scheduling.outbox_admin import service
 from scheduling.schemas import parse_uuid

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from functools import partial
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,10 +13,12 @@ import plaster
 from pyramid.paster import setup_logging
 
 from scheduling.errors import StartupError
+from scheduling.metrics import share_folder
+from scheduling.probes import application, open_port
 from scheduling.server import cpus, with_granian, with_waitress
 from scheduling.server.listening import announce, listen
 from scheduling.server.single import delivering
-from scheduling.server.supervisor import Supervisor
+from scheduling.server.supervisor import Child, Supervisor
 
 if TYPE_CHECKING:
     import socket
@@ -34,36 +37,67 @@ if TYPE_CHECKING:
 @click.option("--threads", type=click.IntRange(1, 256), help="Threads of each.  [default: the ini file's]")
 @click.option("--server", type=click.Choice(["waitress", "granian"]), default="waitress", show_default=True)
 @click.option(
+    "--drain",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Seconds to go on accepting after SIGTERM, not ready any more.",
+)
+@click.option(
     "--grace", type=click.IntRange(1), default=30, show_default=True, help="Seconds for requests in flight."
 )
 @click.pass_obj
-def web(
-    program: Program, ini: str | None, processes: int | None, threads: int | None, server: str, grace: int
-) -> None:
+def web(program: Program, /, ini: str | None, **options: Any) -> None:
     """Serve the API, with the settings of INI, until SIGTERM or Ctrl-C.
 
-    Then requests in flight are finished, and the exit status is 0.
+    Then it is not ready any more, requests in flight are finished, and the exit status is 0. A second signal
+    ends it at once.
     """
     if ini is not None:
         program = program.with_ini(ini)
     setup_logging(program.ini_path)
+    with TemporaryDirectory(prefix="scheduling-", ignore_cleanup_errors=True) as folder:
+        share_folder(folder)
+        status = serve(program, **options)
+    sys.exit(status)
+
+
+def serve(
+    program: Program, *, processes: int | None, threads: int | None, server: str, drain: int, grace: int
+) -> int:
+    """Serve until a signal comes and return the exit status."""
     app = program.application
-    processes = number_of_processes(processes, embedded=app.registry.scheduling.embedded)
+    registry = app.registry
+    processes = number_of_processes(processes, embedded=registry.scheduling.embedded)
     settings = with_waitress.adjustments(server_options(program.ini_path, threads))
-    listener = listen(app.registry)
-    announce(app.registry)
+    listener = listen(registry)
+    metrics = open_port(registry, application(registry))
+    if server == "granian":
+        with_granian.require()
+        # Its processes bind the port themselves (SO_REUSEPORT); this one has shown that it is free.
+        host, port = listener.getsockname()[:2]
+        listener.close()
+        work = partial(with_granian.serve, app, host, port, processes, settings.threads, grace)
+        serving = [Child("granian", work)]
+    else:
+        work = partial(serve_with_waitress, app, listener, settings, grace)
+        serving = [Child("web", work)] * processes
+    announce(registry)
     # What was loaded so far is shared by the children as long as the collector leaves it alone.
     gc.collect()
     gc.freeze()
-    if server == "granian":
-        with_granian.serve(app, listener, processes, settings.threads, grace)
-    else:
-        work = partial(serve_with_waitress, app, listener, settings, grace)
-        sys.exit(Supervisor(work, processes, grace).run())
+    supervisor = Supervisor(
+        [Child("metrics", metrics.serve_forever), *serving],
+        drain=registry.readiness.drain,
+        drain_seconds=drain,
+        grace_seconds=grace,
+    )
+    return supervisor.run()
 
 
 def serve_with_waitress(app: Router, listener: socket.socket, settings: Adjustments, grace: float) -> None:
     """Serve in a child process."""
+    app.registry.metrics.pool.watch()
     with delivering(app.registry):
         with_waitress.serve(app, listener, settings, grace)
 

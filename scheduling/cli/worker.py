@@ -15,7 +15,7 @@ from pyramid.paster import setup_logging
 
 from scheduling.email.provider import Misconfigured, Transient
 from scheduling.errors import StartupError
-from scheduling.probes import serve_probes
+from scheduling.probes import application, open_port, serving, worker_probes
 from scheduling.worker import Worker
 
 if TYPE_CHECKING:
@@ -82,8 +82,10 @@ def run(registry: Registry, concurrency: int, grace: float) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     working = Worker(registry, concurrency)
+    port = open_port(registry, application(registry, worker_probes(registry, working)))
     working.start()
-    with serve_probes(registry, working):
+    registry.metrics.pool.watch()
+    with serving(port):
         logger.info("The worker delivers with %d consumers", concurrency)
         told_to_end.wait()
         logger.info("The worker finishes what it has in hand")

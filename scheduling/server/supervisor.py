@@ -1,18 +1,20 @@
-"""Keeps a number of child processes running, replaces those that die, and ends them in order."""
+"""Keeps child processes running, replaces those that die, and ends them in order."""
 
 from __future__ import annotations
 
 import logging
 import os
 import signal
-import threading
 import traceback
 from contextlib import suppress
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from scheduling.server.lifeline import Lifeline
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -27,63 +29,76 @@ _MARGIN_SECONDS = 5.0
 """What a child may need beyond its grace before it is killed."""
 
 
+@dataclass(frozen=True)
+class Child:
+    """A process: a name for the log, and its work, which is to end on SIGTERM."""
+
+    name: str
+    work: Callable[[], None]
+
+
 class Supervisor:
-    """Runs ``work`` in ``processes`` children, each of which is to end on SIGTERM.
+    """Runs children until SIGTERM or SIGINT. Then it calls ``drain``, waits a moment, and ends them.
 
     No thread may run when this process forks, so it waits for signals and does nothing else.
+    ``drain_seconds`` is that moment; ``grace_seconds`` is what the children have to end in.
     """
 
-    def __init__(self, work: Callable[[], None], processes: int, grace: float) -> None:
-        self._work, self._processes, self._grace = work, processes, grace
-        self._born: dict[int, float] = {}
+    def __init__(
+        self,
+        children: Sequence[Child],
+        *,
+        drain: Callable[[], None],
+        drain_seconds: float,
+        grace_seconds: float,
+    ) -> None:
+        self._children = children
+        self._drain = drain
+        self._drain_seconds, self._grace_seconds = drain_seconds, grace_seconds
+        self._running: dict[int, tuple[Child, float]] = {}
         self._early_deaths = 0
-        self._ending = False
+        self._draining = self._ending = False
         self._status = 0
-        self._alive, self._lifeline = os.pipe()
+        self._lifeline = Lifeline()
 
     def run(self) -> int:
         """Start the children and return the exit status when all have ended."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        for _ in range(self._processes):
-            self._start()
-        while self._born:
+        for child in self._children:
+            self._start(child)
+        while self._running:
             number = signal.sigwait(_SIGNALS)
             if number == signal.SIGCHLD:
                 self._bury()
             elif number == signal.SIGALRM:
-                logger.error("%d web processes did not end in time and are killed", len(self._born))
-                self._kill(signal.SIGKILL)
-            elif self._ending:
-                self._kill(signal.SIGKILL)
+                self._time_is_up()
+            elif self._draining:
+                self._send(signal.SIGKILL)
                 return 128 + number
             else:
-                self._end()
+                self._begin_to_end()
         return self._status
 
-    def _start(self) -> None:
+    def _start(self, child: Child) -> None:
         pid = os.fork()
         if pid == 0:
-            self._live()
-        self._born[pid] = monotonic()
+            self._live(child)
+        self._running[pid] = child, monotonic()
 
-    def _live(self) -> None:
+    def _live(self, child: Child) -> None:
         """Be a child: do the work, and end with this process whatever happens."""
         status = 1
         try:
             # Ctrl-C reaches every process of the terminal; the parent alone acts on it.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            os.close(self._lifeline)
-            threading.Thread(target=self._end_with_the_parent, daemon=True).start()
-            self._work()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            self._lifeline.hold()
+            child.work()
             status = 0
         except BaseException:  # noqa: BLE001 - nothing may run on into the parent's code
             traceback.print_exc()
         finally:
             os._exit(status)
-
-    def _end_with_the_parent(self) -> None:
-        os.read(self._alive, 1)
-        os.kill(os.getpid(), signal.SIGTERM)
 
     def _bury(self) -> None:
         """Take notice of children that ended, and replace them."""
@@ -92,30 +107,45 @@ class Supervisor:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if not pid:
                     return
-                born = self._born.pop(pid)
+                child, born = self._running.pop(pid)
                 if not self._ending:
-                    self._replace(os.waitstatus_to_exitcode(status), monotonic() - born)
+                    self._replace(child, os.waitstatus_to_exitcode(status), monotonic() - born)
 
-    def _replace(self, code: int, lived: float) -> None:
+    def _replace(self, child: Child, code: int, lived: float) -> None:
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
-        logger.error("A web process ended %s after %.0f s", how, lived)
+        logger.error("The %s process ended %s after %.0f s", child.name, how, lived)
         self._early_deaths = self._early_deaths + 1 if lived < EARLY_SECONDS else 0
         if self._early_deaths < MAX_EARLY_DEATHS:
-            self._start()
+            self._start(child)
             return
         logger.critical(
-            "%d web processes in a row ended as soon as they were started: giving up. "
-            "What they said is above.",
+            "%d processes in a row ended as soon as they were started: giving up. What they said is above.",
             MAX_EARLY_DEATHS,
         )
         self._status = 1
         self._end()
 
-    def _end(self) -> None:
-        self._ending = True
-        self._kill(signal.SIGTERM)
-        signal.setitimer(signal.ITIMER_REAL, self._grace + _MARGIN_SECONDS)
+    def _begin_to_end(self) -> None:
+        """Have it known that no request should come here, and go on for the moment which that takes."""
+        self._draining = True
+        self._drain()
+        if self._drain_seconds:
+            signal.setitimer(signal.ITIMER_REAL, self._drain_seconds)
+        else:
+            self._end()
 
-    def _kill(self, number: signal.Signals) -> None:
-        for pid in self._born:
+    def _time_is_up(self) -> None:
+        if not self._ending:
+            self._end()
+            return
+        logger.error("%d processes did not end in time and are killed", len(self._running))
+        self._send(signal.SIGKILL)
+
+    def _end(self) -> None:
+        self._draining = self._ending = True
+        self._send(signal.SIGTERM)
+        signal.setitimer(signal.ITIMER_REAL, self._grace_seconds + _MARGIN_SECONDS)
+
+    def _send(self, number: signal.Signals) -> None:
+        for pid in self._running:
             os.kill(pid, number)

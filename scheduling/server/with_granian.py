@@ -1,30 +1,41 @@
-"""granian (https://github.com/emmett-framework/granian), the fast server, which does its own supervision."""
+"""granian (https://github.com/emmett-framework/granian), the fast server, which looks after its processes."""
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 from scheduling.errors import StartupError
+from scheduling.server.lifeline import Lifeline
 
 if TYPE_CHECKING:
-    import socket
-
     from pyramid.router import Router
 
 
-def serve(app: Router, listener: socket.socket, processes: int, threads: int, grace: float) -> None:
-    """Serve with ``processes`` children of ``threads`` threads each, until SIGTERM or Ctrl-C."""
+def require() -> None:
+    """Raise ``StartupError`` where granian is not installed."""
     try:
-        from granian import Granian  # noqa: PLC0415 - an extra
-        from granian.constants import HTTPModes, Interfaces, RuntimeModes  # noqa: PLC0415
+        import granian  # noqa: F401, PLC0415 - an extra
     except ImportError as error:
         raise StartupError("granian is not installed: pip install 'scheduling[granian]'") from error
-    address, port = listener.getsockname()[:2]
-    # Each of its children binds the port for itself (SO_REUSEPORT); ours has shown that it is free.
-    listener.close()
+
+
+def serve(app: Router, host: str, port: int, processes: int, threads: int, grace: float) -> None:
+    """Serve with ``processes`` children of ``threads`` threads each, until SIGTERM."""
+    from granian import Granian  # noqa: PLC0415
+    from granian.constants import HTTPModes, Interfaces, RuntimeModes  # noqa: PLC0415
+
+    lifeline = Lifeline()
+
+    def load() -> Router:
+        # Runs in each of its processes, which it does not end when it is killed itself.
+        lifeline.hold(signal.SIGKILL)
+        app.registry.metrics.pool.watch()
+        return app
+
     Granian(
         "scheduling",
-        address,
+        host,
         port,
         interface=Interfaces.WSGI,
         workers=processes,
@@ -36,4 +47,4 @@ def serve(app: Router, listener: socket.socket, processes: int, threads: int, gr
         respawn_interval=0,
         workers_kill_timeout=int(grace),
         log_enabled=False,
-    ).serve(target_loader=lambda: app, wrap_loader=False)
+    ).serve(target_loader=load, wrap_loader=False)

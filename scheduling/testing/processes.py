@@ -121,31 +121,35 @@ class Process:
             self._guard = None
 
 
-class Web(Process):
-    """``pserve``, or ``scheduling web``, at ``url``."""
+class Observed(Process):
+    """A program with metrics at ``metrics_url``."""
 
-    url = ""
-
-    def is_ready(self) -> bool:
-        """Tell whether it answers."""
-        return super().is_ready() and _answers(f"{self.url}/health")
-
-
-class WorkerProcess(Process):
-    """``scheduling worker``, with its metrics and probes at ``url``."""
-
-    url = ""
-
-    def is_ready(self) -> bool:
-        """Tell whether it works and reaches the database."""
-        return super().is_ready() and _answers(f"{self.url}/health/ready")
+    metrics_url = ""
 
     def metric(self, name: str, **labels: str) -> float:
         """Return a metric's value, the sum over the labels that are not given."""
-        with _open(f"{self.url}/metrics", timeout=10) as answer:
+        with _open(f"{self.metrics_url}/metrics", timeout=10) as answer:
             families = text_string_to_metric_families(answer.read().decode())
         samples = [sample for family in families for sample in family.samples]
         return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
+
+
+class Web(Observed):
+    """``pserve``, or ``scheduling web``, which alone has metrics, at ``url``."""
+
+    url = ""
+
+    def is_ready(self) -> bool:
+        """Tell whether requests should come to it."""
+        return super().is_ready() and _answers(f"{self.url}/health/ready")
+
+
+class WorkerProcess(Observed):
+    """``scheduling worker``, with its probes where its metrics are."""
+
+    def is_ready(self) -> bool:
+        """Tell whether it works and reaches the database."""
+        return super().is_ready() and _answers(f"{self.metrics_url}/health/ready")
 
 
 @dataclass(frozen=True)
@@ -193,9 +197,10 @@ class Installation:
         self.web = self._web(program("scheduling"), "web", str(self._ini), *options)
 
     def _web(self, *command: str) -> Web:
-        port = str(free_port())
-        web = Web("web", command, {**self.environ, "PORT": port}, self._folder)
-        web.url = f"http://127.0.0.1:{port}"
+        port, metrics_port = str(free_port()), str(free_port())
+        environ = {**self.environ, "PORT": port, "SCHEDULING_METRICS_PORT": metrics_port}
+        web = Web("web", command, environ, self._folder)
+        web.url, web.metrics_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{metrics_port}"
         return web
 
     def upgrade(self) -> None:
@@ -210,7 +215,7 @@ class Installation:
         command = [program("scheduling"), "worker", str(self._ini), *options]
         environ = {**self.environ, "SCHEDULING_METRICS_PORT": port, **environ}
         worker = WorkerProcess(f"worker-{len(self.workers)}", command, environ, self._folder)
-        worker.url = f"http://127.0.0.1:{port}"
+        worker.metrics_url = f"http://127.0.0.1:{port}"
         self.workers.append(worker)
         return worker
 

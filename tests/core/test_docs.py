@@ -78,3 +78,9 @@ def test_whatever_plugins_may_import_exists_and_is_sorted():
     names = scheduling.plugin.__all__
     assert names == sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
     assert all(hasattr(scheduling.plugin, name) for name in names)
+
+
+def test_every_metric_is_documented(site):
+    families = [family.name for family in site.registry.metrics.exposed().collect()]
+    assert families
+    assert [name for name in families if not re.search(rf"`{name}(_total)?[`{{]", OPERATORS)] == []

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.db import session_scope
-from scheduling.metrics import oldest_due_seconds, unfinished
+from scheduling.metrics.outbox import due, oldest_due_seconds, unfinished
 from scheduling.outbox import outbox
 from scheduling.times import utcnow
 from scheduling.worker import claim_due, prune
@@ -58,7 +58,7 @@ def plans(site, work):
 
 @pytest.mark.parametrize(
     "work",
-    [claim_due, prune, unfinished, oldest_due_seconds],
+    [claim_due, prune, unfinished, due, oldest_due_seconds],
     ids=lambda work: work.__name__,
 )
 def test_no_query_scans_the_table(old_site, work):

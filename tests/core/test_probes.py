@@ -1,8 +1,12 @@
+import json
 import socket
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from time import monotonic
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -11,8 +15,9 @@ from scheduling.db import session_scope
 from scheduling.email import Gate
 from scheduling.errors import StartupError
 from scheduling.outbox import State, outbox
-from scheduling.probes import SILENT_SECONDS, application, serve_probes
+from scheduling.probes import SILENT_SECONDS, application, open_port, serving, worker_probes
 from scheduling.testing import Site
+from scheduling.testing.processes import free_port, wait_for
 from scheduling.times import utcnow
 from scheduling.worker import PRUNE_BATCH, Worker, prune
 
@@ -24,32 +29,40 @@ def worker(site):
 
 @pytest.fixture
 def get(site, worker):
-    def call(path):
-        answers = []
-        body = application(site.registry, worker)(
-            {"PATH_INFO": path, "REQUEST_METHOD": "GET"}, lambda status, headers: answers.append(status)
-        )
-        return answers[0], b"".join(body).decode()
-
-    yield call
+    yield partial(ask, site.registry, worker)
     site.registry.email_gate = Gate()
 
 
+def with_settings(registry, **changes):
+    return SimpleNamespace(**registry.__dict__ | {"scheduling": replace(registry.scheduling, **changes)})
+
+
+def ask(registry, worker, path):
+    app = application(registry, worker_probes(registry, worker))
+    answers = []
+    environ = {"PATH_INFO": path, "REQUEST_METHOD": "GET"}
+    body = b"".join(app(environ, lambda status, headers: answers.append(status)))
+    return answers[0], body.decode() if path == "/metrics" else json.loads(body)
+
+
 def test_a_worker_whose_loops_turn_is_alive_and_ready(get):
-    assert get("/health/live") == ("200 OK", "OK\n")
-    assert get("/health/ready") == ("200 OK", "OK\n")
+    for probe in ("live", "ready", "startup"):
+        assert get(f"/health/{probe}") == ("200 OK", {"status": "OK"})
 
 
 def test_a_loop_that_hangs_is_not_alive(get, worker):
     worker._loops["consumer-0"].turned = monotonic() - SILENT_SECONDS - 5
-    status, text = get("/health/live")
+    status, body = get("/health/live")
     assert status == "503 Service Unavailable"
-    assert text.startswith("a loop has been silent for 12")
+    assert body["error"].startswith("A loop has been silent for 12")
 
 
 def test_a_provider_that_refuses_us_is_not_ready_and_says_why(get, site):
     site.registry.email_gate.close("the key is wrong")
-    assert get("/health/ready") == ("503 Service Unavailable", "the key is wrong\n")
+    assert get("/health/ready") == (
+        "503 Service Unavailable",
+        {"status": 503, "error": "the key is wrong"},
+    )
     assert get("/health/live")[0] == "200 OK"
 
 
@@ -58,19 +71,18 @@ def test_without_a_database_a_worker_is_alive_but_not_ready(postgres):
     site = Site(url, [])
     postgres.drop_database("probes")
     worker = Worker(site.registry)
-    statuses = []
-    for path in ("/health/live", "/health/ready", "/metrics"):
-        application(site.registry, worker)(
-            {"PATH_INFO": path, "REQUEST_METHOD": "GET"}, lambda status, headers: statuses.append(status)
-        )
-    assert statuses == ["200 OK", "503 Service Unavailable", "200 OK"]
+    assert ask(site.registry, worker, "/health/live")[0] == "200 OK"
+    assert ask(site.registry, worker, "/health/startup")[0] == "200 OK"
+    status, body = ask(site.registry, worker, "/health/ready")
+    assert (status, body["error"]) == ("503 Service Unavailable", "The database does not answer.")
+    assert ask(site.registry, worker, "/metrics")[0] == "200 OK"
     site.close()
 
 
 def test_an_unknown_path_says_what_there_is(get):
-    status, text = get("/")
+    status, body = get("/")
     assert status == "404 Not Found"
-    assert "/metrics" in text
+    assert "/metrics" in body["error"]
 
 
 def test_metrics_tell_what_is_unfinished_and_how_late_it_is(get, site):
@@ -89,22 +101,54 @@ def test_metrics_tell_what_is_unfinished_and_how_late_it_is(get, site):
     assert 'scheduling_outbox_delivery_seconds_count{kind="WELCOME"}' in text
 
 
+def test_a_worker_without_its_broker_is_degraded_but_ready(site):
+    registry = with_settings(site.registry, broker_url="redis://127.0.0.1:1/0")
+    worker = Worker(registry)
+    worker.start()
+    try:
+        wait_for(worker.trouble)
+        status, body = ask(registry, worker, "/health/ready")
+    finally:
+        worker.stop()
+    assert (status, body["status"]) == ("200 OK", "degraded")
+    assert "failed and starts again" in body["detail"]
+
+
+def test_a_loop_that_turns_again_is_in_trouble_no_more(worker):
+    loop = worker._loops["relay"]
+    worker._stopping.set()
+    loop._failed(ConnectionError("gone"))
+    assert worker.trouble() == "The relay failed and starts again: ConnectionError: gone"
+    loop._fresh = True
+    loop.turn()
+    assert worker.trouble()
+    loop.turn()
+    assert worker.trouble() is None
+
+
 def test_the_port_serves_and_is_free_again_afterwards(site, worker):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    object.__setattr__(site.registry.scheduling, "metrics_port", port)
+    port = free_port()
+    registry = with_settings(site.registry, metrics_port=port)
+    app = application(registry, worker_probes(registry, worker))
     for _ in range(2):
-        with serve_probes(site.registry, worker):
+        with serving(open_port(registry, app)):
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5) as answer:
-                assert answer.read() == b"OK\n"
-            with (
-                pytest.raises(StartupError, match="SCHEDULING_METRICS_PORT"),
-                serve_probes(site.registry, worker),
-            ):
-                pass
+                assert json.load(answer) == {"status": "OK"}
+            with pytest.raises(StartupError, match="SCHEDULING_METRICS_PORT"):
+                open_port(registry, app)
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5)
+
+
+def test_a_client_that_sends_nothing_keeps_no_probe_waiting(site, worker):
+    port = free_port()
+    registry = with_settings(site.registry, metrics_port=port)
+    with (
+        serving(open_port(registry, application(registry, worker_probes(registry, worker)))),
+        socket.create_connection(("127.0.0.1", port)),
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5) as answer,
+    ):
+        assert answer.status == 200
 
 
 def test_finished_messages_are_pruned_after_a_while_and_others_never(site):

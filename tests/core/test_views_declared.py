@@ -9,6 +9,9 @@ from scheduling.security import Permission
 
 PUBLIC = {
     "GET Root/health",
+    "GET Root/health/live",
+    "GET Root/health/ready",
+    "GET Root/health/startup",
     "POST Auth/login",
     "POST Auth/register",
     "POST Analytics/event",

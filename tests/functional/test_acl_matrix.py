@@ -53,6 +53,9 @@ OutboxMessage  /api/v1/outbox/{message}              -     -     -     -     -  
 # One request to each view, and its status for each of PRINCIPALS. "public" views need no token.
 VIEWS = """
 GET     /health                                       200  200  200  200  200  200
+GET     /health/live                                  200  200  200  200  200  200
+GET     /health/ready                                 200  200  200  200  200  200
+GET     /health/startup                               200  200  200  200  200  200
 POST    /api/v1/auth/register                         201  201  201  201  201  201
 POST    /api/v1/auth/login                            200  200  200  200  200  200
 POST    /api/v1/auth/logout                           401  200  200  200  200  200

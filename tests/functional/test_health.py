@@ -1,5 +1,10 @@
+import threading
 from datetime import UTC, datetime
 
+import pytest
+import sqlalchemy as sa
+
+from scheduling.health import SLOW_SECONDS, Readiness
 from scheduling.testing import Site
 from scheduling.times import parse_timestamp
 
@@ -39,3 +44,88 @@ def test_health_names_the_environment(tmp_path):
     site = Site(f"sqlite:///{tmp_path}/test.db", [], PRODUCTION)
     assert site.app.get("/health").json["environment"] == "production"
     site.close()
+
+
+@pytest.fixture
+def own_site(tmp_path):
+    site = Site(f"sqlite:///{tmp_path}/test.db", [])
+    yield site
+    site.close()
+
+
+def test_a_process_that_has_booted_is_alive_ready_and_started(site):
+    for probe in ("live", "ready", "startup"):
+        assert site.app.get(f"/health/{probe}", status=200).json == {"status": "OK"}
+        site.app.head(f"/health/{probe}", status=200)
+    site.app.get("/health/other", status=404)
+    site.app.get("/health/ready/now", status=404)
+
+
+def test_only_ready_asks_the_database_and_that_once_a_second(site, monkeypatch):
+    site.registry.readiness = Readiness(site.registry)
+    with site.queries() as queries:
+        for probe in ("live", "startup"):
+            site.app.get(f"/health/{probe}", status=200)
+        assert len(queries) == 0
+        site.app.get("/health/ready", status=200)
+        asked = len(queries)
+        assert asked > 0
+        monkeypatch.setattr(f"{Readiness.__module__}.CACHE_SECONDS", 1000)
+        site.app.get("/health/ready", status=200)
+        assert len(queries) == asked
+        monkeypatch.setattr(f"{Readiness.__module__}.CACHE_SECONDS", 0)
+        site.app.get("/health/ready", status=200)
+        assert len(queries) == 2 * asked
+
+
+def test_without_a_database_it_is_alive_but_not_ready_and_says_why(postgres):
+    site = Site(postgres.create_database("readiness"), [])
+    postgres.drop_database("readiness")
+    answer = site.app.get("/health/ready", status=503)
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["error"] == "The database does not answer."
+    assert answer.headers["Retry-After"]
+    site.app.get("/health/live", status=200)
+    site.app.get("/health/startup", status=200)
+    site.close()
+
+
+def test_a_database_that_lacks_migrations_is_not_ready_and_one_that_is_ahead_is(own_site, monkeypatch):
+    monkeypatch.setattr(f"{Readiness.__module__}.CACHE_SECONDS", 0)
+    set_version = sa.text("UPDATE alembic_version SET version_num = :revision")
+    with own_site.registry.engine.connect() as connection:
+        connection.execute(set_version, {"revision": "ffff_of_a_newer_release"})
+    own_site.app.get("/health/ready", status=200)
+    with own_site.registry.engine.connect() as connection:
+        connection.execute(sa.text("DELETE FROM alembic_version"))
+    answer = own_site.app.get("/health/ready", status=503)
+    assert answer.json["error"] == "The database lacks migrations of: core."
+
+
+def test_a_process_that_is_ending_is_not_ready_and_still_serves(own_site):
+    own_site.registry.readiness.drain()
+    assert own_site.app.get("/health/ready", status=503).json["error"] == "This process is ending."
+    own_site.app.get("/health/live", status=200)
+    own_site.user()
+
+
+def test_a_probe_does_not_wait_for_a_database_that_hangs(own_site, monkeypatch):
+    hanging, go_on = threading.Event(), threading.Event()
+
+    def hang(*_):
+        hanging.set()
+        assert go_on.wait(30)
+        return []
+
+    monkeypatch.setattr("scheduling.migrations.behind", hang)
+    asking = threading.Thread(target=own_site.registry.readiness.trouble)
+    asking.start()
+    try:
+        assert hanging.wait(30)
+        own_site.app.get("/health/ready", status=200)
+        own_site.registry.readiness._asked -= SLOW_SECONDS
+        answer = own_site.app.get("/health/ready", status=503)
+        assert answer.json["error"] == "The database does not answer in time."
+    finally:
+        go_on.set()
+        asking.join()

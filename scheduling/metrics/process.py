@@ -1,0 +1,94 @@
+"""What a process is made of, its connections to the database, and which processes there are."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prometheus_client import Gauge
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.metrics_core import Metric
+    from pyramid.registry import Registry
+
+LOOK_SECONDS = 2.0
+"""How often a process looks at its pool of connections."""
+
+
+class PoolGauge:
+    """How many connections to the database a process has: in use, and idle."""
+
+    def __init__(self, collectors: CollectorRegistry, registry: Registry) -> None:
+        self._registry = registry
+        self._connections = Gauge(
+            "scheduling_database_pool_connections",
+            "Connections to the database, in use or idle.",
+            ["state"],
+            multiprocess_mode="livesum",
+            registry=collectors,
+        )
+
+    def watch(self) -> None:
+        """Look every few seconds from now on, in a thread; counting with every request would cost more."""
+        threading.Thread(target=self._look_on, name="pool-gauge", daemon=True).start()
+
+    def _look_on(self) -> None:
+        pause = threading.Event()
+        while True:
+            pool = self._registry.engine.pool
+            self._connections.labels("in_use").set(pool.checkedout())
+            self._connections.labels("idle").set(pool.checkedin())
+            pause.wait(LOOK_SECONDS)
+
+
+class BuildCollector:
+    """The release that runs, and its plugins."""
+
+    def __init__(self, registry: Registry) -> None:
+        build = GaugeMetricFamily(
+            "scheduling_build_info", "The release that runs.", labels=["version", "python"]
+        )
+        build.add_metric([version("scheduling"), platform.python_version()], 1)
+        enabled = GaugeMetricFamily(
+            "scheduling_plugin_info", "The plugins that run.", labels=["plugin", "version"]
+        )
+        for plugin in registry.plugins:
+            enabled.add_metric([plugin.name, plugin.distribution.rpartition(" ")[2]], 1)
+        self._families = (build, enabled)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return what does not change."""
+        return self._families
+
+
+class ProcessesCollector:
+    """What several processes have counted, the dead too, and what those that live have in hand."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._files = MultiProcessCollector(None, folder)
+
+    def collect(self) -> Iterator[Metric]:
+        """Forget what dead processes had in hand, and add up the others' files."""
+        for file in Path(self._folder).glob("gauge_live*.db"):
+            pid = int(file.stem.rpartition("_")[2])
+            if not _is_alive(pid):
+                mark_process_dead(pid, self._folder)
+        yield from self._files.collect()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
