@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def make_app(setup: Setup, pyramid_settings: dict[str, Any]) -> Router:
     registry.plugin_settings = setup.options
     registry.email_provider = setup.email_provider
     registry.engine = create_engine(setup.settings)
+    registry.reserved_ids = defaultdict(deque)
     for room in ROOMS:
         config.include(room)
     loader.include(config, setup.plugins)

@@ -67,6 +67,9 @@ class _SQLiteUTC(sa.TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+RESERVED_IDS = 50
+"""How many ids a process reserves at once."""
+
 Timestamp = sa.DateTime(timezone=True).with_variant(_SQLiteUTC(), "sqlite")
 """A moment: ``timestamptz`` on PostgreSQL, UTC on SQLite; aware in Python on both."""
 
@@ -171,6 +174,17 @@ def begin(connection: sa.Connection) -> None:
         statements.execute(connection, "BEGIN")
 
 
+# https://www.postgresql.org/docs/current/functions-sequence.html
+_reserve_ids = Statement(
+    sa.select(
+        sa.func.nextval(sa.func.pg_get_serial_sequence(sa.bindparam("table_name", type_=sa.Text), "id"))
+    ).select_from(sa.func.generate_series(1, RESERVED_IDS))
+)
+
+# https://www.sqlite.org/autoinc.html
+_last_sqlite_id = sa.text("SELECT seq FROM sqlite_sequence WHERE name = :table_name")
+
+
 class Session:
     """One unit of work: reads, then writes in one transaction, then what must follow a commit.
 
@@ -232,6 +246,22 @@ class Session:
         """Write with the commit: the INSERTs of one request that nobody reads back are one round trip."""
         self._later.append((statement, parameters))
 
+    def reserve_id(self, table: sa.Table) -> int:
+        """Return the id for a row of this table that is going to be inserted :meth:`later`.
+
+        A process reserves ids in blocks, so that most requests need no round trip for one. What is left
+        of a block when the process ends is never used.
+        """
+        if not self._postgres:
+            return self._next_sqlite_id(table)
+        block = self.registry.reserved_ids[table.name]
+        while True:
+            try:
+                reserved: int = block.popleft()
+                return reserved
+            except IndexError:
+                block.extend(row[0] for row in self._run(_reserve_ids, {"table_name": table.name}))
+
     def write(
         self,
         statement: Executable,
@@ -282,6 +312,14 @@ class Session:
             return statements.run(self.connection, statement, parameters)
         result = self.connection.execute(statement.core, parameters)
         return result.all() if result.returns_rows else []
+
+    def _next_sqlite_id(self, table: sa.Table) -> int:
+        # Nobody else writes until this transaction ends.
+        self._begin()
+        last = self.connection.execute(_last_sqlite_id, {"table_name": table.name}).scalar() or 0
+        inserts = (statement.core for statement, _ in self._later if isinstance(statement.core, sa.Insert))
+        waiting = sum(insert.table is table for insert in inserts)
+        return last + waiting + 1
 
     def _write_later(self) -> None:
         later, self._later = self._later, []

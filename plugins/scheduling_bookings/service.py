@@ -31,7 +31,7 @@ PUBLIC = (
 """The columns that make the contract's ``booking``."""
 
 _find = Statement(sa.select(*PUBLIC).where(bookings.c.id == sa.bindparam("booking_id")))
-_create = Statement(sa.insert(bookings).returning(*PUBLIC))
+_create = Statement(sa.insert(bookings))
 
 FILTERS = {
     "status": bookings.c.status == sa.bindparam("status"),
@@ -59,26 +59,24 @@ def select_of_user(*filters: str) -> Query:
     return sa.select(*PUBLIC).where(bookings.c.user_id == sa.bindparam("user_id"), *conditions)
 
 
-def create(db: Session, user_id: int, title: str, start: datetime, end: datetime) -> Row:
+def create(db: Session, user_id: int, title: str, start: datetime, end: datetime) -> dict[str, Any]:
     """Make a booking and return it; raise ``Invalid`` for a start before now or an end not after it."""
     _require_order(start, end)
     _require_future(start)
     now = utcnow()
-    row = db.write_row(
-        _create,
-        {
-            "user_id": user_id,
-            "title": title,
-            "start_time": start,
-            "end_time": end,
-            "status": "confirmed",
-            "created_at": now,
-            "updated_at": now,
-        },
-    )
-    assert row is not None  # noqa: S101 - an INSERT returns its row
-    _publish(BookingCreated, db, row)
-    return row
+    booking = {
+        "id": db.reserve_id(bookings),
+        "user_id": user_id,
+        "title": title,
+        "start_time": start,
+        "end_time": end,
+        "status": "confirmed",
+        "created_at": now,
+        "updated_at": now,
+    }
+    db.later(_create, booking)
+    _publish(BookingCreated, db, booking)
+    return booking
 
 
 def update(db: Session, booking: Row, changes: dict[str, Any]) -> Row:
@@ -109,7 +107,7 @@ def update(db: Session, booking: Row, changes: dict[str, Any]) -> Row:
     row = db.write(statement).first()
     if row is None:
         raise HTTPConflict("Somebody changed this booking at the same time; please look again.")
-    _publish(BookingUpdated, db, row)
+    _publish(BookingUpdated, db, row._asdict())
     return row
 
 
@@ -124,7 +122,7 @@ def cancel(db: Session, booking_id: int) -> Row:
     row = db.write(statement).first()
     if row is None:
         raise Missing("Booking not found or already cancelled")
-    _publish(BookingCancelled, db, row)
+    _publish(BookingCancelled, db, row._asdict())
     return row
 
 
@@ -138,14 +136,14 @@ def _require_future(start: datetime) -> None:
         raise Invalid({"start": ["must not be in the past"]})
 
 
-def _publish(kind: type[BookingEvent], db: Session, row: Row) -> None:
+def _publish(kind: type[BookingEvent], db: Session, booking: Mapping[str, Any]) -> None:
     publish(
         kind(
             db=db,
-            user_id=row.user_id,
-            booking_id=row.id,
-            title=row.title,
-            start_time=row.start_time,
-            end_time=row.end_time,
+            user_id=booking["user_id"],
+            booking_id=booking["id"],
+            title=booking["title"],
+            start_time=booking["start_time"],
+            end_time=booking["end_time"],
         )
     )
