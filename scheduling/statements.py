@@ -28,7 +28,8 @@ class Statement:
     """
 
     def __init__(self, core: Core) -> None:
-        self.core = core
+        # Else SQLAlchemy has an INSERT return its primary key, which nobody asked for.
+        self.core = core.inline() if isinstance(core, sa.Insert) and not core.exported_columns else core
         names = [str(name) for name in core.exported_columns.keys()]  # noqa: SIM118 - it is no dict
         self.row: Any = namedtuple("Row", names, rename=True) if names else None  # noqa: PYI024
         """The class of the rows that the statement returns; None if it returns nothing."""
