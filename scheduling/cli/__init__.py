@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+import signal
+import sys
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,8 @@ from scheduling.db import create_engine
 from scheduling.errors import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyramid.registry import Registry
     from pyramid.router import Router
     from sqlalchemy import Engine
@@ -88,6 +92,19 @@ class Commands(click.Group):
             raise click.ClickException(f"{error}.") from error
 
 
+@contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """End by an exception on SIGTERM, with the status of a shell, so that what is open is closed.
+
+    The first process of a container would not end at all: there the signal does nothing by default.
+    """
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @click.group(cls=Commands)
 @click.option(
     "-c",
@@ -102,6 +119,7 @@ class Commands(click.Group):
 @click.pass_context
 def main(context: click.Context, config: str) -> None:
     """Run and look after a Scheduling installation."""
+    context.with_resource(ending_on_sigterm())
     context.obj = Program(config, context.with_resource(ExitStack()))
 
 

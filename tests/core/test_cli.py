@@ -3,72 +3,14 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from scheduling.bootstrap import set_up
-from scheduling.cli import main
 from scheduling.db import create_engine
 from scheduling.testing import Site
 
 NOWHERE = "postgresql://scheduling@127.0.0.1:1/scheduling"
-
-
-@pytest.fixture
-def run(ini):
-    """A function that runs a command with the test's ini file and returns its result."""
-
-    def run(*arguments, input=None, **environ):  # noqa: A002
-        return CliRunner().invoke(main, ["-c", str(ini), *arguments], input=input, env=environ)
-
-    return run
-
-
-@pytest.fixture
-def output(run):
-    """A function that runs a command, which succeeds, and returns the lines of its output."""
-
-    def output(*arguments, **options):
-        result = run(*arguments, **options)
-        assert result.exit_code == 0, result.output
-        return result.output.splitlines()
-
-    return output
-
-
-@pytest.fixture
-def error(run):
-    """A function that runs a command, which fails with status 1, and returns the message."""
-
-    def error(*arguments, **options):
-        result = run(*arguments, **options)
-        assert result.exit_code == 1, result.output
-        assert isinstance(result.exception, SystemExit)
-        return result.output.strip()
-
-    return error
-
-
-@pytest.fixture
-def program(ini):
-    """A function that runs the installed program itself, in the folder of the ini file."""
-
-    def program(*arguments, **environ):
-        return subprocess.run(
-            [Path(sys.executable).with_name("scheduling"), *arguments],
-            cwd=ini.parent,
-            env={"PATH": os.environ["PATH"], **environ},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    return program
-
-
 CURRENT = ["core             core_0002 (up to date)", "bookings         bookings_0001 (up to date)"]
 
 
