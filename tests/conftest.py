@@ -33,6 +33,6 @@ def bring_ahead():
             f"CREATE TABLE {tree.name}_next "
             "(user_id bigint PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE, note varchar(20))"
         )
-        yield f"UPDATE {tree.version_table} SET version_num = '{tree.name}_9999'"
+        yield f"UPDATE {tree.version_table} SET version_num = '{tree.name}_9999'"  # noqa: S608
 
     return bring_ahead

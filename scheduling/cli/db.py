@@ -49,7 +49,7 @@ def upgrade(program: Program) -> None:
 
 @db.command()
 @click.option(
-    "--timeout", type=click.IntRange(0), default=300, show_default=True, help="Seconds after which to give up."
+    "--timeout", type=click.IntRange(0), default=300, show_default=True, help="Seconds until it gives up."
 )
 @click.pass_obj
 def wait(program: Program, timeout: int) -> None:
