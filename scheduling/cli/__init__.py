@@ -21,6 +21,7 @@ from scheduling.cli.db import db
 from scheduling.cli.email import email
 from scheduling.cli.outbox import outbox
 from scheduling.cli.plugins import plugins
+from scheduling.cli.smoke import smoke
 from scheduling.cli.user import user
 from scheduling.cli.web import web
 from scheduling.cli.worker import worker
@@ -119,7 +120,9 @@ def ending_on_sigterm() -> Iterator[None]:
 @click.pass_context
 def main(context: click.Context, config: str) -> None:
     """Run and look after a Scheduling installation."""
-    context.with_resource(ending_on_sigterm())
+    # These have more to do then, and children that inherit what the signal does.
+    if context.invoked_subcommand not in ("web", "worker"):
+        context.with_resource(ending_on_sigterm())
     context.obj = Program(config, context.with_resource(ExitStack()))
 
 
@@ -130,3 +133,4 @@ main.add_command(web)
 main.add_command(worker)
 main.add_command(outbox)
 main.add_command(email)
+main.add_command(smoke)
