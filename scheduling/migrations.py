@@ -196,13 +196,12 @@ def ahead(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
 def _compared(engine: sa.Engine, plugins: Sequence[Loaded]) -> tuple[list[str], list[str]]:
     """Return the names of the trees that are behind, and of those that are ahead."""
     revisions = current(engine, plugins)
-    older, newer = [], []
+    older: list[str] = []
+    newer: list[str] = []
     for tree in trees(plugins):
         here, newest = revisions[tree.name]
-        if _is_ahead(tree, here):
-            newer.append(tree.name)
-        elif here != newest:
-            older.append(tree.name)
+        if here != newest:
+            (newer if _is_ahead(tree, here) else older).append(tree.name)
     return older, newer
 
 
