@@ -6,6 +6,7 @@ plugin be removed without breaking the others. One migration runs at a time in a
 
 from __future__ import annotations
 
+import logging
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from scheduling.loader import Loaded
+
+logger = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_SECONDS = 10
 """A migration that cannot lock a table in this time gives up rather than let requests queue behind it."""
@@ -110,12 +113,17 @@ def _locked(engine: sa.Engine) -> Iterator[sa.Connection]:
 def upgrade(engine: sa.Engine, plugins: Sequence[Loaded], revision: str = "heads") -> None:
     """Bring every tree to its newest revision, all of them or none.
 
-    A tree that a newer release has brought further is left alone, as where a deployment is rolled back.
+    A tree that a newer release has brought further is left alone, with a warning, as where a deployment is
+    rolled back.
     """
+    newer = []
     with _locked(engine) as connection:
         for tree in trees(plugins):
-            if not _is_ahead(tree, _revision(connection, tree)):
+            if _is_ahead(tree, _revision(connection, tree)):
+                newer.append(tree.name)
+            else:
                 command.upgrade(_config(tree, connection), revision)
+    _warn_of(newer)
 
 
 def downgrade(engine: sa.Engine, plugins: Sequence[Loaded], tree_name: str, revision: str) -> None:
@@ -177,13 +185,33 @@ def behind(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
 
     A revision that this code does not know was made by a newer release, which stays compatible.
     """
+    return _compared(engine, plugins)[0]
+
+
+def ahead(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
+    """Return the names of the trees that a newer release has brought further than this code knows."""
+    return _compared(engine, plugins)[1]
+
+
+def _compared(engine: sa.Engine, plugins: Sequence[Loaded]) -> tuple[list[str], list[str]]:
+    """Return the names of the trees that are behind, and of those that are ahead."""
     revisions = current(engine, plugins)
-    missing = []
+    older: list[str] = []
+    newer: list[str] = []
     for tree in trees(plugins):
         here, newest = revisions[tree.name]
-        if here != newest and not _is_ahead(tree, here):
-            missing.append(tree.name)
-    return missing
+        if here != newest:
+            (newer if _is_ahead(tree, here) else older).append(tree.name)
+    return older, newer
+
+
+def _warn_of(newer: Sequence[str]) -> None:
+    if newer:
+        logger.warning(
+            "A newer release has upgraded the database (%s); this one is made to work with it only if it is "
+            "the release right before that one",
+            ", ".join(newer),
+        )
 
 
 def _is_ahead(tree: Tree, revision: str | None) -> bool:
@@ -192,9 +220,12 @@ def _is_ahead(tree: Tree, revision: str | None) -> bool:
 
 
 def require_upgraded(engine: sa.Engine, plugins: Sequence[Loaded]) -> None:
-    """Raise ``StartupError`` where the database lacks migrations, or does not answer."""
+    """Raise ``StartupError`` where the database lacks migrations, or does not answer.
+
+    One that a newer release has upgraded is only warned of, so that a deployment can be rolled back.
+    """
     try:
-        missing = behind(engine, plugins)
+        missing, newer = _compared(engine, plugins)
     except DatabaseError as error:
         raise StartupError(f"The database did not answer: {one_line(error)}") from error
     if missing:
@@ -202,13 +233,19 @@ def require_upgraded(engine: sa.Engine, plugins: Sequence[Loaded]) -> None:
             f"The database lacks migrations of: {', '.join(missing)}. "
             "Run: scheduling -c <the same ini file> db upgrade"
         )
+    _warn_of(newer)
 
 
 def differences(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
-    """Return how the database differs from the models, a line each; empty when they agree."""
+    """Return how the database differs from the models, a line each; empty when they agree.
+
+    A tree that a newer release has brought further is left out: it differs rightly.
+    """
     found = []
     with engine.connect() as connection:
         for tree in trees(plugins):
+            if _is_ahead(tree, _revision(connection, tree)):
+                continue
             context = MigrationContext.configure(connection, opts=comparison(tree))
             with warnings.catch_warnings():
                 # SQLite cannot reflect an index on an expression; PostgreSQL compares it.

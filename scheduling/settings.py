@@ -27,6 +27,12 @@ MIN_SECRET_BYTES = 32
 """RFC 7518, 3.2: a key of at least the size of the hash's output."""
 
 
+WEAK_SECRET = (
+    f"must be your own and have at least {MIN_SECRET_BYTES} bytes in production, "
+    "such as the output of: openssl rand -base64 48"
+)
+
+
 class DatabaseUrl(fields.Field[sa.URL]):
     """``postgresql://…`` (also spelled ``postgres://``) or ``sqlite:///path``."""
 
@@ -47,6 +53,24 @@ class Words(fields.Field[list[str]]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[str]:
         return str(value).replace(",", " ").split()
+
+
+class Secret(fields.String):
+    """A secret, without the line end that a file of it may have."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        return str(super()._deserialize(value, attr, data, **options)).strip()
+
+
+class Secrets(fields.Field[list[str]]):
+    """Secrets, separated by white space."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[str]:
+        return str(value).split()
+
+
+def _is_secret(value: str) -> bool:
+    return value != DEVELOPMENT_SECRET and len(value.encode()) >= MIN_SECRET_BYTES
 
 
 def _one_line(value: str) -> None:
@@ -95,7 +119,8 @@ class CoreSchema(Schema):
     database_timeout = fields.Integer(load_default=10, validate=validate.Range(1))
     broker_url = fields.String(load_default="memory://", validate=_broker, metadata={"env": "REDIS_URL"})
     broker_master = fields.String(load_default="mymaster")
-    jwt_secret = fields.String(required=True, metadata={"env": "JWT_SECRET"})
+    jwt_secret = Secret(required=True, metadata={"env": "JWT_SECRET"})
+    jwt_secret_fallbacks = Secrets(load_default=list, metadata={"env": "JWT_SECRET_FALLBACKS"})
     jwt_lifetime = fields.Integer(load_default=7 * 86400, validate=validate.Range(60))
     bcrypt_cost = fields.Integer(load_default=10, validate=validate.Range(4, 15))
     cors_origins = Words(load_default=list, metadata={"env": "CORS_ORIGINS"})
@@ -119,16 +144,16 @@ class CoreSchema(Schema):
 
     # Not only when all else is right: one report has every mistake.
     @validates_schema(skip_on_field_errors=False)
-    def _secret_is_secret(self, data: dict[str, Any], **_: Any) -> None:
-        secret = data.get("jwt_secret")
-        if data.get("app_env") != "production" or secret is None:
+    def _secrets_are_secret(self, data: dict[str, Any], **_: Any) -> None:
+        if data.get("app_env") != "production":
             return
-        if secret == DEVELOPMENT_SECRET or len(secret.encode()) < MIN_SECRET_BYTES:
-            raise ValidationError(
-                f"must be a secret of your own with at least {MIN_SECRET_BYTES} bytes in production, "
-                "such as the output of: openssl rand -base64 48",
-                "jwt_secret",
-            )
+        given = {
+            "jwt_secret": [data["jwt_secret"]] if "jwt_secret" in data else [],
+            "jwt_secret_fallbacks": data.get("jwt_secret_fallbacks", []),
+        }
+        weak = [name for name, secrets in given.items() if not all(map(_is_secret, secrets))]
+        if weak:
+            raise ValidationError({name: [WEAK_SECRET] for name in weak})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +171,7 @@ class Settings:
     broker_url: str = field(repr=False)
     broker_master: str
     jwt_secret: str = field(repr=False)
+    jwt_secret_fallbacks: list[str] = field(repr=False)
     jwt_lifetime: int
     bcrypt_cost: int
     cors_origins: list[str]

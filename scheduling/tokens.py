@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -18,7 +19,7 @@ from scheduling.schemas import MAX_ID
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pyramid.config import Configurator
 
@@ -65,10 +66,15 @@ class Claims:
 
 
 class Tokens:
-    """Makes and verifies tokens, and knows which users' older tokens have been cut off."""
+    """Makes and verifies tokens, and knows which users' older tokens have been cut off.
 
-    def __init__(self, secret: str, lifetime_seconds: int) -> None:
+    It signs with ``secret``. Tokens that one of the ``fallbacks`` signed, which was the secret before or will
+    be the next one, are as good.
+    """
+
+    def __init__(self, secret: str, lifetime_seconds: int, fallbacks: Sequence[str] = ()) -> None:
         self._secret = secret
+        self._fallbacks = tuple(fallbacks)
         self._lifetime = lifetime_seconds
         # Verifying a signature takes about 80 µs, and a client sends the same token again and again.
         self._decode: Callable[[str], Claims] = lru_cache(_CACHED_TOKENS)(self._verify_signature)
@@ -126,19 +132,18 @@ class Tokens:
 
     def _verify_signature(self, token: str) -> Claims:
         try:
-            payload = jwt.decode(
-                token,
-                self._secret,
-                algorithms=[ALGORITHM],
-                options={"require": ["exp", "iat"]},
-                # For an ``iat`` of a clock that runs ahead; ``verify`` looks at ``exp`` without any.
-                leeway=_OVERLAP,
-            )
-            return _claims(payload)
+            return _claims(self._payload(token))
         except jwt.ExpiredSignatureError as error:
             raise TokenError("The token has expired; please log in again.") from error
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
             raise TokenError("The token is not valid.") from error
+
+    def _payload(self, token: str) -> dict[str, Any]:
+        *others, last = (self._secret, *self._fallbacks)
+        for secret in others:
+            with suppress(jwt.InvalidSignatureError):
+                return _read(token, secret)
+        return _read(token, last)
 
     def _refresh(self, db: Session) -> None:
         # One thread asks; the others go on with what is known, which is at most one query older. Only the
@@ -164,6 +169,17 @@ class Tokens:
         self._cutoffs[user_id] = max(cutoff_ms, self._cutoffs.get(user_id, 0))
 
 
+def _read(token: str, secret: str) -> dict[str, Any]:
+    return jwt.decode(
+        token,
+        secret,
+        algorithms=[ALGORITHM],
+        options={"require": ["exp", "iat"]},
+        # For an ``iat`` of a clock that runs ahead; ``verify`` looks at ``exp`` without any.
+        leeway=_OVERLAP,
+    )
+
+
 def _claims(payload: dict[str, Any]) -> Claims:
     # Tokens of the reference system have no iat_ms; theirs counts as the start of the second.
     issued_ms = payload.get("iat_ms", payload["iat"] * 1000)
@@ -180,4 +196,4 @@ def _claims(payload: dict[str, Any]) -> Claims:
 def includeme(config: Configurator) -> None:
     """Put the application's one :class:`Tokens` on the registry."""
     settings = config.registry.scheduling
-    config.registry.tokens = Tokens(settings.jwt_secret, settings.jwt_lifetime)
+    config.registry.tokens = Tokens(settings.jwt_secret, settings.jwt_lifetime, settings.jwt_secret_fallbacks)

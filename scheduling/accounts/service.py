@@ -113,6 +113,22 @@ def set_role(db: Session, address: str, role: str) -> Row | None:
     return user
 
 
+def find_by_address(db: Session, address: str) -> Row | None:
+    """Return the user with this address, or None."""
+    return db.row(select_user.where(email_is(address)))
+
+
+def delete(db: Session, user_id: int) -> bool:
+    """Delete an account, with what the foreign keys of other tables give to it, and end its tokens.
+
+    False if there is none. Raises ``IntegrityError`` where rows of a plugin keep it.
+    """
+    if not db.write(sa.delete(users).where(users.c.id == user_id)).rowcount:
+        return False
+    db.registry.tokens.cut_off(db, user_id)
+    return True
+
+
 @contextmanager
 def _unless_taken() -> Iterator[None]:
     try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+import signal
+import sys
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ from scheduling.cli.db import db
 from scheduling.cli.email import email
 from scheduling.cli.outbox import outbox
 from scheduling.cli.plugins import plugins
+from scheduling.cli.smoke import smoke
 from scheduling.cli.user import user
 from scheduling.cli.web import web
 from scheduling.cli.worker import worker
@@ -26,6 +29,8 @@ from scheduling.db import create_engine
 from scheduling.errors import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyramid.registry import Registry
     from pyramid.router import Router
     from sqlalchemy import Engine
@@ -88,6 +93,19 @@ class Commands(click.Group):
             raise click.ClickException(f"{error}.") from error
 
 
+@contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """End by an exception on SIGTERM, with the status of a shell, so that what is open is closed.
+
+    The first process of a container would not end at all: there the signal does nothing by default.
+    """
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @click.group(cls=Commands)
 @click.option(
     "-c",
@@ -102,6 +120,9 @@ class Commands(click.Group):
 @click.pass_context
 def main(context: click.Context, config: str) -> None:
     """Run and look after a Scheduling installation."""
+    # These have more to do then, and children that inherit what the signal does.
+    if context.invoked_subcommand not in ("web", "worker"):
+        context.with_resource(ending_on_sigterm())
     context.obj = Program(config, context.with_resource(ExitStack()))
 
 
@@ -112,3 +133,4 @@ main.add_command(web)
 main.add_command(worker)
 main.add_command(outbox)
 main.add_command(email)
+main.add_command(smoke)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 import click
 
 from scheduling import migrations
+from scheduling.errors import StartupError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from scheduling.cli import Program
     from scheduling.loader import Loaded
+
+
+_POLL_SECONDS = 1.0
 
 
 @click.group()
@@ -25,8 +30,11 @@ def _target(program: Program) -> tuple[sa.Engine, list[Loaded]]:
 
 
 def _print_current(engine: sa.Engine, plugins: list[Loaded]) -> None:
+    ahead = migrations.ahead(engine, plugins)
     for tree, (here, newest) in migrations.current(engine, plugins).items():
         state = "up to date" if here == newest else f"the newest is {newest}"
+        if tree in ahead:
+            state = f"ahead of this release, which knows {newest}"
         click.echo(f"{tree:<16} {here or 'nothing'} ({state})")
 
 
@@ -37,6 +45,35 @@ def upgrade(program: Program) -> None:
     engine, plugins = _target(program)
     migrations.upgrade(engine, plugins)
     _print_current(engine, plugins)
+
+
+@db.command()
+@click.option(
+    "--timeout", type=click.IntRange(0), default=300, show_default=True, help="Seconds until it gives up."
+)
+@click.pass_obj
+def wait(program: Program, timeout: int) -> None:
+    """Wait until the database answers and has the schema of this release; exit 1 when that takes longer.
+
+    For containers that start beside the one that upgrades. A newer schema is only warned of.
+    """
+    target = _target(program)
+    deadline = monotonic() + timeout
+    said = ""
+    while True:
+        try:
+            migrations.require_upgraded(*target)
+        except StartupError as error:
+            left = deadline - monotonic()
+            if left <= 0:
+                raise StartupError(f"Gave up after {timeout} seconds. {error}") from error
+            if str(error) != said:
+                said = str(error)
+                click.echo(f"Waiting. {said}")
+            sleep(min(_POLL_SECONDS, left))
+        else:
+            click.echo("The database is ready.")
+            return
 
 
 @db.command()

@@ -2,40 +2,55 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from scheduling.accounts import service
 from scheduling.accounts.models import users
 from scheduling.accounts.schemas import Registration
+from scheduling.cli.tables import printable
 from scheduling.db import session_scope
-from scheduling.errors import Invalid
+from scheduling.errors import Invalid, one_line
 from scheduling.security import Role
 from scheduling.views import validate
 
 if TYPE_CHECKING:
     from scheduling.cli import Program
+    from scheduling.db import Row
 
 _roles = click.Choice([role.value for role in Role])
 
 
 @click.group()
 def user() -> None:
-    """Create accounts, list them, and give them roles."""
+    """Create accounts, list them, give them roles, and delete them."""
 
 
 @user.command()
 @click.argument("email")
 @click.option("--name", help="The person's name; by default what stands before the @.")
 @click.option("--role", type=_roles, default=Role.MEMBER.value, show_default=True)
-@click.password_option(
-    envvar="SCHEDULING_PASSWORD", help="Asked for when not given; SCHEDULING_PASSWORD gives it unseen."
-)
+@click.option("--password-stdin", is_flag=True, help="Read the password from the first line of the input.")
+@click.option("--if-missing", is_flag=True, help="Change nothing, and end well, where the account exists.")
 @click.pass_obj
-def create(program: Program, email: str, name: str | None, role: str, password: str) -> None:
-    """Create the account EMAIL; it gets the welcome e-mail as after a registration."""
+def create(
+    program: Program, email: str, name: str | None, role: str, *, password_stdin: bool, if_missing: bool
+) -> None:
+    """Create the account EMAIL; it gets the welcome e-mail as after a registration.
+
+    The password comes from SCHEDULING_PASSWORD or the input, or is asked for.
+    """
+    there = _find(program, email) if if_missing else None
+    if there is not None:
+        # Its role is left alone too: whoever registered that address first must not become an admin by it.
+        click.echo(f"{printable(there.email)} exists already, as {there.role}; nothing was changed.")
+        return
+    password = _password(from_stdin=password_stdin)
     sent = {"email": email, "name": name or email.partition("@")[0], "password": password}
     try:
         account = validate(Registration(), sent)
@@ -45,6 +60,25 @@ def create(program: Program, email: str, name: str | None, role: str, password: 
     except Invalid as error:
         raise click.ClickException(error.sentence) from error
     click.echo(f"Created {role} {created.email} with id {created.id}.")
+
+
+def _find(program: Program, email: str) -> Row | None:
+    with session_scope(program.registry) as db:
+        return service.find_by_address(db, email)
+
+
+def _password(*, from_stdin: bool) -> str:
+    # Not an option: every process of the machine could read it.
+    given = sys.stdin.readline().rstrip("\r\n") if from_stdin else os.environ.get("SCHEDULING_PASSWORD")
+    if given:
+        return given
+    if from_stdin:
+        raise click.ClickException("The input has no password in its first line.")
+    try:
+        asked: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    except click.Abort as error:
+        raise click.ClickException("There is no password: type one, or set SCHEDULING_PASSWORD.") from error
+    return asked
 
 
 @user.command("set-role")
@@ -57,7 +91,27 @@ def set_role(program: Program, email: str, role: str) -> None:
         changed = service.set_role(db, email, role)
     if changed is None:
         raise click.ClickException(f"There is no account {email}.")
-    click.echo(f"{changed.email} is now {role} and has to log in again.")
+    click.echo(f"{printable(changed.email)} is now {role} and has to log in again.")
+
+
+@user.command()
+@click.argument("email")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def delete(program: Program, email: str, *, yes: bool) -> None:
+    """Delete the account EMAIL with everything that belongs to it; its tokens end."""
+    found = _find(program, email)
+    if found is None:
+        raise click.ClickException(f"There is no account {email}.")
+    who = f"{printable(found.email)} (id {found.id}, {found.role}, {printable(found.name)})"
+    if not yes:
+        click.confirm(f"Delete {who} with everything that belongs to it? This cannot be undone.", abort=True)
+    try:
+        with session_scope(program.registry) as db:
+            service.delete(db, found.id)
+    except IntegrityError as error:
+        raise click.ClickException(f"It is kept, since a plugin refers to it: {one_line(error)}") from error
+    click.echo(f"Deleted {who}.")
 
 
 @user.command("list")
@@ -67,4 +121,4 @@ def list_users(program: Program) -> None:
     query = sa.select(users.c.id, users.c.role, users.c.email, users.c.name).order_by(users.c.id)
     with session_scope(program.registry) as db:
         for row in db.rows(query):
-            click.echo(f"{row.id:>8}  {row.role:<8} {row.email}  ({row.name})")
+            click.echo(f"{row.id:>8}  {row.role:<8} {printable(row.email)}  ({printable(row.name)})")

@@ -1,13 +1,18 @@
-"""Plugins of somebody else, made for one test."""
+"""Plugins of somebody else, made for one test, and the `scheduling` command."""
 
 import importlib
+import os
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import scheduling
 from scheduling.bootstrap import set_up
+from scheduling.cli import main
 from scheduling.db import metadata
 
 SECRET = "a secret that only the tests know, of more than 32 bytes"
@@ -121,3 +126,56 @@ def ini(tmp_path):
     path = tmp_path / "test.ini"
     path.write_text(INI.format(secret=SECRET))
     return path
+
+
+@pytest.fixture
+def run(ini):
+    """A function that runs a command with the test's ini file and returns its result."""
+
+    def run(*arguments, input=None, **environ):  # noqa: A002
+        return CliRunner().invoke(main, ["-c", str(ini), *arguments], input=input, env=environ)
+
+    return run
+
+
+@pytest.fixture
+def output(run):
+    """A function that runs a command, which succeeds, and returns the lines of its output."""
+
+    def output(*arguments, **options):
+        result = run(*arguments, **options)
+        assert result.exit_code == 0, result.output
+        return result.output.splitlines()
+
+    return output
+
+
+@pytest.fixture
+def error(run):
+    """A function that runs a command, which fails with status 1, and returns the message."""
+
+    def error(*arguments, **options):
+        result = run(*arguments, **options)
+        assert result.exit_code == 1, result.output
+        assert isinstance(result.exception, SystemExit)
+        return result.output.strip()
+
+    return error
+
+
+@pytest.fixture
+def program(ini):
+    """A function that runs the installed program itself, in the folder of the ini file."""
+
+    def program(*arguments, **environ):
+        return subprocess.run(
+            [Path(sys.executable).with_name("scheduling"), *arguments],
+            cwd=ini.parent,
+            env={"PATH": os.environ["PATH"], **environ},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return program

@@ -3,72 +3,13 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from scheduling.bootstrap import set_up
-from scheduling.cli import main
 from scheduling.db import create_engine
-from scheduling.testing import Site
 
 NOWHERE = "postgresql://scheduling@127.0.0.1:1/scheduling"
-
-
-@pytest.fixture
-def run(ini):
-    """A function that runs a command with the test's ini file and returns its result."""
-
-    def run(*arguments, input=None, **environ):  # noqa: A002
-        return CliRunner().invoke(main, ["-c", str(ini), *arguments], input=input, env=environ)
-
-    return run
-
-
-@pytest.fixture
-def output(run):
-    """A function that runs a command, which succeeds, and returns the lines of its output."""
-
-    def output(*arguments, **options):
-        result = run(*arguments, **options)
-        assert result.exit_code == 0, result.output
-        return result.output.splitlines()
-
-    return output
-
-
-@pytest.fixture
-def error(run):
-    """A function that runs a command, which fails with status 1, and returns the message."""
-
-    def error(*arguments, **options):
-        result = run(*arguments, **options)
-        assert result.exit_code == 1, result.output
-        assert isinstance(result.exception, SystemExit)
-        return result.output.strip()
-
-    return error
-
-
-@pytest.fixture
-def program(ini):
-    """A function that runs the installed program itself, in the folder of the ini file."""
-
-    def program(*arguments, **environ):
-        return subprocess.run(
-            [Path(sys.executable).with_name("scheduling"), *arguments],
-            cwd=ini.parent,
-            env={"PATH": os.environ["PATH"], **environ},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    return program
-
-
 CURRENT = ["core             core_0002 (up to date)", "bookings         bookings_0001 (up to date)"]
 
 
@@ -213,9 +154,9 @@ def test_database_file_whose_folder_cannot_be_made_is_one_line(error, ini):
     assert len(message.splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["user list", "user create a@example.com --password secret123"])
+@pytest.mark.parametrize("command", ["user list", "user create a@example.com", "smoke"])
 def test_command_on_a_database_without_its_migrations_says_what_to_run(error, command):
-    message = error(*command.split())
+    message = error(*command.split(), SCHEDULING_PASSWORD="secret123")
     assert message.startswith("The database lacks migrations of: core, bookings. Run: scheduling -c ")
     assert message.endswith(" db upgrade")
     assert len(message.splitlines()) == 1
@@ -237,95 +178,6 @@ def test_pserve_on_a_database_that_is_not_ready_ends_with_the_same_line(ini, env
     )
     assert expected in ended.stdout
     assert "Traceback" not in ended.stdout
-
-
-# Accounts
-
-
-@pytest.fixture
-def migrated(output):
-    output("db", "upgrade")
-
-
-def create(output, email, *options):
-    return output("user", "create", email, "--password", "secret123", *options)
-
-
-@pytest.mark.usefixtures("migrated")
-def test_user_that_is_created_can_log_in_and_is_sent_the_welcome(output, ini):
-    assert create(output, "ada@example.com", "--name", "Ada") == ["Created member ada@example.com with id 1."]
-
-    site = Site(f"sqlite:///{ini.parent}/cli.db", ["bookings"])
-    credentials = {"email": "ada@example.com", "password": "secret123"}
-    user = site.anonymous.post("/auth/login", credentials, status=200).json["user"]
-    site.deliver()
-    site.close()
-    assert user == {"id": 1, "name": "Ada", "email": "ada@example.com", "role": "member"}
-    assert [mail.subject for mail in site.mail] == ["Welcome, Ada"]
-
-
-@pytest.mark.usefixtures("migrated")
-def test_password_is_asked_for_twice_and_not_shown(output):
-    lines = output("user", "create", "ada@example.com", input="secret123\nsecret123\n")
-    assert lines == ["Password: ", "Repeat for confirmation: ", "Created member ada@example.com with id 1."]
-
-
-@pytest.mark.usefixtures("migrated")
-def test_password_can_come_from_the_environment(output):
-    lines = output("user", "create", "ada@example.com", SCHEDULING_PASSWORD="secret123")
-    assert lines == ["Created member ada@example.com with id 1."]
-
-
-@pytest.mark.usefixtures("migrated")
-@pytest.mark.parametrize(
-    ("email", "password", "message"),
-    [
-        ("ada@example.com", "short", "Error: password must have at least 6 characters"),
-        ("ada@example.com", "x" * 73, "Error: password must have at most 72 bytes"),
-        ("ada.example.com", "secret123", "Error: email must be a valid e-mail address"),
-        ("ADA@EXAMPLE.ORG", "secret123", "Error: Email already in use"),
-    ],
-)
-def test_user_that_cannot_be_created_is_refused_in_one_line(output, error, email, password, message):
-    create(output, "ada@example.org")
-    assert error("user", "create", email, "--password", password) == message
-    assert len(output("user", "list")) == 1
-
-
-@pytest.mark.usefixtures("migrated")
-def test_users_are_listed_with_their_roles_oldest_first(output):
-    create(output, "zoe@example.com")
-    create(output, "ada@example.com", "--name", "Ada Lovelace", "--role", "admin")
-
-    assert [line.split(maxsplit=3) for line in output("user", "list")] == [
-        ["1", "member", "zoe@example.com", "(zoe)"],
-        ["2", "admin", "ada@example.com", "(Ada Lovelace)"],
-    ]
-
-
-@pytest.mark.usefixtures("migrated")
-def test_role_is_set_by_address_without_regard_to_case(output):
-    create(output, "ada@example.com")
-
-    lines = output("user", "set-role", "Ada@Example.com", "admin")
-
-    assert lines == ["ada@example.com is now admin and has to log in again."]
-    assert output("user", "list")[0].split()[1] == "admin"
-
-
-@pytest.mark.usefixtures("migrated")
-def test_role_of_an_unknown_account_is_an_error(error):
-    assert error("user", "set-role", "nobody@example.com", "admin") == (
-        "Error: There is no account nobody@example.com."
-    )
-
-
-@pytest.mark.usefixtures("migrated")
-def test_unknown_role_is_a_usage_error(output, run):
-    create(output, "ada@example.com")
-    result = run("user", "set-role", "ada@example.com", "boss")
-    assert result.exit_code == 2
-    assert "'boss' is not one of 'member', 'admin'" in result.output
 
 
 # The plugins

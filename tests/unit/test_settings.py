@@ -142,7 +142,7 @@ def test_an_empty_variable_counts_as_unset():
 def test_every_setting_is_either_any_text_or_has_a_wrong_value_here():
     wrong = {key_of(variable) for variable in WRONG}
     assert wrong.isdisjoint(ANY_TEXT)
-    assert wrong | ANY_TEXT | {"jwt_secret"} == set(CoreSchema().fields)
+    assert wrong | ANY_TEXT | {"jwt_secret", "jwt_secret_fallbacks"} == set(CoreSchema().fields)
 
 
 @given(st.sets(st.sampled_from(sorted(WRONG)), min_size=1))
@@ -203,6 +203,30 @@ def test_production_refuses_the_development_secret_and_short_ones(secret):
         assert line.startswith("  - scheduling.jwt_secret (JWT_SECRET) ")
 
 
+@pytest.mark.parametrize("secret", [DEVELOPMENT_SECRET, "x", "x" * (MIN_SECRET_BYTES - 1)])
+def test_production_refuses_a_fallback_that_would_be_no_secret(secret):
+    fallbacks = {"JWT_SECRET_FALLBACKS": f"{SECRET.replace(' ', '-')}\n{secret}"}
+    assert mistakes(environ=fallbacks) == []
+    [line] = mistakes(environ={"APP_ENV": "production", **fallbacks})
+    assert line.startswith("  - scheduling.jwt_secret_fallbacks (JWT_SECRET_FALLBACKS) ")
+
+
+def test_all_weak_secrets_are_told_together():
+    told = mistakes(
+        environ={"APP_ENV": "production", "JWT_SECRET": "short", "JWT_SECRET_FALLBACKS": "too short"}
+    )
+    assert len(told) == 2
+
+
+def test_fallbacks_are_separated_by_white_space_and_may_have_commas():
+    assert loaded().jwt_secret_fallbacks == []
+    assert loaded(environ={"JWT_SECRET_FALLBACKS": " a,b\tc\n d "}).jwt_secret_fallbacks == ["a,b", "c", "d"]
+
+
+def test_the_line_end_of_a_secrets_file_is_no_part_of_the_secret():
+    assert loaded(environ={"JWT_SECRET": f"{SECRET}\n"}).jwt_secret == SECRET
+
+
 @pytest.mark.parametrize("secret", ["x" * MIN_SECRET_BYTES, "é" * 16])
 def test_production_takes_a_secret_of_32_bytes(secret):
     assert loaded(environ={"APP_ENV": "production", "JWT_SECRET": secret}).jwt_secret == secret
@@ -240,6 +264,7 @@ def test_a_broker_that_can_be_shared_is_not_embedded(url):
 
 SECRETS = {
     "JWT_SECRET": "hunter2 hunter2 hunter2 hunter2 hunter2",
+    "JWT_SECRET_FALLBACKS": "hunter2 hunter2",
     "DATABASE_URL": "postgresql://me:hunter2@db/name",
     "REDIS_URL": "redis://:hunter2@cache",
     "EMAIL_API_KEY": "hunter2",

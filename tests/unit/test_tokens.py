@@ -16,8 +16,8 @@ HOUR = 3600
 JSON = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers())
 
 
-def tokens(lifetime=HOUR, secret=SECRET):
-    return Tokens(secret, lifetime)
+def tokens(lifetime=HOUR, secret=SECRET, fallbacks=()):
+    return Tokens(secret, lifetime, fallbacks)
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +148,50 @@ def test_a_token_that_was_changed_is_refused_or_reads_the_same(verified, at, put
     token = signed(payload(iat=1800000000, exp=4000000000))
     genuine = verified(token)
     assert verified(token[:at] + put + token[at + cut :]) in (None, genuine)
+
+
+NEW, OLDER = SECRET.title(), SECRET.upper()
+
+
+@pytest.mark.parametrize("signer", [NEW, SECRET, OLDER])
+def test_a_token_that_any_of_the_secrets_signed_is_good(revocable, signer):
+    token = tokens(secret=signer).issue(7, "a@example.com", "member")
+    assert is_good(tokens(secret=NEW, fallbacks=[SECRET, OLDER]), token, revocable)
+
+
+def test_a_token_of_a_secret_that_is_no_fallback_any_more_is_refused(revocable):
+    token = tokens(secret=OLDER).issue(7, "a@example.com", "member")
+    for remaining in ([], [SECRET]):
+        assert not is_good(tokens(secret=NEW, fallbacks=remaining), token, revocable)
+
+
+def test_new_tokens_are_signed_by_the_secret_itself(revocable):
+    token = tokens(secret=NEW, fallbacks=[SECRET]).issue(7, "a@example.com", "member")
+    assert is_good(tokens(secret=NEW), token, revocable)
+    assert not is_good(tokens(secret=SECRET), token, revocable)
+
+
+def test_a_token_of_a_fallback_expires_and_is_cut_off_as_any_other(revocable):
+    rotated = tokens(secret=NEW, fallbacks=[SECRET])
+    expired, cut_off = (tokens(lifetime).issue(7, "a@example.com", "member") for lifetime in (-1, HOUR))
+    with session_scope(revocable) as db, pytest.raises(TokenError, match="expired"):
+        rotated.verify(expired, db)
+    assert is_good(rotated, cut_off, revocable)
+    with session_scope(revocable) as db:
+        rotated.cut_off(db, 7)
+    assert not is_good(rotated, cut_off, revocable)
+
+
+def test_fallbacks_cost_the_usual_token_nothing_and_a_signature_is_verified_once(revocable, monkeypatch):
+    verified_with = []
+    decode = jwt.decode
+    monkeypatch.setattr(jwt, "decode", lambda t, key, **o: verified_with.append(key) or decode(t, key, **o))
+    rotated = tokens(secret=NEW, fallbacks=[SECRET])
+    usual, old = (tokens(secret=secret).issue(7, "a@example.com", "member") for secret in (NEW, SECRET))
+
+    assert all(is_good(rotated, token, revocable) for token in (usual, usual, old, old))
+
+    assert verified_with == [NEW, NEW, SECRET]
 
 
 @pytest.fixture

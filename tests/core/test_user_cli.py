@@ -1,0 +1,248 @@
+"""`scheduling user`: accounts, made, listed, changed and deleted."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from scheduling.db import session_scope
+from scheduling.outbox import State
+from scheduling.testing import Site
+
+pytestmark = pytest.mark.usefixtures("migrated")
+PASSWORD = "secret123"
+TIMES = {"start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
+
+
+@pytest.fixture
+def migrated(output):
+    output("db", "upgrade")
+
+
+@pytest.fixture
+def site(ini):
+    """The site on the database of the ini file."""
+    site = Site(f"sqlite:///{ini.parent}/cli.db", ["bookings"])
+    yield site
+    site.close()
+
+
+def create(output, email, *options):
+    return output("user", "create", email, *options, SCHEDULING_PASSWORD="secret123")
+
+
+def log_in(site, email, password=PASSWORD):
+    return site.anonymous.post("/auth/login", {"email": email, "password": password}, status="*")
+
+
+def test_user_that_is_created_can_log_in_and_is_sent_the_welcome(output, site):
+    assert create(output, "ada@example.com", "--name", "Ada") == ["Created member ada@example.com with id 1."]
+
+    user = log_in(site, "ada@example.com").json["user"]
+    site.deliver()
+    assert user == {"id": 1, "name": "Ada", "email": "ada@example.com", "role": "member"}
+    assert [mail.subject for mail in site.mail] == ["Welcome, Ada"]
+
+
+# Passwords
+
+
+def test_password_is_asked_for_twice_and_not_shown(output):
+    lines = output("user", "create", "ada@example.com", input="secret123\nsecret123\n")
+    assert lines == ["Password: ", "Repeat for confirmation: ", "Created member ada@example.com with id 1."]
+
+
+@pytest.mark.parametrize("given", ["secret 123 ", "secret 123 \n", "secret 123 \r\n", "secret 123 \nmore\n"])
+def test_password_can_be_the_first_line_of_the_input(output, site, given):
+    output("user", "create", "ada@example.com", "--password-stdin", input=given, SCHEDULING_PASSWORD="other")
+    assert log_in(site, "ada@example.com", "secret 123 ").status_int == 200
+
+
+@pytest.mark.parametrize("options", [["--password", "secret123"], ["--password=secret123"]])
+def test_password_is_no_argument_that_everybody_on_the_machine_can_read(run, options):
+    result = run("user", "create", "ada@example.com", *options)
+    assert result.exit_code == 2
+    assert "No such option" in result.output
+
+
+@pytest.mark.parametrize("options", [[], ["--password-stdin"]])
+def test_no_password_at_all_is_an_error_in_one_line(ini, options):
+    command = [Path(sys.executable).with_name("scheduling"), "-c", ini, "user", "create", "ada@example.com"]
+    ended = subprocess.run(
+        [*command, *options],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        # Without a terminal, as in a container.
+        start_new_session=True,
+    )
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert "password" in ended.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "message"),
+    [
+        ("ada@example.com", "short", "Error: password must have at least 6 characters"),
+        ("ada@example.com", "x" * 73, "Error: password must have at most 72 bytes"),
+        ("ada.example.com", "secret123", "Error: email must be a valid e-mail address"),
+        ("ADA@EXAMPLE.ORG", "secret123", "Error: Email already in use"),
+    ],
+)
+def test_user_that_cannot_be_created_is_refused_in_one_line(output, error, email, password, message):
+    create(output, "ada@example.org")
+    assert error("user", "create", email, SCHEDULING_PASSWORD=password) == message
+    assert len(output("user", "list")) == 1
+
+
+# The first admin of a deployment
+
+
+def test_account_is_made_once_if_it_is_missing(output, site):
+    command = ["user", "create", "Ada@example.com", "--role", "admin", "--if-missing"]
+    assert output(*command, SCHEDULING_PASSWORD="secret123") == ["Created admin Ada@example.com with id 1."]
+
+    # Also without the password, which nobody has to keep.
+    again = output(*command[:2], "ADA@example.com", *command[3:])
+
+    assert again == ["Ada@example.com exists already, as admin; nothing was changed."]
+    assert log_in(site, "ada@example.com").status_int == 200
+    assert len(output("user", "list")) == 1
+
+
+def test_whoever_has_that_address_already_does_not_become_an_admin(output):
+    create(output, "ada@example.com")
+    lines = output("user", "create", "ada@example.com", "--role", "admin", "--if-missing")
+    assert lines == ["ada@example.com exists already, as member; nothing was changed."]
+    assert output("user", "list")[0].split()[1] == "member"
+
+
+# Lists and roles
+
+
+def test_users_are_listed_with_their_roles_oldest_first(output):
+    create(output, "zoe@example.com")
+    create(output, "ada@example.com", "--name", "Ada Lovelace", "--role", "admin")
+
+    assert [line.split(maxsplit=3) for line in output("user", "list")] == [
+        ["1", "member", "zoe@example.com", "(zoe)"],
+        ["2", "admin", "ada@example.com", "(Ada Lovelace)"],
+    ]
+
+
+def test_a_name_cannot_steer_the_terminal(output, site):
+    site.user("Eve \x1b[2J\u202e\x85!", email="eve@example.com")
+    assert output("user", "list") == ["       1  member   eve@example.com  (Eve �[2J��!)"]
+    assert output("user", "delete", "eve@example.com", "--yes") == [
+        "Deleted eve@example.com (id 1, member, Eve �[2J��!)."
+    ]
+
+
+def test_role_is_set_by_address_without_regard_to_case(output):
+    create(output, "ada@example.com")
+
+    lines = output("user", "set-role", "Ada@Example.com", "admin")
+
+    assert lines == ["ada@example.com is now admin and has to log in again."]
+    assert output("user", "list")[0].split()[1] == "admin"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["set-role", "nobody@example.com", "admin"], ["delete", "nobody@example.com"]]
+)
+def test_unknown_account_is_an_error(error, arguments):
+    assert error("user", *arguments) == "Error: There is no account nobody@example.com."
+
+
+def test_unknown_role_is_a_usage_error(output, run):
+    create(output, "ada@example.com")
+    result = run("user", "set-role", "ada@example.com", "boss")
+    assert result.exit_code == 2
+    assert "'boss' is not one of 'member', 'admin'" in result.output
+
+
+# Deleting
+
+
+def test_delete_asks_first_and_names_the_account(output, run):
+    create(output, "ada@example.com", "--name", "Ada")
+
+    refused = run("user", "delete", "ADA@example.com", input="n\n")
+
+    assert refused.exit_code == 1
+    assert "Delete ada@example.com (id 1, member, Ada) with everything that belongs to it?" in refused.output
+    assert len(output("user", "list")) == 1
+    assert output("user", "delete", "ada@example.com", input="y\n")[-1].startswith("Deleted ada@example.com")
+    assert output("user", "list") == []
+
+
+def test_what_belongs_to_a_deleted_account_goes_and_its_tokens_end(run, empty_database_url):
+    everything = ["analytics", "bookings", "notifications", "organizations"]
+    site = Site(empty_database_url, everything)
+    ada, bob, eve = site.user("Ada"), site.user("Bob"), site.user("Eve", admin=True)
+    ada.post("/bookings", {"title": "T", **TIMES}, status=201)
+    bob.post("/bookings", {"title": "T", **TIMES}, status=201)
+    hers = ada.post("/organizations", {"name": "Ada's"}).json["organization"]["id"]
+    his = bob.post("/organizations", {"name": "Bob's"}).json["organization"]["id"]
+    for owner, organization, member in ((ada, hers, bob), (bob, his, ada)):
+        owner.post(f"/organizations/{organization}/members", {"email": member.email}, status=201)
+    counted = eve.get("/analytics/dashboard").json["overview"]["total_events"]
+
+    environ = {"DATABASE_URL": empty_database_url, "SCHEDULING_PLUGINS": " ".join(everything)}
+    assert run("user", "delete", ada.email, "--yes", **environ).exit_code == 0
+
+    assert eve.get("/analytics/dashboard").json["overview"]["total_events"] == counted
+    site.forget_when_cutoffs_were_read()
+    assert ada.get("/users/me", status=401).json["error"] == "The token was revoked; please log in again."
+    assert log_in(site, ada.email).status_int == 401
+    assert [member["name"] for member in bob.get(f"/organizations/{his}").json["members"]] == ["Bob"]
+    bob.get(f"/organizations/{hers}", status=404)
+    assert rows(site, "bookings", "user_id") == [bob.id]
+    assert ada.id not in rows(site, "notifications", "user_id")
+    assert ada.id not in rows(site, "analytics_events", "user_id")
+    assert site.deliver().count(State.SKIPPED) == 3
+    assert ada.email not in [mail.to_address for mail in site.mail]
+    # The address is free again, and its new account is another one.
+    assert site.user("Ada", email=ada.email).id > eve.id
+    site.close()
+
+
+def rows(site, table, column):
+    with session_scope(site.registry) as db:
+        return list(
+            db.connection.execute(sa.select(sa.column(column)).select_from(sa.table(table))).scalars()
+        )
+
+
+KEEPING = """
+import sqlalchemy as sa
+from scheduling.plugin import BigId, metadata, users
+sa.Table("acme_things", metadata, sa.Column("user_id", sa.ForeignKey(users.c.id), primary_key=True))
+"""
+KEEPING_MIGRATION = """
+import sqlalchemy as sa
+from alembic import op
+revision, down_revision = "acme_0001", None
+def upgrade():
+    op.execute("CREATE TABLE acme_things (user_id bigint PRIMARY KEY REFERENCES users (id))")
+    op.execute("INSERT INTO acme_things SELECT id FROM users")
+"""
+
+
+def test_an_account_that_a_plugin_keeps_is_kept_and_stays_logged_in(run, output, site, install_plugin):
+    files = {"models.py": KEEPING, "migrations/versions/0001_acme.py": KEEPING_MIGRATION}
+    install_plugin("acme", manifest="migrations=True", files=files)
+    ada = site.user("Ada")
+    output("db", "upgrade", SCHEDULING_PLUGINS="bookings acme")
+
+    result = run("user", "delete", ada.email, "--yes")
+
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: It is kept, since a plugin refers to it: ")
+    site.forget_when_cutoffs_were_read()
+    ada.get("/users/me", status=200)
