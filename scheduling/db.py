@@ -19,6 +19,7 @@ from scheduling.errors import StartupError
 from scheduling.statements import Statement
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pyramid.registry import Registry
@@ -254,13 +255,12 @@ class Session:
         """
         if not self._postgres:
             return self._next_sqlite_id(table)
-        block = self.registry.reserved_ids[table.name]
+        block: deque[int] = self.registry.reserved_ids[table.name]
         while True:
-            try:
-                reserved: int = block.popleft()
-                return reserved
-            except IndexError:
-                block.extend(row[0] for row in self._run(_reserve_ids, {"table_name": table.name}))
+            # Not "if block": another thread may take the last one in between.
+            with suppress(IndexError):
+                return block.popleft()
+            block.extend(row[0] for row in self._run(_reserve_ids, {"table_name": table.name}))
 
     def write(
         self,
