@@ -1,0 +1,296 @@
+"""What the chart's objects do, where a schema has nothing to say."""
+
+from base64 import b64decode
+
+import pytest
+import yaml
+from chartkit import CHART
+from chartkit.objects import containers, environment, named, of_kind, pods
+
+LEAST = CHART / "ci" / "existing-secrets-values.yaml"
+INLINE = CHART / "ci" / "inline-secrets-values.yaml"
+
+
+@pytest.fixture
+def render(helm4, tmp_path):
+    """Render a value set of ci/, with other values over it."""
+
+    def render(name="existing-secrets", /, **values):
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.yaml"
+        path.write_text(yaml.safe_dump(values))
+        return helm4.render(CHART / "ci" / f"{name}-values.yaml", path)
+
+    return render
+
+
+def pod(rendered, component):
+    """Return the pod spec of a component."""
+    [spec] = [
+        spec
+        for _, metadata, spec in pods(rendered)
+        if metadata["labels"]["app.kubernetes.io/component"] == component
+    ]
+    return spec
+
+
+def job_name(rendered):
+    [name] = [
+        job["metadata"]["name"] for job in of_kind(rendered, "Job") if "migrate" in job["metadata"]["name"]
+    ]
+    return name
+
+
+def test_a_rollout_takes_no_old_web_pod_away_before_a_new_one_is_ready(render):
+    web = named(render(), "Deployment", "demo-scheduling-web")["spec"]
+    assert web["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    assert web["replicas"] == 2
+
+
+@pytest.mark.parametrize(
+    ("value_set", "seconds"), [("existing-secrets", 5 + 1 + 30 + 5), ("granian", 15 + 3 + 120 + 5)]
+)
+def test_a_web_pod_has_the_time_to_sleep_drain_and_finish(render, value_set, seconds):
+    spec = pod(render(value_set), "web")
+    assert spec["terminationGracePeriodSeconds"] == seconds
+    times = {"drain": None, "grace": None}
+    for argument in spec["containers"][0]["args"][1:]:
+        name, _, value = argument.removeprefix("--").partition("=")
+        times |= {name: int(value)} if name in times else {}
+    sleep = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert seconds > sleep + sum(times.values())
+
+
+def test_a_web_pod_that_is_not_to_sleep_has_no_hook(render):
+    assert "lifecycle" not in pod(render("own-spread"), "web")["containers"][0]
+
+
+def test_a_worker_begins_to_end_at_once_and_has_the_time_to_finish(render):
+    spec = pod(render("granian"), "worker")
+    assert spec["terminationGracePeriodSeconds"] == 610
+    assert spec["containers"][0]["args"] == ["worker", "--concurrency=32", "--grace=600"]
+    assert "lifecycle" not in spec["containers"][0]
+
+
+@pytest.mark.parametrize(
+    ("value_set", "component"),
+    [("web-autoscaling", "web"), ("worker-hpa", "worker"), ("worker-keda", "worker")],
+)
+def test_whoever_is_autoscaled_is_given_no_number_of_pods(render, value_set, component):
+    rendered = render(value_set)
+    counted = {d["metadata"]["name"] for d in of_kind(rendered, "Deployment") if "replicas" in d["spec"]}
+    assert counted == {"demo-scheduling-web", "demo-scheduling-worker"} - {f"demo-scheduling-{component}"}
+
+
+def test_keda_scales_workers_on_what_is_due_in_this_release(render):
+    [scaled] = of_kind(render("worker-keda"), "ScaledObject")
+    [trigger] = scaled["spec"]["triggers"]
+    assert trigger["metadata"]["query"] == 'max(scheduling_outbox_due{namespace="apps",job="demo"})'
+    assert trigger["metadata"]["ignoreNullValues"] == "false"
+    assert scaled["spec"]["fallback"]["replicas"] == 3
+
+
+def test_an_autoscaler_with_no_labels_of_its_own_looks_for_this_release(render):
+    rendered = render(worker={"autoscaling": {"type": "hpa"}})
+    [metric] = of_kind(rendered, "HorizontalPodAutoscaler")[0]["spec"]["metrics"]
+    assert metric["external"]["metric"] == {
+        "name": "scheduling_outbox_due",
+        "selector": {"matchLabels": {"namespace": "apps", "job": "demo"}},
+    }
+
+
+CHANGES = {
+    "the image": {"image": {"tag": "1.2.3"}},
+    "the database": {"database": {"existingSecret": "another"}},
+    "a plugin": {"plugins": {"enabled": ["bookings"]}},
+    "an annotation that says again": {"migrations": {"podAnnotations": {"again": "1"}}},
+}
+
+
+@pytest.mark.parametrize("values", CHANGES.values(), ids=CHANGES)
+def test_a_change_of_what_migrates_makes_another_job(render, values):
+    assert job_name(render(**values)) != job_name(render())
+
+
+def test_a_change_of_something_else_leaves_the_job_alone(render):
+    before, after = render(), render(web={"replicas": 9}, worker={"concurrency": 9}, ingress={"hosts": ["a"]})
+    assert named(before, "Job", job_name(before)) == named(after, "Job", job_name(after))
+
+
+def test_no_job_removes_itself(render):
+    for job in of_kind(render("bootstrap-admin"), "Job"):
+        assert "ttlSecondsAfterFinished" not in job["spec"]
+
+
+def test_as_a_hook_the_job_needs_nothing_of_the_release(render):
+    rendered = render("helm-hooks")
+    job = named(rendered, "Job", "demo-scheduling-migrate")
+    assert job["metadata"]["annotations"] == {
+        "helm.sh/hook": "pre-install,pre-upgrade",
+        "helm.sh/hook-delete-policy": "before-hook-creation",
+        "helm.sh/hook-weight": "5",
+    }
+    assert job["spec"]["template"]["spec"]["serviceAccountName"] == "default"
+    assert of_kind(rendered, "Secret") == []
+
+
+def test_without_migrations_there_is_no_job(render):
+    assert of_kind(render("no-migrations"), "Job") == []
+
+
+def test_inline_secrets_are_in_one_secret_and_in_nothing_else(render):
+    rendered = render("inline-secrets")
+    [secret] = of_kind(rendered, "Secret")
+    decoded = {name: b64decode(value).decode() for name, value in secret["data"].items()}
+    values = yaml.safe_load(INLINE.read_text())
+    assert decoded == {
+        "JWT_SECRET": values["auth"]["jwtSecret"],
+        "JWT_SECRET_FALLBACKS": " ".join(values["auth"]["jwtSecretFallbacks"]),
+        "DATABASE_URL": values["database"]["url"],
+        "REDIS_URL": values["redis"]["url"],
+        "EMAIL_API_KEY": values["email"]["apiKey"],
+        "SMTP_PASS": values["email"]["smtp"]["password"],
+    }
+    others = yaml.safe_dump([thing for thing in rendered if thing is not secret])
+    assert [name for name, text in decoded.items() if text in others] == []
+
+
+def test_a_changed_inline_secret_replaces_every_pod(render):
+    def checksums(rendered):
+        return {m["annotations"]["checksum/secret"] for _, m, _ in pods(rendered) if "annotations" in m}
+
+    before, after = render("inline-secrets"), render("inline-secrets", redis={"url": "redis://another"})
+    assert len(checksums(before)) == len(checksums(after)) == 1
+    assert checksums(before) != checksums(after)
+    assert job_name(before) != job_name(after)
+
+
+def test_a_cloudnative_pg_cluster_is_used_as_it_is_and_its_server_verified(render):
+    spec = pod(render("cloudnative-pg"), "web")
+    given = environment(spec["containers"][0])
+    assert given["DATABASE_URL"] == {"secretKeyRef": {"name": "scheduling-db-app", "key": "uri"}}
+    assert given["PGSSLMODE"] == "verify-full"
+    [volume] = [volume for volume in spec["volumes"] if volume["name"] == "database-ca"]
+    assert volume["secret"] == {
+        "secretName": "scheduling-db-ca",
+        "items": [{"key": "ca.crt", "path": "ca.crt"}],
+    }
+    for container in containers(spec):
+        [mount] = [mount for mount in container["volumeMounts"] if mount["name"] == "database-ca"]
+        assert given["PGSSLROOTCERT"] == f"{mount['mountPath']}/ca.crt"
+
+
+def test_older_signing_keys_are_taken_from_an_existing_secret_that_has_them(render):
+    given = environment(pod(render("mixed-secrets"), "web")["containers"][0])
+    reference = {"name": "scheduling-auth", "key": "older", "optional": True}
+    assert given["JWT_SECRET_FALLBACKS"] == {"secretKeyRef": reference}
+
+
+def test_a_components_own_variable_replaces_the_chart_wide_one(render):
+    rendered = render("extras")
+    names = {
+        c: environment(pod(rendered, c)["containers"][0])["OTEL_SERVICE_NAME"] for c in ("web", "smoke-test")
+    }
+    assert names == {"web": "of-the-component", "smoke-test": "scheduling"}
+
+
+def test_settings_reach_every_component_alike(render):
+    rendered = render("ingress")
+    for component in ("web", "worker", "migrations", "smoke-test"):
+        given = environment(pod(rendered, component)["containers"][0])
+        assert given["CORS_ORIGINS"] == "https://app.example.com https://app.example.org"
+        assert given["CORS_CREDENTIALS"] == "true"
+        assert given["SCHEDULING_PLUGINS"] == "analytics bookings notifications organizations"
+
+
+def test_plugins_can_be_left_to_the_image(render):
+    assert "SCHEDULING_PLUGINS" not in environment(
+        pod(render("plugins-of-the-image"), "web")["containers"][0]
+    )
+
+
+def test_an_image_is_chosen_by_its_digest_its_tag_or_the_charts_version(render):
+    def image(rendered):
+        return pod(rendered, "web")["containers"][0]["image"]
+
+    app = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    assert image(render()) == f"registry.example.com/scheduling:{app}"
+    assert image(render(image={"tag": "2.0"})) == "registry.example.com/scheduling:2.0"
+    digest = f"sha256:{'a' * 64}"
+    assert (
+        image(render(image={"tag": "2.0", "digest": digest})) == f"registry.example.com/scheduling@{digest}"
+    )
+
+
+def test_the_first_admin_is_made_from_a_secret_unless_it_exists(render):
+    container = pod(render("bootstrap-admin"), "bootstrap-admin")["containers"][0]
+    assert container["args"] == [
+        "user", "create", "$(SCHEDULING_ADMIN_EMAIL)",
+        "--name", "The operators", "--role", "admin", "--if-missing",
+    ]  # fmt: skip
+    given = environment(container)
+    assert given["SCHEDULING_ADMIN_EMAIL"] == {"secretKeyRef": {"name": "scheduling-admin", "key": "address"}}
+    secret = {"name": "scheduling-admin", "key": "initial-password"}
+    assert given["SCHEDULING_PASSWORD"] == {"secretKeyRef": secret}
+
+
+def test_helm_test_goes_through_the_service(render):
+    rendered = render("load-balancer", smokeTest={"email": "nobody@example.com"})
+    container = pod(rendered, "smoke-test")["containers"][0]
+    url = "http://demo-scheduling-web:8080"
+    assert container["args"] == ["smoke", "--url", url, "--email", "nobody@example.com"]
+
+
+def test_network_policies_let_each_component_reach_only_what_it_needs(render):
+    rendered = render("network-policies")
+
+    def ports(name):
+        [policy] = [
+            p
+            for p in of_kind(rendered, "NetworkPolicy")
+            if p["metadata"]["name"] == f"demo-scheduling-{name}"
+        ]
+        out = {port["port"] for rule in policy["spec"]["egress"] for port in rule.get("ports", [])}
+        return {port["port"] for rule in policy["spec"].get("ingress", []) for port in rule["ports"]}, out
+
+    assert ports("web") == ({"http", "metrics"}, {53, 5432, 4318})
+    assert ports("worker") == ({"metrics"}, {53, 5432, 6379, 26379, 443, 465, 587})
+    assert ports("jobs") == (set(), {53, 5432})
+    assert ports("smoke-test") == (set(), {53, 5432, 3000})
+
+
+def test_who_may_call_the_api_includes_helm_test(render):
+    policy = named(render("network-policies"), "NetworkPolicy", "demo-scheduling-web")
+    rule = next(rule for rule in policy["spec"]["ingress"] if rule["ports"][0]["port"] == "http")
+    assert [list(source) for source in rule["from"]] == [["namespaceSelector"], ["podSelector"]]
+    assert rule["from"][1]["podSelector"]["matchExpressions"][0]["values"] == ["smoke-test"]
+
+
+def test_nobody_is_kept_from_calling_an_api_for_which_nobody_is_named(render):
+    policy = named(render("network-policies-open"), "NetworkPolicy", "demo-scheduling-web")
+    assert all("from" not in rule for rule in policy["spec"]["ingress"])
+
+
+def test_spread_constraints_count_only_the_pods_of_one_rollout(render):
+    for constraint in pod(render(), "web")["topologySpreadConstraints"]:
+        assert constraint["matchLabelKeys"] == ["pod-template-hash"]
+        assert constraint["labelSelector"]["matchLabels"]["app.kubernetes.io/component"] == "web"
+
+
+def test_notes_say_what_to_do_next_and_what_is_missing(helm4):
+    # Helm 3 asks a cluster even so, and neither tells them with `helm template`.
+    def notes(value_set):
+        options = [
+            "--dry-run=client",
+            "--namespace=apps",
+            f"--values={CHART}/ci/{value_set}-values.yaml",
+        ]
+        return helm4.run("install", "demo", CHART, *options).partition("NOTES:\n")[2]
+
+    assert "helm test demo --namespace apps --logs" in notes("existing-secrets")
+    assert "http://localhost:3000/api/v1" in notes("existing-secrets")
+    assert "no e-mail leaves the cluster" in notes("existing-secrets")
+    assert "secrets are given inline" in notes("inline-secrets")
+    assert "no e-mail leaves the cluster" not in notes("inline-secrets")
+    assert "https://api.example.org/api/v1" in notes("ingress")
+    assert "scheduling db upgrade" in notes("no-migrations")
+    assert "Nobody is an admin yet" not in notes("bootstrap-admin")
