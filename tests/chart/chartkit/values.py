@@ -1,6 +1,6 @@
 """Reads what values.yaml says of each value, and writes the table of the chart's README from it.
 
-Run as a program it writes the table anew: ``python tests/chart/chartkit/values.py``.
+Run as a program it writes the table anew: ``.venv/bin/python tests/chart/chartkit/values.py``.
 """
 
 import json
