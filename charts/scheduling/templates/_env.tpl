@@ -29,10 +29,6 @@ Takes: root, name, existing, key, and optionally optional.
 - name: CORS_ORIGINS
   value: {{ join " " . | quote }}
 {{- end }}
-{{- if .Values.cors.credentials }}
-- name: CORS_CREDENTIALS
-  value: "true"
-{{- end }}
 {{- if or .Values.database.sslRootCert.secret .Values.database.sslRootCert.configMap }}
 - name: PGSSLMODE
   value: verify-full

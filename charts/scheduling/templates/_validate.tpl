@@ -81,9 +81,6 @@
 - email.from is empty. Name the sender, such as: --set email.from='Scheduling <noreply@example.com>'
 {{- end }}
 {{- end }}
-{{- if and .Values.cors.credentials (has "*" .Values.cors.origins) }}
-- cors.credentials is on for the origin *, which lets every web page act as its visitor. List the origins.
-{{- end }}
 {{- end }}
 
 {{- define "scheduling.mistakes.hooks" -}}
