@@ -47,14 +47,7 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["python3", "-IS"
 ENTRYPOINT ["scheduling"]
 CMD ["web"]
 
-ARG BASE
-ARG VERSION
-ARG REVISION
-ARG CREATED
+# image/build adds the version, the revision, the time and the base.
 LABEL org.opencontainers.image.title="Scheduling" \
       org.opencontainers.image.description="Self-hosted event scheduling behind a REST API" \
-      org.opencontainers.image.licenses="ISC" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.created="${CREATED}" \
-      org.opencontainers.image.base.name="${BASE}"
+      org.opencontainers.image.licenses="ISC"

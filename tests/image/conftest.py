@@ -75,7 +75,9 @@ class Containers:
         (folder / "storage.conf").write_text(STORAGE.format(folder=folder))
         (folder / "containers.conf").write_text(ENGINE)
         (folder / "pip.conf").write_text(pip_conf())
-        self.environ = os.environ | {
+        # Settings are a test's own.
+        inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+        self.environ = inherited | {
             "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
             "CONTAINERS_CONF": str(folder / "containers.conf"),
             "BUILDAH_ISOLATION": "chroot",
@@ -101,7 +103,7 @@ class Containers:
         return done.stdout
 
     def command(self, *arguments, image=IMAGE, options=()):
-        """Return the command that runs an image, given settings of the command's own environment."""
+        """Return the command that runs an image, given the settings in the command's environment."""
         environ = [f"--env={name}" for name in SETTINGS]
         return ["podman", "run", "--rm", *RESTRICTED, *environ, *options, image, *arguments]
 
@@ -176,7 +178,9 @@ class ContainerInstallation(Installation):
         environ = self.environ | {"PORT": port, "SCHEDULING_METRICS_PORT": metrics_port}
         kind = {"web": Web, "worker": WorkerProcess}[role]
         process = kind(name, command, environ, self._folder)
-        process.url = f"http://127.0.0.1:{port if role == 'web' else metrics_port}"
+        process.metrics_url = f"http://127.0.0.1:{metrics_port}"
+        if role == "web":
+            process.url = f"http://127.0.0.1:{port}"
         self.started.append(process)
         return process.start().wait_until_ready()
 

@@ -33,6 +33,11 @@ def commit_time(containers):
     return int(containers.run("git", "log", "-1", "--format=%ct"))
 
 
+def test_a_builder_that_does_not_work_is_named(containers):
+    output = containers.run("make", "image", "BUILDER=no-such-builder", status=2)
+    assert "None of these works here: no-such-builder." in output
+
+
 def test_two_builds_of_the_same_sources_are_the_same_image(containers, image, base, tmp_path):
     # Other times and modes, another folder, other files beside them.
     copy = tmp_path / "copy"

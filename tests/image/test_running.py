@@ -39,6 +39,7 @@ def test_a_booking_in_the_web_container_is_an_email_in_the_worker_container(runn
     answer = running.call("POST", "/bookings", BOOKING, token=token)
     assert answer.status == 201
     wait_for(lambda: "Booking confirmed: Stand-up" in running.workers[0].output, what="the e-mail")
+    assert running.web.metric("scheduling_http_requests_total", status="201") >= 2
 
 
 @pytest.mark.parametrize("role", ["web", "worker"])
