@@ -29,9 +29,10 @@ RUN groupadd --gid 10001 scheduling \
  && python3 -m compileall -q --invalidation-mode unchecked-hash \
     -x '/(ensurepip|idlelib|lib2to3|site-packages|test|tkinter|turtledemo)/' "$stdlib" \
  && python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib \
+ && find "$stdlib" -name __pycache__ -not -path '*-packages/*' > /pycache.txt \
+ && tar --create --hard-dereference --file /image.tar --files-from /pycache.txt /app /etc/passwd /etc/group \
  && mkdir /image \
- && find "$stdlib" -name __pycache__ -not -path '*-packages/*' -exec cp --archive --parents --target-directory /image {} + \
- && cp --archive --parents --target-directory /image /app /etc/passwd /etc/group \
+ && tar --extract --file /image.tar --directory /image \
  && find /image -exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +
 
 FROM ${BASE}
