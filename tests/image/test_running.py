@@ -42,6 +42,12 @@ def test_a_booking_in_the_web_container_is_an_email_in_the_worker_container(runn
     assert running.web.metric("scheduling_http_requests_total", status="201") >= 2
 
 
+def test_smoke_finds_nothing_wrong(running, containers):
+    _, *steps = containers.run("podman", "exec", "web", "scheduling", "smoke").splitlines()
+    assert len(steps) > 5
+    assert all(step.startswith("ok ") for step in steps)
+
+
 @pytest.mark.parametrize("role", ["web", "worker"])
 def test_the_health_check_knows_both_roles(running, containers, role):
     containers.run("podman", "healthcheck", "run", role)
