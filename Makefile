@@ -5,12 +5,19 @@
 # make bench-latency  how long a message takes from its commit to the e-mail provider
 #
 # Each builds .venv first, from nothing but Python 3.11 or newer.
+#
+# make image       the container image, with docker, podman or buildah; TAG and BASE change its name and its Python's image
+# make sbom        what is in it, as CycloneDX, in dist/; TAG names another image
+# make lock        the newest dependencies that setup.cfg allows, with hashes, in requirements/*.txt
+# make test-image  builds the image and runs it; as root, with buildah, podman, runc and mmdebstrap of Debian
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+TOOLS := .tools/bin
+TOOLS_READY := .tools/.ready
 
-.PHONY: run test chaos bench-latency check format clean
+.PHONY: run test chaos bench-latency check format image sbom lock test-image clean
 
 run: $(READY)
 	@$(BIN)/scheduling -c development.ini db upgrade
@@ -35,11 +42,33 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+image:
+	@image/build $(ARGS)
+
+sbom:
+	@image/sbom $(ARGS)
+
+lock: $(TOOLS_READY)
+	for name in image sbom tools; do \
+	    $(TOOLS)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	        --no-emit-package scheduling --custom-compile-command 'make lock' \
+	        --output-file requirements/$$name.txt requirements/$$name.in || exit 1; \
+	done
+
+# Named one by one, since `make test` passes this folder over.
+test-image: $(READY) $(TOOLS_READY)
+	$(BIN)/pytest $(ARGS) tests/image/test_*.py
+
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .tools build dist *.egg-info
 
 $(READY): setup.cfg setup.py pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Scheduling needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
+
+$(TOOLS_READY): requirements/tools.txt
+	$(PYTHON) -m venv .tools
+	$(TOOLS)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/tools.txt
+	@touch $(TOOLS_READY)
