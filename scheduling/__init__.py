@@ -22,6 +22,7 @@ ROOMS = (
     "scheduling.resources",
     "scheduling.views",
     "scheduling.outbox",
+    "scheduling.housekeeping",
     "scheduling.metrics",
     "scheduling.email",
     "scheduling.accounts",

@@ -246,7 +246,7 @@ def differences(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
         for tree in trees(plugins):
             if _is_ahead(tree, _revision(connection, tree)):
                 continue
-            context = MigrationContext.configure(connection, opts=comparison(tree))
+            context = MigrationContext.configure(connection, opts=comparison(tree, engine.dialect.name))
             with warnings.catch_warnings():
                 # SQLite cannot reflect an index on an expression; PostgreSQL compares it.
                 warnings.filterwarnings("ignore", ".*expression-based index")
@@ -254,8 +254,16 @@ def differences(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
     return found
 
 
-def comparison(tree: Tree) -> dict[str, Any]:
-    """Return Alembic's options for comparing the tables that a tree owns with the models."""
+def is_for(table: sa.Table, database: str) -> bool:
+    """Tell whether a kind of database (``postgresql`` or ``sqlite``) has this table; most are for both."""
+    return bool(table.info.get("database", database) == database)
+
+
+def comparison(tree: Tree, database: str) -> dict[str, Any]:
+    """Return Alembic's options for comparing the tables that a tree owns with the models.
+
+    ``database`` is SQLAlchemy's name of its kind: a table whose ``info`` names another is not expected.
+    """
     if find_spec(f"{tree.package}.models"):
         import_module(f"{tree.package}.models")
 
@@ -264,7 +272,7 @@ def comparison(tree: Tree) -> dict[str, Any]:
         return table is None or tree.owns(table)
 
     def include_object(thing: Any, name: str | None, kind: str, reflected: bool, other: Any) -> bool:  # noqa: FBT001
-        return kind != "table" or tree.owns(name or "")
+        return kind != "table" or (tree.owns(name or "") and is_for(thing, database))
 
     return {
         "version_table": tree.version_table,

@@ -7,7 +7,7 @@ A plugin is a package whose ``plugin`` is a :class:`Plugin` manifest, named in t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from scheduling.accounts.events import LoggedIn, LoginFailed, UserRegistered
 from scheduling.accounts.models import users
@@ -47,6 +47,7 @@ from scheduling.views import json_response
 
 if TYPE_CHECKING:
     from marshmallow import Schema
+    from pyramid.registry import Registry
 
 __all__ = [
     "API_VERSION",
@@ -79,6 +80,7 @@ __all__ = [
     "Permission",
     "Plugin",
     "Postpone",
+    "Program",
     "Query",
     "Request",
     "RequestSchema",
@@ -139,6 +141,17 @@ class Plugin:
     migrations: bool = False
     """True if the package has ``migrations/versions`` with an Alembic tree of its own, and ``models``."""
 
+    commands: bool = False
+    """True if the package has ``cli`` with a click group ``commands``, which is ``scheduling <name>``."""
+
     def owns(self, table: str) -> bool:
         """Tell whether a table belongs to this plugin."""
         return table in self.tables or table.startswith(f"{self.name}_")
+
+
+class Program(Protocol):
+    """What ``click.pass_obj`` gives a plugin's command."""
+
+    @property
+    def registry(self) -> Registry:
+        """The registry of the whole application, on a database that is migrated."""

@@ -12,6 +12,7 @@ import threading
 import uuid
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from operator import attrgetter
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ import sqlalchemy as sa
 from scheduling.db import session_scope
 from scheduling.delivery import deliver
 from scheduling.errors import one_line
+from scheduling.housekeeping import Chore
 from scheduling.outbox import State, is_finished, is_open, outbox
 from scheduling.times import utcnow
 
@@ -50,6 +52,9 @@ MAX_QUEUED = 1000
 PRUNE_SECONDS = 600.0
 PRUNE_BATCH = 1000
 
+_CHORE_SECONDS = 1.0
+"""How long the end of a worker waits for its chores; one that is cut off is a transaction that is undone."""
+
 _ASK_SECONDS = 0.25
 """How long a consumer waits for a message before it looks whether it is to end."""
 
@@ -59,7 +64,7 @@ _LOG_SECONDS = 60.0
 
 
 class Worker:
-    """Relay and consumers as threads of this process; :meth:`start` and :meth:`stop` them once."""
+    """Relay, consumers and chores as threads of this process; :meth:`start` and :meth:`stop` them once."""
 
     def __init__(self, registry: Registry, consumers: int = 1) -> None:
         self._registry = registry
@@ -68,10 +73,15 @@ class Worker:
         for number in range(consumers):
             name = f"consumer-{number}"
             self._loops[name] = Loop(name, registry, self._stopping, consume)
+        chores = {"outbox": Chore(prune, PRUNE_SECONDS), **registry.housekeeping}
+        self._chores = [
+            Loop(f"housekeeping of {name}", registry, self._stopping, partial(keep_house, chore))
+            for name, chore in chores.items()
+        ]
 
     def start(self) -> None:
         """Start the threads."""
-        for loop in self._loops.values():
+        for loop in (*self._loops.values(), *self._chores):
             loop.thread.start()
 
     def stop(self, timeout: float = 30.0) -> bool:
@@ -81,6 +91,9 @@ class Worker:
         deadline = monotonic() + timeout
         for loop in self._loops.values():
             loop.thread.join(max(0.0, deadline - monotonic()))
+        deadline = monotonic() + _CHORE_SECONDS
+        for chore in self._chores:
+            chore.thread.join(max(0.0, deadline - monotonic()))
         self._registry.email_provider.close()
         return not any(loop.thread.is_alive() for loop in self._loops.values())
 
@@ -89,7 +102,10 @@ class Worker:
         return next((loop.trouble for loop in self._loops.values() if loop.trouble), None)
 
     def silent_seconds(self) -> float:
-        """Return for how long the loop that is quietest has not turned; the liveness probe asks."""
+        """Return for how long the loop that is quietest has not turned; the liveness probe asks.
+
+        A chore may be at work for as long as it takes.
+        """
         return max(monotonic() - loop.turned for loop in self._loops.values())
 
 
@@ -178,21 +194,25 @@ def connect(registry: Registry) -> Iterator[kombu.Connection]:
 
 
 def relay(loop: Loop, connection: kombu.Connection) -> None:
-    """Publish what is due, again and again, and prune what nobody needs any more."""
+    """Publish what is due, again and again."""
     registry = loop.registry
     poll = EMBEDDED_POLL_SECONDS if registry.scheduling.embedded else POLL_SECONDS
     channel = connection.channel()
     producer = kombu.Producer(channel, serializer="json")
-    pruned = float("-inf")
     while loop.turn():
         registry.doorbell.clear()
         for message_id in claim_due(registry):
             producer.publish({"id": str(message_id)}, routing_key=QUEUE.name, declare=[QUEUE], retry=False)
             registry.metrics.published.inc()
-        if monotonic() - pruned > PRUNE_SECONDS and not prune(registry):
-            pruned = monotonic()
         registry.doorbell.wait(poll)
     channel.close()
+
+
+def keep_house(chore: Chore, loop: Loop, connection: kombu.Connection) -> None:
+    """Do a chore again and again; it needs no broker."""
+    while loop.turn():
+        if not chore.work(loop.registry):
+            loop.stopping.wait(chore.seconds)
 
 
 def consume(loop: Loop, connection: kombu.Connection) -> None:

@@ -15,13 +15,15 @@ plugin = Plugin(
     api=(1, 0),
     tables=("analytics_events",),
     migrations=True,
+    commands=True,
 )
 
 
 def includeme(config: Configurator) -> None:
-    """Register the resource, the views and the recorder of activities."""
+    """Register the resource, the views, the recorder of activities and the chores."""
     from scheduling_analytics.resources import Analytics  # noqa: PLC0415 - the manifest must import alone
 
     config.add_api_resource("analytics", Analytics)
     config.include("scheduling_analytics.subscribers")
+    config.include("scheduling_analytics.housekeeping")
     config.scan("scheduling_analytics.views")

@@ -1,4 +1,4 @@
-"""The table of analytics events."""
+"""The tables of analytics: the events and, on PostgreSQL, what is counted of them."""
 
 from datetime import datetime
 from typing import Any
@@ -30,3 +30,58 @@ sa.Index(
     analytics_events.c.created_at,
     analytics_events.c.id,
 )
+
+
+# What follows is on PostgreSQL alone: see docs/decisions/analytics-rollups.md.
+_ON_POSTGRESQL = {"database": "postgresql"}
+
+ALL_TYPES = "all types".ljust(101, ".")
+"""The key of all types together: longer than any type, so that no event can have it."""
+
+
+class PendingColumns(sa.TypedColumns):
+    """What a trigger has noted of the events and the rollups lack.
+
+    ``change`` is 1 for an event that came, -1 for one that went (an UPDATE is both), 0 for "count anew".
+    """
+
+    id: sa.Named[int] = sa.Column(sa.BigInteger, primary_key=True)
+    change: sa.Named[int] = sa.Column(sa.SmallInteger, nullable=False)
+    event_type: sa.Named[str] = sa.Column(sa.String(100), nullable=False)
+    user_id: sa.Named[int | None] = sa.Column(sa.BigInteger)
+    created_at: sa.Named[datetime] = sa.Column(Timestamp, nullable=False)
+
+
+analytics_pending = sa.Table("analytics_pending", metadata, PendingColumns, info=_ON_POSTGRESQL)
+# What deletes the rows of all tables deletes the events first, which leaves notes.
+analytics_events.add_is_dependent_on(analytics_pending)
+
+
+class BucketColumns(sa.TypedColumns):
+    """The events of a type in one minute, hour, day or 30 days.
+
+    ``users`` are those whose last event of the type lies in the bucket: the sum over all buckets from a
+    moment on is how many users there were since then, each counted once.
+    """
+
+    minutes: sa.Named[int] = sa.Column(sa.Integer, primary_key=True, autoincrement=False)
+    start: sa.Named[datetime] = sa.Column(Timestamp, primary_key=True)
+    event_type: sa.Named[str] = sa.Column(sa.String(101), primary_key=True)
+    events: sa.Named[int] = sa.Column(sa.BigInteger, nullable=False)
+    users: sa.Named[int] = sa.Column(sa.BigInteger, nullable=False)
+    first_event: sa.Named[datetime | None] = sa.Column(Timestamp)
+    last_event: sa.Named[datetime | None] = sa.Column(Timestamp)
+
+
+analytics_buckets = sa.Table("analytics_buckets", metadata, BucketColumns, info=_ON_POSTGRESQL)
+
+
+class SeenColumns(sa.TypedColumns):
+    """When each user's last event of each type was, and of :data:`ALL_TYPES`."""
+
+    user_id: sa.Named[int] = sa.Column(sa.BigInteger, primary_key=True, autoincrement=False)
+    event_type: sa.Named[str] = sa.Column(sa.String(101), primary_key=True)
+    last_seen: sa.Named[datetime] = sa.Column(Timestamp, nullable=False, index=True)
+
+
+analytics_seen = sa.Table("analytics_seen", metadata, SeenColumns, info=_ON_POSTGRESQL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -33,32 +32,6 @@ def record_activity(activity: Activity) -> None:
         "created_at": utcnow(),
     }
     activity.db.later(_record_activity, values)
-
-
-def dashboard(db: Session, days: int) -> dict[str, Any]:
-    """Return the contract's dashboard over the events of the last ``days`` times 24 hours."""
-    since = events.c.created_at >= utcnow() - timedelta(days=days)
-    count, unique_users = sa.func.count(), sa.func.count(events.c.user_id.distinct())
-    overview = db.row(
-        sa.select(
-            count.label("total_events"),
-            unique_users.label("unique_users"),
-            sa.func.count(events.c.event_type.distinct()).label("event_types"),
-        ).where(since)
-    )
-    breakdown = db.rows(
-        sa.select(
-            events.c.event_type,
-            count.label("count"),
-            unique_users.label("unique_users"),
-            sa.func.min(events.c.created_at).label("first_event"),
-            sa.func.max(events.c.created_at).label("last_event"),
-        )
-        .where(since)
-        .group_by(events.c.event_type)
-        .order_by(count.desc(), events.c.event_type)
-    )
-    return {"period": f"Last {days} days", "overview": overview, "breakdown": breakdown}
 
 
 def select_events(event_type: str | None) -> Query:

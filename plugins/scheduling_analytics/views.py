@@ -8,7 +8,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
 from scheduling.plugin import Keyset, Permission, paginate
-from scheduling_analytics import service
+from scheduling_analytics import dashboard, service
 from scheduling_analytics.models import analytics_events
 from scheduling_analytics.resources import Analytics
 from scheduling_analytics.schemas import DashboardQuery, EventQuery, NewEvent
@@ -46,9 +46,9 @@ def record(context: Analytics, request: Request) -> dict[str, Any]:
     permission=Permission.VIEW,
     query=DashboardQuery,
 )
-def dashboard(context: Analytics, request: Request) -> dict[str, Any]:
+def show(context: Analytics, request: Request) -> dict[str, Any]:
     """Show how much happened in the last days."""
-    return service.dashboard(request.db, request.validated["days"])
+    return dashboard.read(request.db, request.validated["days"])
 
 
 @view_config(

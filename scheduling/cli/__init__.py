@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DatabaseError
 
 import scheduling
-from scheduling import migrations
+from scheduling import loader, migrations
 from scheduling.bootstrap import Setup, read_ini, set_up
 from scheduling.cli.db import db
 from scheduling.cli.email import email
@@ -26,7 +27,7 @@ from scheduling.cli.user import user
 from scheduling.cli.web import web
 from scheduling.cli.worker import worker
 from scheduling.db import create_engine
-from scheduling.errors import one_line
+from scheduling.errors import StartupError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from pyramid.registry import Registry
     from pyramid.router import Router
     from sqlalchemy import Engine
+
+
+_INI_VARIABLE, _DEFAULT_INI = "SCHEDULING_CONFIG", "development.ini"
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,32 @@ class Program:
         migrations.require_upgraded(registry.engine, registry.plugins)
         return registry
 
+    @property
+    def plugin_commands(self) -> dict[str, click.Group]:
+        """The commands of the enabled plugins, by the plugins' names."""
+        having = [plugin for plugin in self.setup.plugins if plugin.manifest.commands]
+        return {plugin.name: import_module(f"{plugin.package}.cli").commands for plugin in having}
+
 
 class Commands(click.Group):
-    """A group whose commands say in one line that the database is away, or that it has no such revision."""
+    """Scheduling's commands and those of the enabled plugins.
+
+    They say in one line that the database is away, or that it has no such revision.
+    """
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the names; without those of plugins where the settings cannot be read."""
+        names = super().list_commands(context)
+        with suppress(StartupError):
+            names += _program(context).plugin_commands
+        return sorted(names)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Return a command, or None; raise ``StartupError`` where settings are wrong that it depends on."""
+        command = super().get_command(context, name)
+        if command is None and name in loader.installed():
+            return _program(context).plugin_commands.get(name)
+        return command
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command."""
@@ -91,6 +118,15 @@ class Commands(click.Group):
             raise click.ClickException(f"The database did not answer: {one_line(error)}") from error
         except CommandError as error:
             raise click.ClickException(f"{error}.") from error
+
+
+def _program(context: click.Context) -> Program:
+    # For --help it is asked for before :func:`main` is called.
+    if context.obj is None:
+        ini = context.params.get("config") or os.environ.get(_INI_VARIABLE) or _DEFAULT_INI
+        context.obj = Program(ini, context.with_resource(ExitStack()))
+    program: Program = context.obj
+    return program
 
 
 @contextmanager
@@ -111,9 +147,11 @@ def ending_on_sigterm() -> Iterator[None]:
     "-c",
     "--config",
     metavar="INI",
-    envvar="SCHEDULING_CONFIG",
-    default="development.ini",
+    envvar=_INI_VARIABLE,
+    default=_DEFAULT_INI,
     show_default=True,
+    # Before --help, which lists the commands of the plugins that it enables.
+    is_eager=True,
     help="Settings file; SCHEDULING_CONFIG names another default.",
 )
 @click.version_option(scheduling.__version__, prog_name="scheduling")

@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 from scheduling.bootstrap import set_up
+from scheduling.cli import main
 from scheduling.db import create_engine
 
 NOWHERE = "postgresql://scheduling@127.0.0.1:1/scheduling"
@@ -229,3 +231,48 @@ def test_plugins_check_fails_with_the_message_of_a_start(program, install_plugin
 
 def test_plugins_check_needs_no_database(output):
     assert output("plugins", "check", DATABASE_URL=NOWHERE)
+
+
+ACME_COMMANDS = """
+import click
+@click.group()
+def commands():
+    "Look after Acme."
+@commands.command()
+@click.pass_obj
+def greet(program):
+    click.echo(f"Hello from {[plugin.name for plugin in program.registry.plugins]}")
+"""
+
+
+@pytest.fixture
+def acme(install_plugin, run):
+    install_plugin("acme", manifest="commands=True", files={"cli.py": ACME_COMMANDS})
+    assert run("db", "upgrade", SCHEDULING_PLUGINS="acme").exit_code == 0
+
+
+def test_a_plugin_has_commands_under_its_name(acme, output):
+    assert output("acme", "greet", SCHEDULING_PLUGINS="acme") == ["Hello from ['acme']"]
+
+
+def test_the_help_lists_the_commands_of_the_enabled_plugins(acme, output):
+    assert "  acme     Look after Acme." in output("--help", SCHEDULING_PLUGINS="acme")
+    assert not [line for line in output("--help") if "acme" in line]
+
+
+def test_the_help_needs_no_settings_file():
+    result = CliRunner().invoke(main, ["-c", "/nowhere.ini", "--help"])
+    assert result.exit_code == 0
+    assert "Commands:" in result.output
+
+
+def test_commands_of_a_plugin_that_is_not_enabled_are_unknown(acme, run):
+    result = run("acme", "greet")
+    assert result.exit_code == 2
+    assert "No such command 'acme'" in result.output
+
+
+def test_there_is_nothing_to_rebuild_on_sqlite(output):
+    output("db", "upgrade", SCHEDULING_PLUGINS="analytics")
+    [line] = output("analytics", "rebuild", SCHEDULING_PLUGINS="analytics")
+    assert line.startswith("Only PostgreSQL keeps counts")

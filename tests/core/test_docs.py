@@ -10,6 +10,7 @@ import scheduling.plugin
 from scheduling.cli import main
 from scheduling.plugin import Event
 from scheduling.settings import CoreSchema, environment_variable
+from scheduling_analytics.cli import commands as analytics
 
 ROOT = Path(__file__).parents[2]
 OPERATORS = (ROOT / "docs/operators.md").read_text()
@@ -34,14 +35,19 @@ def commands(group, path="scheduling"):
             yield f"{path} {name}"
 
 
-@pytest.mark.parametrize("command", list(commands(main)))
+@pytest.mark.parametrize("command", [*commands(main), *commands(analytics, "scheduling analytics")])
 def test_every_command_is_documented(command):
     assert f"| `{command}" in OPERATORS
 
 
 def test_every_directive_is_documented(site):
     ours = {name for name in dir(scheduling) if name.startswith("add_")}
-    for room in (scheduling.outbox, scheduling.resources, scheduling.email.rendering):
+    for room in (
+        scheduling.outbox,
+        scheduling.housekeeping,
+        scheduling.resources,
+        scheduling.email.rendering,
+    ):
         ours |= {name for name in dir(room) if name.startswith("add_")}
     assert ours
     assert [name for name in ours if f"`config.{name}(" not in PLUGINS] == []

@@ -1,0 +1,103 @@
+"""Upgrading analytics, with events in the database and the release before it at work."""
+
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from scheduling import migrations
+from scheduling.db import Timestamp, session_scope
+from scheduling.testing import Site
+from scheduling.times import utcnow
+from scheduling_analytics import housekeeping, rollups
+
+# As the first release records.
+RECORD = sa.text(
+    """
+INSERT INTO analytics_events (user_id, event_type, metadata, created_at)
+VALUES (:user_id, 'PAGE_VIEW', '{}', :moment) RETURNING id, event_type
+"""
+).bindparams(sa.bindparam("moment", type_=Timestamp))
+LONG_AGO, LATE = datetime(1999, 12, 31, 23, 59, 59, 500, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def site(empty_database_url):
+    site = Site(empty_database_url, ["analytics"])
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def old_site(site):
+    """A site with the tables of the first release."""
+    migrations.downgrade(site.registry.engine, site.registry.plugins, "analytics", "analytics_0001")
+    return site
+
+
+def upgrade(site):
+    migrations.upgrade(site.registry.engine, site.registry.plugins)
+    assert migrations.differences(site.registry.engine, site.registry.plugins) == []
+
+
+def record(site, user_id, *moments):
+    with session_scope(site.registry) as db:
+        for moment in moments:
+            assert db.write(RECORD, {"user_id": user_id, "moment": moment}).one().id > 0
+
+
+def page_views(client):
+    rows = client.get("/analytics/dashboard").json["breakdown"]
+    return [(row["count"], row["unique_users"]) for row in rows if row["event_type"] == "PAGE_VIEW"]
+
+
+def work(site):
+    """Do what a worker does."""
+    while housekeeping.fold(site.registry):
+        pass
+
+
+def is_scanned(site, client):
+    with site.queries() as queries:
+        client.get("/analytics/dashboard")
+    return any("count(DISTINCT" in statement for statement in queries.statements)
+
+
+def test_events_of_the_release_before_are_counted_at_once_and_rolled_up_by_a_worker(old_site):
+    alice = old_site.user()
+    record(old_site, alice.id, LONG_AGO, utcnow(), utcnow(), LATE)
+
+    upgrade(old_site)
+
+    assert page_views(alice) == [(3, 1)]
+    if old_site.registry.engine.dialect.name == "postgresql":
+        assert is_scanned(old_site, alice)
+        work(old_site)
+        assert not is_scanned(old_site, alice)
+        assert page_views(alice) == [(3, 1)]
+
+
+def test_nothing_is_to_be_counted_anew_where_there_were_no_events(old_site):
+    upgrade(old_site)
+    if old_site.registry.engine.dialect.name == "postgresql":
+        with session_scope(old_site.registry) as db:
+            assert rollups.is_rebuild_due(db) is False
+
+
+def test_what_the_release_before_records_after_the_upgrade_is_counted(site):
+    alice = site.user()
+    record(site, alice.id, LONG_AGO, utcnow(), LATE)
+    record(site, None, utcnow())
+    assert page_views(alice) == [(3, 1)]
+
+
+def test_downgrade_keeps_the_events_and_another_upgrade_counts_them(site):
+    alice = site.user()
+    record(site, alice.id, utcnow())
+    engine, plugins = site.registry.engine, site.registry.plugins
+
+    migrations.downgrade(engine, plugins, "analytics", "analytics_0001")
+    record(site, None, utcnow())
+    upgrade(site)
+
+    assert page_views(alice) == [(2, 1)]
