@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
+from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 
 from scheduling.cli import main
 from scheduling.db import session_scope
@@ -98,3 +99,10 @@ def rebuild(site, folder):
     lines = ["[app:main]", "use = egg:scheduling", *(f"{key} = {value}" for key, value in settings.items())]
     (folder / "test.ini").write_text("\n".join(lines))
     return CliRunner().invoke(main, ["-c", str(folder / "test.ini"), "analytics", "rebuild"])
+
+
+def test_the_statement_is_short_enough_for_psycopg_to_remember_how_it_is_parsed(site):
+    with site.queries() as queries:
+        site.user().get("/analytics/dashboard", status=200)
+    [statement] = [text for text in queries.statements if "analytics_buckets" in text]
+    assert len(statement) <= MAX_CACHED_STATEMENT_LENGTH
