@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import configparser
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyramid.paster import get_appsettings
+from pyramid.paster import get_appsettings, setup_logging
 
 from scheduling import loader
+from scheduling.email import GROUP as PROVIDERS
 from scheduling.email import provider_class
-from scheduling.email.mock import MockProvider
 from scheduling.email.provider import Misconfigured
 from scheduling.errors import StartupError
 from scheduling.settings import Configuration, CoreSchema, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from scheduling.email.provider import EmailProvider
     from scheduling.loader import Loaded
@@ -35,8 +36,7 @@ class Setup:
 
 def read_ini(path: str) -> dict[str, str]:
     """Return the settings of ``[app:main]``; raise ``StartupError`` if there is no such file or section."""
-    if not Path(path).is_file():
-        raise StartupError(f"There is no settings file {path}; name one with -c or SCHEDULING_CONFIG.")
+    _require_file(path)
     try:
         settings: dict[str, str] = get_appsettings(path, name="main")
     except (LookupError, configparser.Error) as error:
@@ -44,41 +44,76 @@ def read_ini(path: str) -> dict[str, str]:
     return settings
 
 
+def _require_file(path: str) -> None:
+    if not Path(path).is_file():
+        raise StartupError(f"There is no settings file {path}; name one with -c or SCHEDULING_CONFIG.")
+
+
+def set_up_logging(path: str) -> None:
+    """Do what the logging sections say, if there are any; raise ``StartupError`` if that is impossible."""
+    _require_file(path)
+    try:
+        setup_logging(path)
+    except Exception as error:  # they can name anything
+        # What is wrong is in the innermost error, such as the missing module of a formatter.
+        reason = error.__cause__ or error
+        raise StartupError(
+            f"The logging sections of {path} cannot be used ({type(reason).__name__}: {reason})."
+        ) from error
+
+
 def set_up(ini: Mapping[str, str], environ: Mapping[str, str]) -> Setup:
     """Check all settings and load the enabled plugins' manifests.
 
     Raises ``StartupError`` with every mistake in the settings of core, the plugins and the e-mail provider.
     """
-    configuration = Configuration(ini, environ)
+    return read(Configuration(ini, environ))
+
+
+def read(configuration: Configuration) -> Setup:
+    """Do the same; a mistake that the configuration knows already is reported too."""
     core = configuration.section("scheduling", CoreSchema())
-    plugins: list[Loaded] = []
-    options: dict[str, dict[str, Any]] = {}
-    try:
-        plugins = loader.load(core.get("plugins", []))
-    except StartupError as error:
-        configuration.mistake(str(error))
-    for plugin in plugins:
-        if plugin.manifest.settings:
-            options[plugin.name] = configuration.section(plugin.name, plugin.manifest.settings())
-    make_provider = _email_provider(configuration, core.get("email_provider", "mock"))
-    configuration.report()
-    settings = Settings(**core)
-    try:
-        provider = make_provider(settings)
-    except Misconfigured as error:
-        raise StartupError(
-            f"The e-mail provider {settings.email_provider!r} cannot be used: {error}"
-        ) from error
+    settings = Settings(**core) if core.keys() == CoreSchema().fields.keys() else None
+    enabled = core.get("plugins", [])
+    plugins, options = _plugins(configuration, enabled)
+    provider = _email_provider(configuration, core.get("email_provider", "mock"), settings)
+    providers = entry_points(group=PROVIDERS).names
+    configuration.claim({"scheduling", "pyramid", *enabled, *loader.installed(), *providers})
+    if settings is None or provider is None or configuration.mistakes:
+        raise configuration.failure()
     return Setup(settings, plugins, options, provider)
 
 
-def _email_provider(configuration: Configuration, name: str) -> Callable[[Settings], EmailProvider]:
-    """Find the chosen provider and read its settings; return what makes it from core's settings."""
+def _plugins(
+    configuration: Configuration, enabled: list[str]
+) -> tuple[list[Loaded], dict[str, dict[str, Any]]]:
+    """Load the enabled plugins and read their settings."""
+    try:
+        plugins = loader.load(enabled)
+    except StartupError as error:
+        configuration.mistakes.append(str(error))
+        return [], {}
+    schemas = {plugin.name: plugin.manifest.settings for plugin in plugins}
+    return plugins, {
+        name: configuration.section(name, schema()) for name, schema in schemas.items() if schema
+    }
+
+
+def _email_provider(
+    configuration: Configuration, name: str, settings: Settings | None
+) -> EmailProvider | None:
+    """Make the chosen provider from its settings; None where a mistake keeps that from being done."""
     try:
         provider = provider_class(name)
     except StartupError as error:
-        configuration.mistake(str(error))
-        return lambda settings: MockProvider(settings, {})
-    schema = provider.settings_schema
-    options = configuration.section(name, schema()) if schema else {}
-    return lambda settings: provider(settings, options)
+        configuration.mistakes.append(str(error))
+        return None
+    known = len(configuration.mistakes)
+    options = configuration.section(name, provider.settings_schema()) if provider.settings_schema else {}
+    if settings is None or len(configuration.mistakes) > known:
+        return None
+    try:
+        return provider(settings, options)
+    except Misconfigured as error:
+        configuration.mistakes.append(f"The e-mail provider {name!r} cannot be used: {error}")
+        return None

@@ -104,7 +104,7 @@ def http_tween_factory(
     handler: Callable[[Request], Response], registry: Registry
 ) -> Callable[[Request], Response]:
     """Give a request its id, and its answer the headers that every answer has; log one line."""
-    cors = Cors(registry.scheduling.cors_origins)
+    cors = Cors(registry.scheduling.cors_origins, credentials=registry.scheduling.cors_credentials)
 
     def http_tween(request: Request) -> Response:
         started = perf_counter()
@@ -129,13 +129,15 @@ def http_tween_factory(
 class Cors:
     """Cross-origin rules (https://fetch.spec.whatwg.org/#http-cors-protocol).
 
-    Tokens travel in a header that a page sets itself, so no answer allows credentials, and ``*`` in
-    the settings gives away nothing that curl could not have.
+    Tokens travel in a header that a page sets itself, so no answer needs to allow credentials, and ``*``
+    in the settings gives away nothing that curl could not have. ``credentials`` is for what stands before
+    the API, such as a proxy with cookies of its own.
     """
 
-    def __init__(self, origins: list[str]) -> None:
+    def __init__(self, origins: list[str], *, credentials: bool) -> None:
         self._any = "*" in origins
         self._origins = frozenset(origins)
+        self._credentials = [("Access-Control-Allow-Credentials", "true")] if credentials else []
 
     def headers(self, origin: str) -> list[tuple[str, str]]:
         """Return the headers that let, or do not let, a page of ``origin`` read the answer."""
@@ -143,7 +145,7 @@ class Cors:
             return [("Access-Control-Allow-Origin", "*"), _EXPOSED]
         vary = ("Vary", "Origin")
         if origin in self._origins:
-            return [("Access-Control-Allow-Origin", origin), _EXPOSED, vary]
+            return [("Access-Control-Allow-Origin", origin), *self._credentials, _EXPOSED, vary]
         return [vary]
 
 

@@ -18,7 +18,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate, valida
 from scheduling.errors import StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 DEVELOPMENT_SECRET = "development-only-secret-that-is-public"  # noqa: S105
 """The JWT secret of development.ini; everybody can read it, so production refuses it."""
@@ -79,14 +79,29 @@ def _one_line(value: str) -> None:
 
 
 def _broker(value: str) -> None:
+    """Check one URL, or several with semicolons between them, as Kombu takes them."""
     try:
-        parts = urlsplit(value)
+        urls = [urlsplit(url) for url in value.split(";")]
     except ValueError as error:
         raise ValidationError("is not a URL") from error
-    if parts.scheme not in ("memory", "redis", "rediss", "sentinel"):
+    schemes = {url.scheme for url in urls}
+    if not schemes <= {"memory", "redis", "rediss", "sentinel"}:
         raise ValidationError("must start with redis://, rediss://, sentinel:// or memory://")
-    if parts.scheme == "rediss" and parse_qs(parts.query).get("ssl_cert_reqs") != ["required"]:
-        raise ValidationError("must end with ?ssl_cert_reqs=required, or its certificate is not verified")
+    if len(schemes) > 1:
+        raise ValidationError("must be URLs of one kind")
+    options = [parse_qs(url.query, keep_blank_values=True) for url in urls]
+    # Any of these options makes Kombu use TLS, whatever the scheme is.
+    encrypted = schemes == {"rediss"} or any(name.startswith("ssl_") for given in options for name in given)
+    if encrypted and not all(map(_is_verified, options)):
+        raise ValidationError(
+            "must have ?ssl_cert_reqs=required in every URL, and no ssl_check_hostname=false, "
+            "or nobody knows whom it talks to"
+        )
+
+
+def _is_verified(options: Mapping[str, list[str]]) -> bool:
+    required = options.get("ssl_cert_reqs") in (["required"], ["CERT_REQUIRED"])
+    return required and not any(given.lower() == "false" for given in options.get("ssl_check_hostname", []))
 
 
 class CoreSchema(Schema):
@@ -124,6 +139,7 @@ class CoreSchema(Schema):
     jwt_lifetime = fields.Integer(load_default=7 * 86400, validate=validate.Range(60))
     bcrypt_cost = fields.Integer(load_default=10, validate=validate.Range(4, 15))
     cors_origins = Words(load_default=list, metadata={"env": "CORS_ORIGINS"})
+    cors_credentials = fields.Boolean(load_default=False, metadata={"env": "CORS_CREDENTIALS"})
     max_body_bytes = fields.Integer(load_default=1024 * 1024, validate=validate.Range(1024))
     outbox_lease = fields.Integer(load_default=120, validate=validate.Range(1))
     outbox_republish = fields.Integer(load_default=60, validate=validate.Range(1))
@@ -155,6 +171,14 @@ class CoreSchema(Schema):
         if weak:
             raise ValidationError({name: [WEAK_SECRET] for name in weak})
 
+    @validates_schema(skip_on_field_errors=False)
+    def _credentials_are_for_somebody(self, data: dict[str, Any], **_: Any) -> None:
+        if data.get("cors_credentials") and "*" in data.get("cors_origins", []):
+            raise ValidationError(
+                "must not be true where every origin is allowed: name the origins in CORS_ORIGINS",
+                "cors_credentials",
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -175,6 +199,7 @@ class Settings:
     jwt_lifetime: int
     bcrypt_cost: int
     cors_origins: list[str]
+    cors_credentials: bool
     max_body_bytes: int
     outbox_lease: int
     outbox_republish: int
@@ -199,7 +224,10 @@ class Configuration:
     def __init__(self, ini: Mapping[str, str], environ: Mapping[str, str]) -> None:
         self._ini = ini
         self._environ = environ
-        self._mistakes: list[str] = []
+        self.mistakes: list[str] = []
+        """What is wrong, each as a sentence."""
+        self.variables: set[str] = set()
+        """The environment variables that the sections read, whether they are set or not."""
 
     def section(self, name: str, schema: Schema) -> dict[str, Any]:
         """Return the valid settings of the keys ``<name>.…``, and remember what is wrong with the others."""
@@ -207,25 +235,36 @@ class Configuration:
         given = {k.removeprefix(prefix): v for k, v in self._ini.items() if k.startswith(prefix)}
         variables = {key: environment_variable(name, key, item) for key, item in schema.fields.items()}
         environ = self._environ
+        self.variables.update(variables.values())
         given |= {key: environ[variable] for key, variable in variables.items() if environ.get(variable)}
         try:
             loaded: dict[str, Any] = schema.load(given)
         except marshmallow.ValidationError as error:
             for key, messages in error.messages_dict.items():
                 variable = f" ({variables[key]})" if key in variables else ""
-                self._mistakes.append(f"{prefix}{key}{variable} {'; '.join(messages)}")
+                self.mistakes.append(f"{prefix}{key}{variable} {'; '.join(messages)}")
             valid: Any = error.valid_data
             return dict(valid)
         return loaded
 
-    def mistake(self, sentence: str) -> None:
-        """Remember what else is wrong, for :meth:`report`."""
-        self._mistakes.append(sentence)
+    def claim(self, names: Collection[str]) -> None:
+        """Remember as a mistake every key that starts with none of these names and a dot.
 
-    def report(self) -> None:
-        """Raise ``StartupError`` with all mistakes of all sections, if there are any."""
-        if self._mistakes:
-            raise StartupError("\n  - ".join(["Scheduling cannot start:", *self._mistakes]))
+        Keys without a dot are Pyramid's, or are there for others to refer to.
+        """
+        # An add-on of Pyramid's reads keys of its own, whatever they are called.
+        if "pyramid.includes" in self._ini:
+            return
+        for key in sorted(self._ini):
+            owner, dot, _ = key.partition(".")
+            if dot and owner not in names:
+                self.mistakes.append(
+                    f"{key} is not a setting: nothing that is installed has the name {owner!r}"
+                )
+
+    def failure(self) -> StartupError:
+        """Return what to raise where there are mistakes: one message with all of them."""
+        return StartupError("\n  - ".join(["Scheduling cannot start:", *self.mistakes]))
 
 
 def environment_variable(section: str, name: str, item: fields.Field[Any]) -> str:

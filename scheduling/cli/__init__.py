@@ -18,6 +18,7 @@ from sqlalchemy.exc import DatabaseError
 import scheduling
 from scheduling import loader, migrations
 from scheduling.bootstrap import Setup, read_ini, set_up
+from scheduling.cli.config import config as config_group
 from scheduling.cli.db import db
 from scheduling.cli.email import email
 from scheduling.cli.outbox import outbox
@@ -164,6 +165,7 @@ def main(context: click.Context, config: str) -> None:
     context.obj = Program(config, context.with_resource(ExitStack()))
 
 
+main.add_command(config_group)
 main.add_command(db)
 main.add_command(user)
 main.add_command(plugins)

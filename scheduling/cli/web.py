@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import plaster
-from pyramid.paster import setup_logging
 
+from scheduling.bootstrap import set_up_logging
 from scheduling.errors import StartupError
 from scheduling.metrics import share_folder
 from scheduling.probes import application, open_port
@@ -55,7 +55,7 @@ def web(program: Program, /, ini: str | None, **options: Any) -> None:
     """
     if ini is not None:
         program = program.with_ini(ini)
-    setup_logging(program.ini_path)
+    set_up_logging(program.ini_path)
     with TemporaryDirectory(prefix="scheduling-", ignore_cleanup_errors=True) as folder:
         share_folder(folder)
         status = serve(program, **options)

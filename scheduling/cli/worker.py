@@ -11,8 +11,8 @@ import threading
 from typing import TYPE_CHECKING
 
 import click
-from pyramid.paster import setup_logging
 
+from scheduling.bootstrap import set_up_logging
 from scheduling.email.provider import Misconfigured, Transient
 from scheduling.errors import StartupError
 from scheduling.probes import application, open_port, serving, worker_probes
@@ -42,7 +42,7 @@ def worker(program: Program, ini: str | None, concurrency: int, grace: int) -> N
     """
     if ini is not None:
         program = program.with_ini(ini)
-    setup_logging(program.ini_path)
+    set_up_logging(program.ini_path)
     registry = program.registry
     if registry.scheduling.embedded:
         raise StartupError(

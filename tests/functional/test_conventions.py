@@ -208,8 +208,11 @@ def test_a_condition_lets_nobody_see_what_is_not_theirs(site, booking):
         site.anonymous.get(path, headers={"If-None-Match": condition}, status=401)
 
 
-def site_with_origins(tmp_path, origins):
-    return Site(f"sqlite:///{tmp_path}/test.db", ["bookings"], {"scheduling.cors_origins": origins})
+def site_with_origins(tmp_path, origins, **settings):
+    settings = {f"scheduling.{name}": value for name, value in settings.items()}
+    return Site(
+        f"sqlite:///{tmp_path}/test.db", ["bookings"], {"scheduling.cors_origins": origins, **settings}
+    )
 
 
 def cors(answer):
@@ -245,6 +248,16 @@ def test_a_page_of_another_origin_may_read_nothing(tmp_path, origin):
     answer = site.app.get("/health", headers={"Origin": origin}, status=200)
     assert cors(answer) == {}
     assert answer.headers["Vary"] == "Origin"
+    site.close()
+
+
+def test_a_page_of_an_allowed_origin_may_send_its_credentials_where_the_settings_say_so(tmp_path):
+    site = site_with_origins(tmp_path, ORIGIN, cors_credentials="true")
+    for origin, allowed in ((ORIGIN, ["true"]), ("https://evil.example.com", [])):
+        preflight = site.app.options("/api/v1/bookings", headers={"Origin": origin, **PREFLIGHT}, status=204)
+        simple = site.app.get("/health", headers={"Origin": origin}, status=200)
+        for answer in (preflight, simple):
+            assert answer.headers.getall("Access-Control-Allow-Credentials") == allowed
     site.close()
 
 

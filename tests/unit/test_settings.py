@@ -13,6 +13,7 @@ GOOD = {"scheduling.database_url": "sqlite:///var/test.db", "scheduling.jwt_secr
 # A wrong value for each setting that can be wrong, with its environment variable.
 WRONG = {
     "APP_ENV": "staging",
+    "CORS_CREDENTIALS": "maybe",
     "DATABASE_URL": "mysql://localhost/scheduling",
     "EMAIL_FROM": "Us <us@example.com>\nBcc: eve@example.com",
     "EMAIL_RATE_LIMIT": "0",
@@ -54,7 +55,8 @@ class PluginSchema(Schema):
 def loaded(ini=None, environ=None):
     configuration = Configuration(GOOD | (ini or {}), environ or {})
     core = configuration.section("scheduling", CoreSchema())
-    configuration.report()
+    if configuration.mistakes:
+        raise configuration.failure()
     return Settings(**core)
 
 
@@ -164,9 +166,7 @@ def test_the_mistakes_of_plugins_are_in_the_same_message():
     configuration = Configuration(ini, {"SCHEDULING_HOOKS_SIZE": "-1"})
     configuration.section("scheduling", CoreSchema())
     configuration.section("hooks", PluginSchema())
-    with pytest.raises(StartupError) as stopped:
-        configuration.report()
-    named = [line.split()[1:3] for line in str(stopped.value).splitlines()[1:]]
+    named = [line.split()[1:3] for line in str(configuration.failure()).splitlines()[1:]]
     assert sorted(name for name, _ in named) == ["hooks.size", "hooks.typo", "hooks.url", "scheduling.port"]
     assert ["hooks.size", "(SCHEDULING_HOOKS_SIZE)"] in named
     assert ["hooks.url", "(SCHEDULING_HOOKS_URL)"] in named
@@ -180,7 +180,7 @@ def test_a_plugin_reads_its_own_keys_and_variables():
         "size": 7,
         "token": "t",
     }
-    configuration.report()
+    assert configuration.mistakes == []
 
 
 @given(st.from_regex("[a-z_]{1,20}", fullmatch=True).filter(lambda name: name not in CoreSchema().fields))
@@ -188,8 +188,54 @@ def test_an_unknown_key_is_refused(name):
     assert mistakes({f"scheduling.{name}": "1"}) == [f"  - scheduling.{name} is not a setting"]
 
 
-def test_keys_of_others_are_none_of_our_business():
-    assert mistakes({"pyramid.reload_templates": "true", "pipeline": "x", "schedulings.port": "x"}) == []
+def mistakes_of_a_start(ini=None, environ=None):
+    try:
+        set_up(GOOD | (ini or {}), environ or {})
+    except StartupError as error:
+        return str(error).splitlines()[1:]
+    return []
+
+
+def test_a_key_below_a_name_that_nobody_has_is_refused():
+    told = mistakes_of_a_start({"schedulng.port": "1", "smpt.host": "mail", "scheduling.port": "x"})
+    assert [line.split()[1] for line in told] == ["scheduling.port", "schedulng.port", "smpt.host"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "pyramid.reload_templates",
+        "debug_all",
+        "secrets_folder",
+        "bookings.anything",  # a plugin that is installed and not enabled
+        "smtp.host",  # a provider that is installed and not chosen
+    ],
+)
+def test_a_key_that_has_an_owner_is_none_of_our_business(key):
+    assert mistakes_of_a_start({key: "x"}) == []
+
+
+def test_with_add_ons_of_pyramid_any_key_may_have_an_owner():
+    assert mistakes_of_a_start({"pyramid.includes": "pyramid_mailer", "mail.host": "x"}) == []
+
+
+def test_a_plugin_that_is_not_there_is_one_mistake_with_its_keys():
+    [line] = mistakes_of_a_start({"scheduling.plugins": "weather", "weather.city": "Bern"})
+    assert "'weather' is enabled but not installed" in line
+
+
+def test_a_provider_that_refuses_its_settings_is_told_with_the_other_mistakes():
+    told = mistakes_of_a_start({"schedulng.port": "1"}, {"EMAIL_PROVIDER": "resend"})
+    assert len(told) == 2
+    assert "EMAIL_API_KEY" in told[0]
+
+
+@pytest.mark.parametrize("origins", ["*", "https://a.example, *"])
+def test_credentials_for_every_origin_are_refused(origins):
+    [line] = mistakes(environ={"CORS_CREDENTIALS": "true", "CORS_ORIGINS": origins})
+    assert line.startswith("  - scheduling.cors_credentials (CORS_CREDENTIALS) ")
+    assert mistakes(environ={"CORS_CREDENTIALS": "false", "CORS_ORIGINS": origins}) == []
+    assert mistakes(environ={"CORS_CREDENTIALS": "true", "CORS_ORIGINS": "https://a.example"}) == []
 
 
 @pytest.mark.parametrize("secret", [DEVELOPMENT_SECRET, "x", "x" * (MIN_SECRET_BYTES - 1), "é" * 15 + "x"])
@@ -244,6 +290,18 @@ def test_a_bad_secret_is_told_together_with_the_other_mistakes():
         "rediss://cache:6379?ssl_cert_reqs=none",
         "rediss://cache:6379?ssl_cert_reqs=optional",
         "rediss://cache:6379?ssl_cert_reqs=required&ssl_cert_reqs=none",
+        "rediss://cache:6379?ssl_cert_reqs=CERT_NONE",
+        "rediss://cache:6379?ssl_cert_reqs=Required",
+        "rediss://cache:6379?ssl_cert_reqs=required&ssl_check_hostname=false",
+        "rediss://cache:6379?ssl_cert_reqs=required&ssl_check_hostname=False",
+        "rediss://one:6379?ssl_cert_reqs=required;rediss://two:6379",
+        "rediss://one:6379;rediss://two:6379?ssl_cert_reqs=required",
+        "redis://one:6379;rediss://two:6379",
+        "redis://cache:6379?ssl_cert_reqs=none",
+        "redis://cache:6379?ssl_ca_certs=/ca.pem",
+        "sentinel://one:26379?ssl_cert_reqs=none",
+        "sentinel://one:26379?ssl_cert_reqs=required;sentinel://two:26379",
+        "sentinel://one:26379;redis://two:6379",
         "REDISS://cache:6379",
         "http://cache",
         "cache:6379",
@@ -255,7 +313,18 @@ def test_a_broker_that_is_not_verified_or_no_broker_is_refused(url):
     assert line.startswith("  - scheduling.broker_url (REDIS_URL) ")
 
 
-@pytest.mark.parametrize("url", ["redis://cache:6379/0", "rediss://:pw@cache:6379/0?ssl_cert_reqs=required"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://cache:6379/0",
+        "redis://one:6379;redis://two:6379",
+        "rediss://:pw@cache:6379/0?ssl_cert_reqs=required",
+        "rediss://cache:6379/0?ssl_cert_reqs=CERT_REQUIRED&ssl_ca_certs=/ca.pem",
+        "rediss://one:6379?ssl_cert_reqs=required;rediss://two:6379?ssl_cert_reqs=required",
+        "sentinel://one:26379;sentinel://two:26379",
+        "sentinel://one:26379?ssl_cert_reqs=required;sentinel://two:26379?ssl_cert_reqs=required",
+    ],
+)
 def test_a_broker_that_can_be_shared_is_not_embedded(url):
     settings = loaded(environ={"REDIS_URL": url})
     assert settings.broker_url == url

@@ -1,0 +1,116 @@
+"""``scheduling config``: whether the settings are such that everything can start."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+import scheduling
+from scheduling import loader
+from scheduling.bootstrap import read, set_up_logging
+from scheduling.cli.tables import printable
+from scheduling.cli.web import server_options
+from scheduling.errors import StartupError
+from scheduling.server import with_waitress
+from scheduling.settings import Configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from scheduling.bootstrap import Setup
+    from scheduling.cli import Program
+    from scheduling.settings import Settings
+
+_OTHER_VARIABLES = frozenset({"SCHEDULING_CONFIG", "SCHEDULING_PASSWORD"})
+"""What commands read beside the settings."""
+
+_LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+@click.group()
+def config() -> None:
+    """Look at the settings."""
+
+
+@config.command()
+@click.pass_obj
+def check(program: Program) -> None:
+    """Check everything that is read at a start, and build the application; the database is not asked.
+
+    All mistakes are told in one message, with exit status 1. What was found is printed without secrets.
+    """
+    configuration = Configuration(program.ini, os.environ)
+    threads = 0
+    with _noting(configuration):
+        set_up_logging(program.ini_path)
+    with _noting(configuration):
+        threads = with_waitress.adjustments(server_options(program.ini_path, None)).threads
+    setup = read(configuration)
+    scheduling.make_app(setup, program.ini)
+    given = sorted(name for name in configuration.variables if os.environ.get(name))
+    click.echo(f"settings     {program.ini_path}")
+    click.echo(f"variables    {', '.join(given) or 'none'}")
+    for line in found(setup, threads):
+        click.echo(printable(line))
+    for warning in (*warnings(setup.settings, threads), *unread(configuration.variables)):
+        click.echo(f"warning: {warning}")
+    click.echo("Everything can start with these settings.")
+
+
+@contextmanager
+def _noting(configuration: Configuration) -> Iterator[None]:
+    """Go on after a mistake, which is reported with the others."""
+    try:
+        yield
+    except StartupError as error:
+        configuration.mistakes.append(str(error))
+
+
+def found(setup: Setup, threads: int) -> Iterator[str]:
+    """Say what the settings amount to, without any secret."""
+    settings, database = setup.settings, setup.settings.database_url
+    place = f"{database.host or 'localhost'}/" if database.drivername != "sqlite" else ""
+    brokers = " ".join(_place(url) for url in settings.broker_url.split(";"))
+    plugins = ", ".join(f"{plugin.name} ({plugin.distribution})" for plugin in setup.plugins)
+    yield f"environment  {settings.app_env}"
+    yield f"web          {settings.host}:{settings.port}, {threads} threads a process"
+    yield f"metrics      {settings.host}:{settings.metrics_port}"
+    yield f"database     {database.get_backend_name()} {place}{database.database}"
+    yield f"broker       {'none: the web process delivers' if settings.embedded else brokers}"
+    yield f"plugins      {plugins or 'none'}"
+    yield f"e-mail       {settings.email_provider}, from {settings.email_from}"
+    yield f"origins      {' '.join(settings.cors_origins) or 'none'}"
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def warnings(settings: Settings, threads: int) -> Iterator[str]:
+    """Say what is possible and seldom meant."""
+    production = settings.app_env == "production"
+    if production and settings.email_provider == "mock":
+        yield "no e-mail is sent: EMAIL_PROVIDER is mock, which prints them to the log"
+    if settings.email_provider != "mock" and "@localhost" in settings.email_from:
+        yield f"e-mails come from {settings.email_from}: set EMAIL_FROM to an address of yours"
+    if not production and settings.host not in _LOCAL:
+        yield "APP_ENV is development, which takes a secret that everybody knows, and other machines can call"
+    if settings.database_pool_size < threads:
+        yield (
+            f"SCHEDULING_DATABASE_POOL_SIZE is {settings.database_pool_size}: "
+            f"{threads} threads wait for each other's connections"
+        )
+
+
+def unread(known: Collection[str]) -> Iterator[str]:
+    """Name the variables that look like settings and are none; a plugin may be installed and not enabled."""
+    owners = tuple(f"SCHEDULING_{name.upper()}_" for name in loader.installed())
+    for name in sorted(os.environ):
+        ours = name.startswith("SCHEDULING_") and not name.startswith(owners)
+        if ours and name not in known and name not in _OTHER_VARIABLES:
+            yield f"{printable(name)} is not a setting"

@@ -1,0 +1,126 @@
+"""`scheduling config check`: everything that is wrong, or what was found."""
+
+import pytest
+
+STRONG = "x" * 32
+PRODUCTION = {"APP_ENV": "production", "JWT_SECRET": STRONG}
+NOWHERE = "postgresql://scheduling:hunter2@127.0.0.1:1/elsewhere"
+
+
+def warnings(lines):
+    return [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]
+
+
+def test_good_settings_are_shown_and_the_database_is_not_asked(output):
+    lines = output("config", "check", DATABASE_URL=NOWHERE)
+    shown = dict(line.split(maxsplit=1) for line in lines[:-1])
+    assert shown["variables"] == "DATABASE_URL"
+    assert shown["database"] == "postgresql 127.0.0.1/elsewhere"
+    assert shown["plugins"].startswith("bookings (scheduling ")
+    assert warnings(lines) == []
+    assert lines[-1] == "Everything can start with these settings."
+
+
+def test_no_secret_is_shown(output):
+    secret = "hunter2-hunter2-hunter2-hunter2-hunter2"
+    lines = output(
+        "config",
+        "check",
+        DATABASE_URL=f"postgresql://me:{secret}@db/name?passfile={secret}",
+        REDIS_URL=f"sentinel://:{secret}@one:1?ssl_cert_reqs=required&x={secret};"
+        "sentinel://two:2?ssl_cert_reqs=required",
+        JWT_SECRET=secret,
+        JWT_SECRET_FALLBACKS=secret,
+        EMAIL_API_KEY=secret,
+        SCHEDULING_PASSWORD=secret,
+    )
+    assert "hunter2" not in "\n".join(lines)
+    assert "broker       sentinel://one:1 sentinel://two:2" in lines
+
+
+def test_every_mistake_is_in_one_message(error, ini):
+    ini.write_text(
+        f"{ini.read_text()}thread = 4\n\n[loggers]\nkeys = root\n".replace(
+            "scheduling.plugins", "schedulng.port = 1\nscheduling.plugins"
+        )
+    )
+    message = error(
+        "config",
+        "check",
+        APP_ENV="production",
+        JWT_SECRET="hunter2",
+        PORT="x",
+        REDIS_URL="rediss://:hunter2@cache",
+        CORS_ORIGINS="*",
+        CORS_CREDENTIALS="true",
+        SCHEDULING_PLUGINS="weather",
+        EMAIL_PROVIDER="pigeon",
+    )
+    first, *mistakes = message.splitlines()
+    assert first == "Scheduling cannot start:"
+    for named in (
+        "The logging sections of ",
+        "[server:main] ",
+        "scheduling.jwt_secret (JWT_SECRET) ",
+        "scheduling.port (PORT) ",
+        "scheduling.broker_url (REDIS_URL) ",
+        "scheduling.cors_credentials (CORS_CREDENTIALS) ",
+        "Plugin 'weather' ",
+        "The e-mail provider 'pigeon' ",
+        "schedulng.port is not a setting",
+    ):
+        assert sum(line.startswith(f"  - {named}") for line in mistakes) == 1, named
+    assert len(mistakes) == 9
+    assert "hunter2" not in message
+
+
+def test_a_plugin_that_cannot_be_set_up_is_a_mistake(error, install_plugin):
+    install_plugin("acme", includeme="raise LookupError('no weather')")
+    assert "LookupError: no weather" in error("config", "check", SCHEDULING_PLUGINS="acme")
+
+
+def test_logging_sections_that_name_what_is_not_there_stop_web_and_worker_with_one_line(error, ini):
+    ini.write_text(f"{ini.read_text()}\n[loggers]\nkeys = root\n")
+    for command in ("web", "worker"):
+        message = error(command, str(ini))
+        assert message.startswith(f"The logging sections of {ini} cannot be used (")
+        assert len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["web", "worker", "config check"])
+def test_production_is_refused_by_everything_that_starts(program, command):
+    unsafe = {
+        "JWT_SECRET": "x" * 31,
+        "REDIS_URL": "rediss://cache",
+        "CORS_ORIGINS": "*",
+        "CORS_CREDENTIALS": "true",
+    }
+    ended = program("-c", "test.ini", *command.split(), APP_ENV="production", **unsafe)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    first, *mistakes = ended.stderr.splitlines()
+    assert first == "Scheduling cannot start:"
+    assert sorted(line.split()[2] for line in mistakes) == [
+        "(CORS_CREDENTIALS)",
+        "(JWT_SECRET)",
+        "(REDIS_URL)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "warning"),
+    [
+        (PRODUCTION, "no e-mail is sent"),
+        ({"EMAIL_PROVIDER": "smtp", "SMTP_HOST": "mail"}, "e-mails come from Scheduling <noreply@localhost>"),
+        ({"SCHEDULING_HOST": "0.0.0.0"}, "APP_ENV is development"),  # noqa: S104
+        ({"SCHEDULING_DATABASE_POOL_SIZE": "1"}, "SCHEDULING_DATABASE_POOL_SIZE is 1"),
+        ({"SCHEDULING_PORT": "80"}, "SCHEDULING_PORT is not a setting"),
+    ],
+)
+def test_what_is_seldom_meant_is_a_warning(output, environ, warning):
+    [told] = warnings(output("config", "check", **environ))
+    assert told.startswith(warning)
+
+
+def test_variables_of_plugins_that_are_installed_are_no_mistake(output):
+    environ = {"SCHEDULING_ORGANIZATIONS_SIZE": "1", "SCHEDULING_CONFIG": "x", "SCHEDULING_PASSWORD": "x"}
+    assert warnings(output("config", "check", **environ)) == []
