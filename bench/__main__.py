@@ -56,6 +56,7 @@ def main(
     try:
         with running(server, *SAFE) as stack:
             seed(stack.site.database_url)
+            stack.rebuild_analytics()
             measure(stack, report, names or tuple(SCENARIOS), connections, seconds)
     except (ClientError, ServerError) as error:
         raise click.ClickException(str(error)) from error

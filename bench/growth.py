@@ -165,6 +165,8 @@ def measure(stack: Stack, runner: Runner, growth: Growth, sizes: Sequence[int]) 
     for smaller, size in pairwise((0, *sizes)):
         click.echo(f"{growth.table}, rows: {size:,}", err=True)
         fill(stack.site.database_url, growth, smaller + 1, size)
+        if growth.table == "analytics_events":
+            stack.rebuild_analytics()
         for scenario in growth.calls:
             run = runner.run(scenario, 1)
             if run.others_percent > NOISE_PERCENT:

@@ -55,6 +55,10 @@ class Stack:
         """The web server's first process."""
         return self.installation.web.pid
 
+    def rebuild_analytics(self) -> None:
+        """Have the dashboard's counts know rows that were loaded."""
+        self.installation.run_command("analytics", "rebuild")
+
     @contextmanager
     def statements_logged(self) -> Iterator[None]:
         """Let PostgreSQL log every statement of the web server, which is restarted before and after."""

@@ -19,8 +19,8 @@ def test_a_benchmark_measures_checked_answers_and_writes_what_it_found(tmp_path)
     for run in result["runs"]:
         assert run["failed"] == 0
         assert min(run["rate"], run["p50_ms"], run["server_us"], run["client_us"]) > 0
-    # Each is one or more whole statements, and a count of the token cut-offs once a second at most.
+    # The token cut-offs are read too, but not for every request.
     assert 1 <= result["statements"]["get"] < 2
-    assert result["statements"]["create"] > result["statements"]["get"]
+    assert result["statements"]["create"] >= 1
     assert result["memory_mib"]["at start"] > 10
     assert result["wrong"] == {}

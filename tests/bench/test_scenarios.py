@@ -8,6 +8,8 @@ import pytest
 from bench import stack
 from bench.scenarios import SCENARIOS, Site, WrongAnswer, check
 from scheduling import testing
+from scheduling.db import session_scope
+from scheduling_analytics import rollups
 
 CHECKED = [*range(1, 9), 501]
 """The users whose rows the checks look at."""
@@ -32,6 +34,8 @@ def transport(postgres, enabled_plugins):
     site = testing.Site(url, enabled_plugins, {"scheduling.bcrypt_cost": "10"})
     stack.run_file(url, "users.sql")
     stack.seed(url)
+    with session_scope(site.registry) as db:
+        rollups.rebuild(db)
     transport = Transport(site.wsgi_app)
     transport.database_url = url
     yield transport
