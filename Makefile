@@ -2,6 +2,8 @@
 # make test   the whole test suite, on SQLite and on a PostgreSQL that it starts itself
 # make check  formatting, lint, types and the rooms' import contracts
 # make chaos  bookings while everything is killed at random; SEED=7 SECONDS=600 choose another and a longer run
+# make bench  what each call costs and how many a second there can be; ARGS='--help' says how to choose
+# make bench-growth  what each call costs while its table grows to ten million rows
 # make bench-latency  how long a message takes from its commit to the e-mail provider
 #
 # Each builds .venv first, from nothing but Python 3.11 or newer.
@@ -17,7 +19,7 @@ READY := .venv/.ready
 TOOLS := .tools/bin
 TOOLS_READY := .tools/.ready
 
-.PHONY: run test chaos bench-latency check format image sbom lock test-image clean
+.PHONY: run test chaos bench bench-growth bench-latency check format image sbom lock test-image clean
 
 run: $(READY)
 	@$(BIN)/scheduling -c development.ini db upgrade
@@ -29,8 +31,14 @@ test: $(READY)
 chaos: $(READY)
 	CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(SECONDS) $(BIN)/pytest -q -s tests/chaos/test_chaos.py
 
+bench: $(READY)
+	$(BIN)/python -m bench $(ARGS)
+
+bench-growth: $(READY)
+	$(BIN)/python -m bench.growth $(ARGS)
+
 bench-latency: $(READY)
-	$(BIN)/python bench/delivery_latency.py
+	$(BIN)/python -m bench.delivery_latency
 
 check: $(READY)
 	$(BIN)/ruff format --check .

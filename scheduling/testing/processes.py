@@ -205,7 +205,11 @@ class Installation:
 
     def upgrade(self) -> None:
         """Make or upgrade the database's tables."""
-        command = [program("scheduling"), "-c", str(self._ini), "db", "upgrade"]
+        self.run_command("db", "upgrade")
+
+    def run_command(self, *arguments: str) -> None:
+        """Run a command of ``scheduling`` to its end; AssertionError with its output if it fails."""
+        command = [program("scheduling"), "-c", str(self._ini), *arguments]
         done = run(command, env=self.environ, stdout=PIPE, stderr=STDOUT, check=False)
         assert done.returncode == 0, done.stdout.decode()
 

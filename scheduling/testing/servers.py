@@ -50,6 +50,11 @@ class _Server:
             return process.pid
         raise ServerError("the server is not running")
 
+    @property
+    def output(self) -> str:
+        """All that it printed since it was started last."""
+        return self._log.read_text(errors="replace")
+
     def start(self, *extra_args: str) -> None:
         """Start again, on the same port and data; ServerError if it runs already or does not come up."""
         if self._running():
@@ -108,10 +113,10 @@ class _Server:
     def _await_readiness(self) -> None:
         # Its own output is asked, not its port: on the port another program might answer.
         deadline = time.monotonic() + _PATIENCE
-        while "ready to accept connections" not in self._log.read_text(errors="replace").lower():
+        while "ready to accept connections" not in self.output.lower():
             if not self._running() or time.monotonic() > deadline:
                 self.stop()
-                raise ServerError(f"no start; its output:\n{self._log.read_text(errors='replace')[-2000:]}")
+                raise ServerError(f"no start; its output:\n{self.output[-2000:]}")
             time.sleep(0.01)
 
     def _forget(self) -> None:

@@ -1,0 +1,1 @@
+"""The project's own benchmark: ``make bench``; README.md beside this file says how to read its figures."""
