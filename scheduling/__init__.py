@@ -24,6 +24,7 @@ ROOMS = (
     "scheduling.outbox",
     "scheduling.housekeeping",
     "scheduling.metrics",
+    "scheduling.otel",
     "scheduling.email",
     "scheduling.accounts",
     "scheduling.outbox_admin",

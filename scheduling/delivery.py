@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from scheduling import tracing
 from scheduling.db import session_scope
 from scheduling.email.provider import Permanent, Transient
 from scheduling.outbox import Message, Postpone, Skip, State, outbox
@@ -44,11 +45,12 @@ def deliver(registry: Registry, message_id: uuid.UUID) -> State | None:
         registry.metrics.refused_claims.inc()
         return None
     row, recovered = claimed
-    if recovered:
-        registry.metrics.recovered_leases.inc()
-        logger.warning("Message %s (%s) is taken over: its worker died", row.id, row.kind)
-    state, values = _handle(registry, row, recovered=recovered)
-    return _mark(registry, row, owner, state, values)
+    with registry.tracer.delivering(row.id, row.consumer, row.traceparent):
+        if recovered:
+            registry.metrics.recovered_leases.inc()
+            logger.warning("Message %s (%s) is taken over: its worker died", row.id, row.kind)
+        state, values = _handle(registry, row, recovered=recovered)
+        return _mark(registry, row, owner, state, values)
 
 
 def _claim(registry: Registry, message_id: uuid.UUID, owner: str) -> tuple[Row, bool] | None:
@@ -69,6 +71,7 @@ def _claim(registry: Registry, message_id: uuid.UUID, owner: str) -> tuple[Row, 
             outbox.c.attempts,
             outbox.c.created_at,
             outbox.c.reserved_at,
+            outbox.c.traceparent,
         )
     )
     lost = sa.and_(outbox.c.state == State.RUNNING, outbox.c.lease_until <= now)
@@ -89,7 +92,8 @@ def _handle(registry: Registry, row: Row, *, recovered: bool) -> tuple[State, di
         )
     if row.attempts > consumer.attempts:
         return State.DEAD, {"last_error": "given up: the workers that tried it died"}
-    message = Message(row.id, row.kind, row.payload, row.attempts, row.reserved_at, recovered)
+    traceparent = str(tracing.current())
+    message = Message(row.id, row.kind, row.payload, row.attempts, row.reserved_at, recovered, traceparent)
     try:
         provider_id = consumer.handler(message, registry)
     except Exception as error:  # noqa: BLE001 - a handler can fail in any way
@@ -103,6 +107,7 @@ def _not_done(registry: Registry, row: Row, error: Exception, attempts: int) -> 
         return _postponed(row, error)
     if isinstance(error, Skip):
         return State.SKIPPED, {"last_error": str(error)}
+    registry.tracer.failed(error)
     if isinstance(error, Permanent) or row.attempts >= attempts:
         logger.warning("Message %s (%s) is dead in attempt %d: %s", row.id, row.kind, row.attempts, error)
         return State.DEAD, {"last_error": _text(error)}

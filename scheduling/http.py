@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
-import uuid
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from pyramid.decorator import reify
 from pyramid.request import Request as PyramidRequest
 from pyramid.response import Response
 from pyramid.tweens import EXCVIEW
+
+from scheduling import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +48,7 @@ SECURITY_HEADERS = [
 
 _PREFLIGHT_HEADERS = [
     ("Access-Control-Allow-Methods", "GET, HEAD, POST, PATCH, DELETE"),
-    ("Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match, X-Request-ID"),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match, X-Request-ID, traceparent"),
     ("Access-Control-Max-Age", "7200"),
 ]
 _EXPOSED = ("Access-Control-Expose-Headers", "ETag, Link, Retry-After, X-Request-ID")
@@ -82,6 +84,11 @@ class Request(PyramidRequest):
         identity: Identity | None = super().identity
         return identity
 
+    @reify
+    def trace(self) -> tracing.TraceParent:
+        """The request's step of the client's trace, or of one that begins here."""
+        return tracing.follow(self.environ.get("HTTP_TRACEPARENT"))
+
     @property
     def settings(self) -> Settings:
         """The application's typed settings."""
@@ -97,7 +104,7 @@ class Request(PyramidRequest):
 
 def request_id(sent: str | None) -> str:
     """Return the id that was sent if it is short and harmless in a log, else a new one."""
-    return sent if sent and _SANE_ID.fullmatch(sent) else uuid.uuid4().hex
+    return sent if sent and _SANE_ID.fullmatch(sent) else os.urandom(16).hex()
 
 
 def http_tween_factory(
@@ -158,6 +165,7 @@ def log_request(request: Request, response: Response, seconds: float) -> None:
         "status": response.status_int,
         "duration_ms": round(seconds * 1000, 2),
         "request_id": request.id,
+        "trace_id": request.trace.trace_id,
         "user_id": identity.id if identity else None,
     }
     access_log.info(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import sqlalchemy as sa
 
+from scheduling import tracing
 from scheduling.db import Json, Timestamp, metadata
 from scheduling.statements import Statement
 from scheduling.times import utcnow
@@ -78,6 +79,8 @@ class OutboxColumns(sa.TypedColumns):
     done_at: sa.Named[datetime | None] = sa.Column(Timestamp)
     reserved_at: sa.Named[datetime | None] = sa.Column(Timestamp)
     """The moment that was reserved for it, as by the e-mail rate limit, while it waits for that."""
+    traceparent: sa.Named[str | None] = sa.Column(sa.String(55))
+    """The step of a trace that wrote it (:mod:`scheduling.tracing`)."""
 
 
 outbox = sa.Table("outbox", metadata, OutboxColumns)
@@ -129,6 +132,9 @@ class Message:
     recovered: bool = False
     """True if the worker that had it before died while it may have been at work on it."""
 
+    traceparent: str | None = None
+    """The header ``traceparent`` for whoever is called: this attempt, in the trace that wrote the message."""
+
 
 class Skip(Exception):
     """Raised by a handler when a message has become pointless; the message is the reason."""
@@ -170,6 +176,7 @@ def enqueue(
     """
     message_id = uuid.uuid4()
     now = utcnow()
+    step = tracing.current()
     row = {
         "id": message_id,
         "kind": kind,
@@ -179,6 +186,7 @@ def enqueue(
         "state": State.PENDING,
         "due_at": due_at or now,
         "created_at": now,
+        "traceparent": str(step) if step else None,
     }
     if dedupe_key is None:
         db.later(_enqueue, row)

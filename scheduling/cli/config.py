@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 import scheduling
-from scheduling import loader
+from scheduling import loader, otel
 from scheduling.bootstrap import read, set_up_logging
 from scheduling.cli.tables import printable
 from scheduling.cli.web import server_options
@@ -83,6 +83,8 @@ def found(setup: Setup, threads: int) -> Iterator[str]:
     yield f"broker       {'none: the web process delivers' if settings.embedded else brokers}"
     yield f"plugins      {plugins or 'none'}"
     yield f"e-mail       {settings.email_provider}, from {settings.email_from}"
+    traces = "sent by OpenTelemetry" if otel.is_configured(os.environ) and otel.is_installed() else "not sent"
+    yield f"traces       {traces}"
     yield f"origins      {' '.join(settings.cors_origins) or 'none'}"
 
 
@@ -100,6 +102,8 @@ def warnings(settings: Settings, threads: int) -> Iterator[str]:
         yield f"e-mails come from {settings.email_from}: set EMAIL_FROM to an address of yours"
     if not production and settings.host not in _LOCAL:
         yield "APP_ENV is development, which takes a secret that everybody knows, and other machines can call"
+    if otel.is_configured(os.environ) and not otel.is_installed():
+        yield otel.NOT_INSTALLED
     if settings.database_pool_size < threads:
         yield (
             f"SCHEDULING_DATABASE_POOL_SIZE is {settings.database_pool_size}: "

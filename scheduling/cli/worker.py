@@ -83,6 +83,7 @@ def run(registry: Registry, concurrency: int, grace: float) -> bool:
         signal.signal(number, end)
     working = Worker(registry, concurrency)
     port = open_port(registry, application(registry, worker_probes(registry, working)))
+    registry.tracer.start()
     working.start()
     registry.metrics.pool.watch()
     with serving(port):
@@ -90,5 +91,6 @@ def run(registry: Registry, concurrency: int, grace: float) -> bool:
         told_to_end.wait()
         logger.info("The worker finishes what it has in hand")
         finished = working.stop(grace)
+    registry.tracer.stop()
     logger.info("The worker ended" if finished else "The worker ended with messages in hand")
     return finished

@@ -19,6 +19,7 @@ import httpx2
 import orjson
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
+from scheduling import tracing
 from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured, Permanent, Transient
 from scheduling.times import utcnow
 
@@ -160,8 +161,10 @@ class HttpProvider(EmailProvider):
         self, method: str, path: str, headers: dict[str, str], content: bytes | None, lost: type[Transient]
     ) -> Answer:
         deadline = time.monotonic() + CONNECT_SECONDS + WRITE_SECONDS + self._timeout
+        step = tracing.current()
+        traced = headers | ({"traceparent": str(step)} if step else {})
         try:
-            with self._client.stream(method, path, headers=headers, content=content) as response:
+            with self._client.stream(method, path, headers=traced, content=content) as response:
                 return Answer(response.status_code, response.headers, _read(response, deadline))
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.WriteTimeout) as error:
             reason = f"{self._host} cannot be reached: {_text(error)}"

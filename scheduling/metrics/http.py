@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 # RFC 9110, 9, and PATCH; a client can invent any number of others.
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 
 class HttpMetrics:
     """Counts requests. Its labels have few values, whatever clients send."""
 
     def __init__(self, collectors: CollectorRegistry, registry: Registry) -> None:
-        self._routes = Routes(registry)
+        self.routes = Routes(registry)
         self.in_flight = Gauge(
             "scheduling_http_requests_in_flight",
             "Requests that are being answered.",
@@ -54,7 +54,7 @@ class HttpMetrics:
     def request(self, request: Request, status: str, seconds: float) -> None:
         """Count a request that was answered."""
         method = request.environ["REQUEST_METHOD"]
-        key = (method if method in _METHODS else "other", self._routes.of(request), status)
+        key = (method if method in METHODS else "other", self.routes.of(request), status)
         children = self._children.get(key)
         if children is None:
             children = self._requests.labels(*key), self._seconds.labels(*key[:2])

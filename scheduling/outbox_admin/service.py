@@ -36,7 +36,7 @@ PUBLIC = (
 )
 """The columns of a message in a list."""
 
-WHOLE = (*PUBLIC, outbox.c.payload, outbox.c.lease_until, outbox.c.owner)
+WHOLE = (*PUBLIC, outbox.c.payload, outbox.c.lease_until, outbox.c.owner, outbox.c.traceparent)
 """The columns of one message."""
 
 NEWEST_FIRST = Keyset((outbox.c.created_at, outbox.c.id), (True, True))

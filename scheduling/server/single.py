@@ -44,8 +44,9 @@ def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:
 
 @contextmanager
 def delivering(registry: Registry) -> Iterator[None]:
-    """Deliver messages meanwhile if there is no broker to share; then close the database's connections."""
+    """Record traces meanwhile, and deliver messages if there is no broker to share; then close everything."""
     worker = Worker(registry) if registry.scheduling.embedded else None
+    registry.tracer.start()
     try:
         if worker:
             worker.start()
@@ -53,4 +54,5 @@ def delivering(registry: Registry) -> Iterator[None]:
     finally:
         if worker:
             worker.stop()
+        registry.tracer.stop()
         registry.engine.dispose()

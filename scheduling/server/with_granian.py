@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING
 
 from scheduling.errors import StartupError
@@ -31,6 +32,9 @@ def serve(app: Router, host: str, port: int, processes: int, threads: int, grace
         # Runs in each of its processes, which it does not end when it is killed itself.
         lifeline.hold(signal.SIGKILL)
         app.registry.metrics.pool.watch()
+        app.registry.tracer.start()
+        # Its processes are those of multiprocessing, which end without atexit.
+        Finalize(None, app.registry.tracer.stop, exitpriority=0)
         return app
 
     Granian(

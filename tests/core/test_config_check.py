@@ -1,5 +1,7 @@
 """`scheduling config check`: everything that is wrong, or what was found."""
 
+import sys
+
 import pytest
 
 STRONG = "x" * 32
@@ -119,6 +121,15 @@ def test_production_is_refused_by_everything_that_starts(program, command):
 def test_what_is_seldom_meant_is_a_warning(output, environ, warning):
     [told] = warnings(output("config", "check", **environ))
     assert told.startswith(warning)
+
+
+def test_traces_that_cannot_be_sent_are_a_warning(output, monkeypatch):
+    collector = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
+    assert "traces       sent by OpenTelemetry" in output("config", "check", **collector)
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    lines = output("config", "check", **collector)
+    assert "traces       not sent" in lines
+    assert len(warnings(lines)) == 1
 
 
 def test_variables_of_plugins_that_are_installed_are_no_mistake(output):

@@ -175,7 +175,7 @@ def test_database_that_a_newer_release_has_upgraded_is_served_and_left_alone(our
     migrations.upgrade(engine, plugins)
 
     migrations.require_upgraded(engine, plugins)
-    assert migrations.current(engine, plugins)["core"] == ("core_9999", "core_0002")
+    assert migrations.current(engine, plugins)["core"] == ("core_9999", "core_0003")
     assert "notifications" in tables(engine)
 
 
@@ -312,7 +312,7 @@ def test_stepping_down_to_nothing_is_refused_too_while_plugins_need_the_tables(e
     alice = site.user()
     alice.post("/bookings", {"title": "T", **times}, status=201)
     engine, plugins = site.registry.engine, site.registry.plugins
-    migrations.downgrade(engine, plugins, "core", "-1")
+    migrations.downgrade(engine, plugins, "core", "core_0001")
 
     with pytest.raises(StartupError, match="The tables of core are needed by: bookings"):
         migrations.downgrade(engine, plugins, "core", "-1")

@@ -113,6 +113,7 @@ def test_one_message_has_what_the_list_has_and_its_payload_lease_and_owner(site,
         "payload": {"title": "Secret plan"},
         "lease_until": "2026-01-02T03:04:05.000Z",
         "owner": "host/1/x",
+        "traceparent": None,
     }
     [row] = admin.get("/outbox", status=200).json
     assert row == {name: message[name] for name in LISTED}

@@ -9,6 +9,7 @@ import marshmallow
 import pytest
 import trustme
 
+from scheduling import tracing
 from scheduling.email.http import Answer, HttpProvider, HttpSettings, api_url, retry_after
 from scheduling.plugin import Ambiguous, Misconfigured, Permanent, SendResult, Transient
 from scheduling.testing.api_server import ApiAnswer, ApiServer
@@ -272,3 +273,12 @@ def test_threads_that_wait_for_answers_do_not_wait_for_each_other(server, connec
     for thread in threads:
         thread.join()
     assert not both.broken
+
+
+def test_a_request_says_which_step_of_which_trace_it_belongs_to(server, connect):
+    provider = connect(server.url)
+    step = tracing.start()
+    with tracing.taking(step):
+        provider.send(MAIL, KEYS[0])
+    provider.check()
+    assert [request.headers["traceparent"] for request in server.requests] == [str(step), None]
