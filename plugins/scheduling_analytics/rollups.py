@@ -20,7 +20,7 @@ from scheduling_analytics.models import analytics_seen as seen
 if TYPE_CHECKING:
     from scheduling.plugin import Session
 
-BATCH = 1000
+BATCH = 10_000
 """How many notes are folded at once."""
 
 SIZES = (1, 60, 24 * 60, 30 * 24 * 60)
