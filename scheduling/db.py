@@ -135,9 +135,11 @@ def _postgres_arguments(settings: Settings) -> dict[str, Any]:
         # libpq takes no less than two seconds.
         "connect_timeout": max(2, timeout),
         # Every statement has its plan in an index, whatever the values: planning the dashboard anew each time
-        # would double its cost.
+        # would double its cost. Such a plan is made for the average user, whose few rows would be collected
+        # by a bitmap and sorted; somebody has a million. See docs/decisions/generic-plans.md.
         "options": (
-            f"-c timezone=UTC -c statement_timeout={timeout * 1000} -c plan_cache_mode=force_generic_plan"
+            f"-c timezone=UTC -c statement_timeout={timeout * 1000} -c plan_cache_mode=force_generic_plan "
+            "-c enable_bitmapscan=off"
         ),
         # A server that vanished from the network answers nothing, not even that: give it up in time.
         "tcp_user_timeout": timeout * 1000,

@@ -12,7 +12,7 @@ from scheduling.cli import main
 from scheduling.db import create_engine
 
 NOWHERE = "postgresql://scheduling@127.0.0.1:1/scheduling"
-CURRENT = ["core             core_0003 (up to date)", "bookings         bookings_0001 (up to date)"]
+CURRENT = ["core             core_0004 (up to date)", "bookings         bookings_0001 (up to date)"]
 
 
 # Which settings
@@ -80,7 +80,7 @@ def test_upgrade_and_check_agree_on_both_databases(output, empty_database_url):
 
 def test_current_shows_every_tree(output):
     assert output("db", "current") == [
-        "core             nothing (the newest is core_0003)",
+        "core             nothing (the newest is core_0004)",
         "bookings         nothing (the newest is bookings_0001)",
     ]
     output("db", "upgrade")
