@@ -50,9 +50,14 @@ class Readiness:
         """Be ready no more, in this process and in those that were forked from it."""
         self._draining[0] = 1
 
+    @property
+    def draining(self) -> bool:
+        """True after :meth:`drain`."""
+        return self._draining[0] != 0
+
     def trouble(self) -> str | None:
         """Return what keeps this process from being ready, as a sentence, or None."""
-        if self._draining[0]:
+        if self.draining:
             return "This process is ending."
         return self._database_trouble()
 

@@ -89,6 +89,7 @@ def serve(
     supervisor = Supervisor(
         [Child("metrics", metrics.serve_forever), *serving],
         drain=registry.readiness.drain,
+        close=listener.close,
         drain_seconds=drain,
         grace_seconds=grace,
     )

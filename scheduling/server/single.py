@@ -15,6 +15,7 @@ from scheduling.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from pyramid.registry import Registry
     from pyramid.router import Router
@@ -36,8 +37,15 @@ def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:
         os._exit(1)
     announce(app.registry)
     server = with_waitress.Server(app, listener, settings)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        # A second signal ends the process at once.
+        signal.signal(number, signal.SIG_DFL)
+        app.registry.readiness.drain()
+        server.end()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, server.end)
+        signal.signal(number, end)
     with delivering(app.registry):
         server.run(GRACE_SECONDS)
 

@@ -41,7 +41,8 @@ class Supervisor:
     """Runs children until SIGTERM or SIGINT. Then it calls ``drain``, waits a moment, and ends them.
 
     No thread may run when this process forks, so it waits for signals and does nothing else.
-    ``drain_seconds`` is that moment; ``grace_seconds`` is what the children have to end in.
+    ``drain_seconds`` is that moment; ``grace_seconds`` is what the children have to end in. ``close`` is
+    called before they are told to, and gives up what this process holds of their sockets.
     """
 
     def __init__(
@@ -49,11 +50,12 @@ class Supervisor:
         children: Sequence[Child],
         *,
         drain: Callable[[], None],
+        close: Callable[[], None],
         drain_seconds: float,
         grace_seconds: float,
     ) -> None:
         self._children = children
-        self._drain = drain
+        self._drain, self._close = drain, close
         self._drain_seconds, self._grace_seconds = drain_seconds, grace_seconds
         self._running: dict[int, tuple[Child, float]] = {}
         self._early_deaths = 0
@@ -95,6 +97,8 @@ class Supervisor:
             self._lifeline.hold()
             child.work()
             status = 0
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else status
         except BaseException:  # noqa: BLE001 - nothing may run on into the parent's code
             traceback.print_exc()
         finally:
@@ -143,6 +147,7 @@ class Supervisor:
 
     def _end(self) -> None:
         self._draining = self._ending = True
+        self._close()
         self._send(signal.SIGTERM)
         signal.setitimer(signal.ITIMER_REAL, self._grace_seconds + _MARGIN_SECONDS)
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
 from multiprocessing.util import Finalize
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scheduling.errors import StartupError
 from scheduling.server.lifeline import Lifeline
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
     from pyramid.router import Router
+
+# Its own lines go where all others do.
+_LOGGING: dict[str, Any] = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {}}}
 
 
 def require() -> None:
@@ -21,21 +29,53 @@ def require() -> None:
         raise StartupError("granian is not installed: pip install 'scheduling[granian]'") from error
 
 
+class Application:
+    """A WSGI application as granian needs it."""
+
+    def __init__(self, app: Router) -> None:
+        self._app = app
+        self._readiness = app.registry.readiness
+        self._variables = dict(os.environ)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        # granian puts the process's variables, the secrets too, among those of the request.
+        for name, value in self._variables.items():
+            if environ.get(name) == value:
+                del environ[name]
+        if self._readiness.draining:
+            start_response = _closing(start_response)
+        answer: Iterable[bytes] = self._app(environ, start_response)
+        return answer
+
+
+def _closing(start_response: StartResponse) -> StartResponse:
+    """Return a ``start_response`` that asks the client to go elsewhere with its next request."""
+
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+        return start_response(status, [*headers, ("Connection", "close")], exc_info)
+
+    return start
+
+
 def serve(app: Router, host: str, port: int, processes: int, threads: int, grace: float) -> None:
     """Serve with ``processes`` children of ``threads`` threads each, until SIGTERM."""
     from granian import Granian  # noqa: PLC0415
     from granian.constants import HTTPModes, Interfaces, RuntimeModes  # noqa: PLC0415
+    from granian.log import LogLevels  # noqa: PLC0415
 
     lifeline = Lifeline()
+    # The children have this process's application, whatever Python's default has become.
+    multiprocessing.set_start_method("fork", force=True)
 
-    def load() -> Router:
+    def load() -> Application:
         # Runs in each of its processes, which it does not end when it is killed itself.
         lifeline.hold(signal.SIGKILL)
         app.registry.metrics.pool.watch()
         app.registry.tracer.start()
         # Its processes are those of multiprocessing, which end without atexit.
         Finalize(None, app.registry.tracer.stop, exitpriority=0)
-        return app
+        return Application(app)
 
     Granian(
         "scheduling",
@@ -50,5 +90,6 @@ def serve(app: Router, host: str, port: int, processes: int, threads: int, grace
         respawn_failed_workers=True,
         respawn_interval=0,
         workers_kill_timeout=int(grace),
-        log_enabled=False,
+        log_level=LogLevels.error,
+        log_dictconfig=_LOGGING,
     ).serve(target_loader=load, wrap_loader=False)

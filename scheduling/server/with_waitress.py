@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import signal
-from time import monotonic
+import socket
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher
+from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from scheduling.errors import StartupError
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Mapping
 
     from pyramid.router import Router
+
+logger = logging.getLogger(__name__)
 
 _DEFAULTS = {"clear_untrusted_proxy_headers": True, "ident": None, "asyncore_use_poll": True}
 # Not used, since the socket is made elsewhere, but waitress then refuses all that stands for them.
@@ -28,6 +32,9 @@ _SEND_BYTES = 64 * 1024
 
 _LOOK_SECONDS = 0.1
 """How often a server that ends looks whether its connections are done."""
+
+_SILENT_SECONDS = 1.0
+"""A server that ends closes a connection on which nothing was under way for that long."""
 
 
 def adjustments(options: Mapping[str, Any]) -> Adjustments:
@@ -43,8 +50,42 @@ def adjustments(options: Mapping[str, Any]) -> Adjustments:
     return settings
 
 
+class Task(WSGITask):
+    """Answers one request."""
+
+    def build_response_header(self) -> bytes:
+        """Return the answer's head, which asks the client to go elsewhere once the server is ending."""
+        if self.channel.server.is_ending:
+            # As if the client had said so: this closes connections of HTTP/1.0 and 1.1 in order.
+            self.request.headers["CONNECTION"] = "close"
+        head: bytes = super().build_response_header()
+        return head
+
+
+class Channel(HTTPChannel):
+    """A connection."""
+
+    task_class = Task
+
+    def is_silent(self) -> bool:
+        """Tell whether nothing is under way here and has not been for a moment, nor waits to be read."""
+        busy = self.requests or self.request or self.total_outbufs_len
+        if busy or time() - self.last_activity < _SILENT_SECONDS:
+            return False
+        try:
+            self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        # What came must be read, or the client would see a reset.
+        return False
+
+
 class Server(TcpWSGIServer):
     """Serves an application on a socket that listens, perhaps along with other processes."""
+
+    channel_class = Channel
 
     def __init__(self, app: Router, listener: socket.socket, settings: Adjustments) -> None:
         dispatcher = ThreadedTaskDispatcher()
@@ -59,32 +100,49 @@ class Server(TcpWSGIServer):
             sockinfo=where,
             bind_socket=False,
         )
-        self._ending = False
+        self._readiness = app.registry.readiness
+        self._ended = False
+
+    @property
+    def is_ending(self) -> bool:
+        """True once clients should go elsewhere."""
+        return self._ended or self._readiness.draining
 
     def end(self, *_: object) -> None:
         """Have :meth:`run` finish what is in hand and return; a signal handler."""
-        self._ending = True
+        self._ended = True
         self.pull_trigger()
 
     def run(self, grace: float = 30.0) -> None:
         """Serve until :meth:`end`, and then until no request is left, ``grace`` seconds at most."""
-        while not self._ending:
+        while not self._ended:
             self._turn(self.adj.asyncore_loop_timeout)
-        self.accepting = False
         deadline = monotonic() + grace
+        self._stop_listening()
         while self.active_channels and monotonic() < deadline:
-            self._close_idle_connections()
             self._turn(_LOOK_SECONDS)
+            self._close_silent_connections()
+        if self.active_channels:
+            logger.error("%d connections are cut, after %.0f s of grace", len(self.active_channels), grace)
         self.task_dispatcher.shutdown(timeout=1)
         wasyncore.close_all(self._map)
 
     def _turn(self, timeout: float) -> None:
         wasyncore.loop(timeout=timeout, map=self._map, use_poll=self.adj.asyncore_use_poll, count=1)
 
-    def _close_idle_connections(self) -> None:
+    def _stop_listening(self) -> None:
+        """Take whoever has connected already, who would see a reset otherwise, and close the port."""
+        waiting = True
+        while waiting:
+            before = len(self.active_channels)
+            self.handle_accept()
+            waiting = len(self.active_channels) > before
+        wasyncore.dispatcher.close(self)
+
+    def _close_silent_connections(self) -> None:
         for channel in list(self.active_channels.values()):
-            if not (channel.requests or channel.request or channel.total_outbufs_len):
-                channel.will_close = True
+            if channel.is_silent():
+                channel.handle_close()
 
 
 def serve(app: Router, listener: socket.socket, settings: Adjustments, grace: float) -> None:
