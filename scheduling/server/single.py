@@ -30,7 +30,7 @@ def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:
     """
     try:
         settings = with_waitress.adjustments(options)
-        listener = listen(app.registry)
+        [listener] = listen(app.registry)
     except StartupError as error:
         # pserve takes a SystemExit from here for a good end, and exits with 0.
         sys.stderr.write(f"{error}\n")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from scheduling.server.lifeline import Lifeline
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Sequence
 
 logger = logging.getLogger(__name__)
@@ -35,14 +36,15 @@ class Child:
 
     name: str
     work: Callable[[], None]
+    listener: socket.socket | None = None
+    """Its own socket. A child that replaces it serves the connections that wait there meanwhile."""
 
 
 class Supervisor:
     """Runs children until SIGTERM or SIGINT. Then it calls ``drain``, waits a moment, and ends them.
 
     No thread may run when this process forks, so it waits for signals and does nothing else.
-    ``drain_seconds`` is that moment; ``grace_seconds`` is what the children have to end in. ``close`` is
-    called before they are told to, and gives up what this process holds of their sockets.
+    ``drain_seconds`` is that moment; ``grace_seconds`` is what the children have to end in.
     """
 
     def __init__(
@@ -50,12 +52,11 @@ class Supervisor:
         children: Sequence[Child],
         *,
         drain: Callable[[], None],
-        close: Callable[[], None],
         drain_seconds: float,
         grace_seconds: float,
     ) -> None:
         self._children = children
-        self._drain, self._close = drain, close
+        self._drain = drain
         self._drain_seconds, self._grace_seconds = drain_seconds, grace_seconds
         self._running: dict[int, tuple[Child, float]] = {}
         self._early_deaths = 0
@@ -95,6 +96,7 @@ class Supervisor:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             self._lifeline.hold()
+            self._close_listeners(but=child.listener)
             child.work()
             status = 0
         except SystemExit as end:
@@ -147,9 +149,15 @@ class Supervisor:
 
     def _end(self) -> None:
         self._draining = self._ending = True
-        self._close()
+        self._close_listeners()
         self._send(signal.SIGTERM)
         signal.setitimer(signal.ITIMER_REAL, self._grace_seconds + _MARGIN_SECONDS)
+
+    def _close_listeners(self, but: socket.socket | None = None) -> None:
+        """Give up sockets: one listens, and connections wait at it, as long as any process holds it."""
+        for child in self._children:
+            if child.listener and child.listener is not but:
+                child.listener.close()
 
     def _send(self, number: signal.Signals) -> None:
         for pid in self._running:
