@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MESSAGES = 1000
 _WARM_UP = 50
+_PATIENCE_SECONDS = 300.0
 _LAY_BY = "UPDATE outbox SET state = 'done', done_at = now() WHERE state IN ('pending', 'queued')"
 _ADD = """INSERT INTO outbox (id, kind, consumer, payload, due_at)
           SELECT gen_random_uuid(), kind, consumer, payload, now()
@@ -40,5 +41,5 @@ def _deliver(stack: Stack, messages: int) -> float:
     """Return the seconds until that many new messages are delivered."""
     execute(stack.site.database_url, _ADD.format(messages))
     began = time.perf_counter()
-    wait_for(lambda: not stack.site.sql(_OPEN))
+    wait_for(lambda: not stack.site.sql(_OPEN), _PATIENCE_SECONDS, "all messages are delivered")
     return time.perf_counter() - began

@@ -13,7 +13,7 @@ import httpx2
 import psycopg
 
 from bench.scenarios import Site
-from scheduling.testing.processes import Installation
+from scheduling.testing.processes import Installation, Web
 from scheduling.testing.servers import (
     PostgresServer,
     RedisServer,
@@ -73,8 +73,7 @@ class Stack:
     def _restart_web(self, change: str) -> None:
         """Restart the web server with another setting of its database."""
         execute(self.site.database_url, f"ALTER DATABASE bench {change}")
-        self.installation.web.terminate()
-        self.installation.web.wait()
+        stop(self.installation.web)
         self.installation.web.start().wait_until_ready()
 
 
@@ -97,8 +96,18 @@ def running(server: str, *postgres_options: str) -> Iterator[Stack]:
             installation.upgrade()
             run_file(database_url, "users.sql")
             installation.web.start().wait_until_ready()
-            with httpx2.Client(base_url=installation.web.url, trust_env=False, timeout=60) as http:
-                yield Stack(Site(http, database_url), postgres, redis, installation)
+            try:
+                with httpx2.Client(base_url=installation.web.url, trust_env=False, timeout=60) as http:
+                    yield Stack(Site(http, database_url), postgres, redis, installation)
+            finally:
+                stop(installation.web)
+
+
+def stop(web: Web) -> None:
+    """End a web server in order: granian's processes outlive a parent that is killed."""
+    if web.running:
+        web.terminate()
+        web.wait()
 
 
 def seed(database_url: str) -> None:
