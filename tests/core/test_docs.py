@@ -13,7 +13,7 @@ from scheduling.settings import CoreSchema, environment_variable
 from scheduling_analytics.cli import commands as analytics
 
 ROOT = Path(__file__).parents[2]
-OPERATORS = (ROOT / "docs/operators.md").read_text()
+OPERATORS = (ROOT / "docs/operators/README.md").read_text()
 PLUGINS = (ROOT / "docs/plugins.md").read_text()
 API = (ROOT / "docs/api.md").read_text()
 
