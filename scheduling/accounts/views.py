@@ -54,6 +54,7 @@ def login(context: Auth, request: Request) -> dict[str, Any] | Response:
     """Exchange address and password for a token."""
     user = service.find_credentials(request.db, request.validated["email"])
     hashed = user.password_hash if user else None
+    request.db.close()  # which gives the connection to others meanwhile
     known = request.registry.passwords.matches(request.validated["password"], hashed)
     user_id = user.id if user else None
     user = service.lock_unchanged(request.db, user) if known and user else None
@@ -107,6 +108,7 @@ def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
     if me is None:
         return problem(request, 401, USER_GONE)
     sent = request.validated
+    request.db.close()  # which gives the connection to others meanwhile
     known = passwords.matches(sent["current_password"], me.password_hash)
     changed = (
         service.replace_password(request.db, me, passwords.hash(sent["new_password"])) if known else None

@@ -83,6 +83,7 @@ def serve(
     else:
         work = partial(serve_with_waitress, app, settings=settings, grace=grace)
         serving = [Child("web", partial(work, listener), listener) for listener in listeners]
+    registry.passwords.use_threads(max(1, cpus.available() // processes))
     announce(registry)
     # What was loaded so far is shared by the children as long as the collector leaves it alone.
     gc.collect()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from scheduling.errors import StartupError
-from scheduling.server import with_waitress
+from scheduling.server import cpus, with_waitress
 from scheduling.server.listening import announce, listen
 from scheduling.worker import Worker
 
@@ -35,6 +35,7 @@ def serve(app: Router, global_config: dict[str, str], **options: Any) -> None:
         # pserve takes a SystemExit from here for a good end, and exits with 0.
         sys.stderr.write(f"{error}\n")
         os._exit(1)
+    app.registry.passwords.use_threads(cpus.available())
     announce(app.registry)
     server = with_waitress.Server(app, listener, settings)
 

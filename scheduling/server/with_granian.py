@@ -8,6 +8,7 @@ import signal
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 
+from scheduling.accounts.passwords import MAX_WAITING
 from scheduling.errors import StartupError
 from scheduling.server.lifeline import Lifeline
 
@@ -83,7 +84,8 @@ def serve(app: Router, host: str, port: int, processes: int, threads: int, grace
         port,
         interface=Interfaces.WSGI,
         workers=processes,
-        blocking_threads=threads,
+        # Those that wait for a hash keep none from the others; it starts a thread only where one is missing.
+        blocking_threads=threads + MAX_WAITING,
         runtime_mode=RuntimeModes.st,
         http=HTTPModes.http1,
         websockets=False,

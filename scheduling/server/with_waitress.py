@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+import threading
+from contextlib import contextmanager
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 from scheduling.errors import StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pyramid.router import Router
 
@@ -82,14 +84,37 @@ class Channel(HTTPChannel):
         return False
 
 
+class Dispatcher(ThreadedTaskDispatcher):
+    """Gives requests to threads: so many, and one more for each request that only waits."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__()
+        self._count, self._counting = 0, threading.Lock()
+        self._add(threads)
+
+    @contextmanager
+    def stand_in(self) -> Iterator[None]:
+        """Have another thread serve while the present one waits."""
+        self._add(1)
+        try:
+            yield
+        finally:
+            self._add(-1)
+
+    def _add(self, threads: int) -> None:
+        with self._counting:
+            self._count += threads
+            self.set_thread_count(self._count)
+
+
 class Server(TcpWSGIServer):
     """Serves an application on a socket that listens, perhaps along with other processes."""
 
     channel_class = Channel
 
     def __init__(self, app: Router, listener: socket.socket, settings: Adjustments) -> None:
-        dispatcher = ThreadedTaskDispatcher()
-        dispatcher.set_thread_count(settings.threads)
+        dispatcher = Dispatcher(settings.threads)
+        app.registry.passwords.stand_in = dispatcher.stand_in
         where = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(
             app,
