@@ -131,16 +131,21 @@ def create_engine(settings: Settings) -> sa.Engine:
 
 def _postgres_arguments(settings: Settings) -> dict[str, Any]:
     timeout = settings.database_timeout
-    return {
-        # libpq takes no less than two seconds.
-        "connect_timeout": max(2, timeout),
+    server = {
+        "timezone": "UTC",
+        "statement_timeout": timeout * 1000,
+        # A process that hangs, or a machine that is frozen, holds no lock for longer.
+        "idle_in_transaction_session_timeout": 2 * timeout * 1000,
         # Every statement has its plan in an index, whatever the values: planning the dashboard anew each time
         # would double its cost. Such a plan is made for the average user, whose few rows would be collected
         # by a bitmap and sorted; somebody has a million. See docs/decisions/generic-plans.md.
-        "options": (
-            f"-c timezone=UTC -c statement_timeout={timeout * 1000} -c plan_cache_mode=force_generic_plan "
-            "-c enable_bitmapscan=off"
-        ),
+        "plan_cache_mode": "force_generic_plan",
+        "enable_bitmapscan": "off",
+    }
+    return {
+        # libpq takes no less than two seconds.
+        "connect_timeout": max(2, timeout),
+        "options": " ".join(f"-c {name}={value}" for name, value in server.items()),
         # A server that vanished from the network answers nothing, not even that: give it up in time.
         "tcp_user_timeout": timeout * 1000,
         "keepalives_idle": timeout,

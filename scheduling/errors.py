@@ -180,8 +180,9 @@ def is_unavailable(error: exc.DBAPIError) -> bool:
 
 
 def one_line(error: exc.DBAPIError) -> str:
-    """Return the first line of what the driver said, which has no data in it."""
-    return str(error.orig).partition("\n")[0]
+    """Return the first line of what the driver said, where no row is quoted, or else the error's name."""
+    said = str(error.orig).strip()
+    return said.splitlines()[0] if said else type(error.orig).__name__
 
 
 def includeme(config: Configurator) -> None:

@@ -27,6 +27,11 @@ def context() -> dict[str, str]:
     }
 
 
+def printable(text: str) -> str:
+    """Return a line in which nothing steers a terminal: no control character, none of bidirectional text."""
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
 class JsonFormatter(PythonJsonFormatter):
     """One JSON object a line: ``timestamp`` (UTC), ``level``, ``logger``, ``message`` and what was added."""
 

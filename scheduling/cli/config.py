@@ -12,9 +12,9 @@ import click
 import scheduling
 from scheduling import loader, otel
 from scheduling.bootstrap import read, set_up_logging
-from scheduling.cli.tables import printable
 from scheduling.cli.web import server_options
 from scheduling.errors import StartupError
+from scheduling.logs import printable
 from scheduling.server import with_waitress
 from scheduling.settings import Configuration
 

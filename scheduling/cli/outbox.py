@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from pyramid.httpexceptions import HTTPConflict
 
-from scheduling.cli.tables import print_table, printable
+from scheduling.cli.tables import print_table
 from scheduling.db import session_scope
 from scheduling.errors import Missing
+from scheduling.logs import printable
 from scheduling.metrics.outbox import oldest_due_seconds
 from scheduling.outbox import State
 from scheduling.outbox_admin import service

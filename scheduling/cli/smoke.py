@@ -17,9 +17,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from scheduling import email
 from scheduling.accounts import service
-from scheduling.cli.tables import printable
 from scheduling.db import session_scope
 from scheduling.errors import one_line
+from scheduling.logs import printable
 from scheduling.outbox import State, outbox
 from scheduling.times import format_timestamp, utcnow
 

@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scheduling.logs import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIDTH = 120
 """No line of a table is longer; what is cut off ends in an ellipsis."""
-
-
-def printable(text: str) -> str:
-    """Return a text in which nothing can steer a terminal."""
-    return "".join(c if c.isprintable() else "�" for c in text)
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: bool = False) -> None:

@@ -13,9 +13,9 @@ from sqlalchemy.exc import IntegrityError
 from scheduling.accounts import service
 from scheduling.accounts.models import users
 from scheduling.accounts.schemas import Registration
-from scheduling.cli.tables import printable
 from scheduling.db import session_scope
 from scheduling.errors import Invalid, one_line
+from scheduling.logs import printable
 from scheduling.security import Role
 from scheduling.views import validate
 

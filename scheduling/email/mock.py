@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from scheduling.email.provider import EmailProvider, OutgoingEmail, SendResult
+from scheduling.logs import printable
 
 logger = logging.getLogger("scheduling.email.mock")
 
@@ -18,10 +19,8 @@ class MockProvider(EmailProvider):
             "E-mail %s (nothing is sent: EMAIL_PROVIDER is mock)\n"
             "    From:    %s\n    To:      %s <%s>\n    Subject: %s\n\n%s",
             idempotency_key,
-            message.sender,
-            message.to_name,
-            message.to_address,
-            message.subject,
-            "\n".join(f"    {line}".rstrip() for line in message.text.splitlines()),
+            # What people call themselves and their bookings must not steer the terminal that shows the log.
+            *map(printable, (message.sender, message.to_name, message.to_address, message.subject)),
+            "\n".join(f"    {printable(line)}".rstrip() for line in message.text.splitlines()),
         )
         return SendResult(f"mock-{idempotency_key}")

@@ -97,7 +97,7 @@ def test_whatever_clients_invent_adds_no_more_than_one_series(site):
         ("OPTIONS", "unmatched", "204"),
         ("other", "/health", "405"),
     }
-    kept = (site.registry.metrics.http._children, site.registry.metrics.http._routes._known)
+    kept = (site.registry.metrics.http._children, site.registry.metrics.http.routes._known)
     assert all(len(cache) < 10 for cache in kept)
     assert len(scrape(site)) - before < 100
 

@@ -11,8 +11,10 @@ from pyramid.config import Configurator
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from scheduling.accounts.models import users
+from scheduling.db import Session
 from scheduling.resources import Root
 from scheduling.testing import Site
+from scheduling.testing.processes import wait_for
 
 SECRET_DETAIL = "SELECT * FROM safes WHERE combination = 4711"
 
@@ -134,3 +136,25 @@ def test_when_no_connection_becomes_free_the_answer_is_503(tmp_path):
         unavailable(alice.get("/users/me", status=503))
     alice.get("/users/me", status=200)
     site.close()
+
+
+def test_a_transaction_in_which_nothing_happens_is_ended_by_the_server(postgres):
+    name = f"test_{uuid.uuid4().hex}"
+    site = Site(postgres.create_database(name), [], {"scheduling.database_timeout": "1"})
+    alice = site.user()
+    idle = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND state = 'idle in transaction'"
+    with psycopg.connect(postgres.url, autocommit=True) as server:
+
+        def number_of_idle():
+            return server.execute(idle, [name]).fetchone()[0]
+
+        db = Session(site.registry.engine, site.registry)
+        db.write(sa.update(users).values(name="Nobody"))
+        assert number_of_idle() == 1
+        wait_for(lambda: number_of_idle() == 0)
+        with pytest.raises(sa.exc.DBAPIError):
+            db.commit()
+        db.close()
+    alice.patch("/users/me", {"name": "Alicia"}, status=200)
+    site.close()
+    postgres.drop_database(name)
