@@ -8,7 +8,6 @@ import signal
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 
-from scheduling.accounts.passwords import MAX_WAITING
 from scheduling.errors import StartupError
 from scheduling.server.lifeline import Lifeline
 
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from pyramid.router import Router
+
+_STAND_INS = 4
+"""Threads beside those that were asked for, as some log in. With 64 of them all calls took twice the CPU."""
 
 # Its own lines go where all others do.
 _LOGGING: dict[str, Any] = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {}}}
@@ -84,8 +86,7 @@ def serve(app: Router, host: str, port: int, processes: int, threads: int, grace
         port,
         interface=Interfaces.WSGI,
         workers=processes,
-        # Those that wait for a hash keep none from the others; it starts a thread only where one is missing.
-        blocking_threads=threads + MAX_WAITING,
+        blocking_threads=threads + _STAND_INS,
         runtime_mode=RuntimeModes.st,
         http=HTTPModes.http1,
         websockets=False,
