@@ -39,7 +39,7 @@ def test_the_image_has_both_api_providers_and_granian():
     assert {"granian", "httpx2"} <= {requirement.name for requirement in wanted()}
 
 
-@pytest.mark.parametrize("requirement", wanted(), ids=lambda requirement: requirement.name)
+@pytest.mark.parametrize("requirement", sorted(wanted(), key=str), ids=lambda requirement: requirement.name)
 def test_a_requirement_is_locked_to_a_version_that_it_allows(requirement):
     pin, _ = locked("image.txt")[canonicalize_name(requirement.name)]
     [version] = pin.specifier
