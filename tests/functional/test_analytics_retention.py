@@ -7,8 +7,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from scheduling.bootstrap import set_up
 from scheduling.db import session_scope
+from scheduling.errors import StartupError
 from scheduling.testing import Site
+from scheduling.testing.site import SETTINGS
 from scheduling.times import utcnow
 from scheduling_analytics import housekeeping, partitions, rollups
 from scheduling_analytics.models import analytics_buckets, analytics_events, analytics_pending, analytics_seen
@@ -229,3 +232,10 @@ def test_rebuilding_counts_the_events_of_all_partitions(parted_site):
     with session_scope(parted_site.registry) as db:
         rollups.rebuild(db)
     assert page_views(alice, 366) == [(4, 1)]
+
+
+@pytest.mark.parametrize("days", ["366", "0", "a year"])
+def test_a_retention_shorter_than_the_longest_window_stops_the_start(days):
+    ini = {**SETTINGS, "scheduling.plugins": "analytics", "analytics.retention_days": days}
+    with pytest.raises(StartupError, match=r"analytics\.retention_days \(SCHEDULING_ANALYTICS_RETENTION_DAYS\)"):
+        set_up(ini, {})
