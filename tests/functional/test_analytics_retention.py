@@ -237,5 +237,7 @@ def test_rebuilding_counts_the_events_of_all_partitions(parted_site):
 @pytest.mark.parametrize("days", ["366", "0", "a year"])
 def test_a_retention_shorter_than_the_longest_window_stops_the_start(days):
     ini = {**SETTINGS, "scheduling.plugins": "analytics", "analytics.retention_days": days}
-    with pytest.raises(StartupError, match=r"analytics\.retention_days \(SCHEDULING_ANALYTICS_RETENTION_DAYS\)"):
+    with pytest.raises(
+        StartupError, match=r"analytics\.retention_days \(SCHEDULING_ANALYTICS_RETENTION_DAYS\)"
+    ):
         set_up(ini, {})
