@@ -15,7 +15,7 @@ from scheduling.migrations import comparison, trees
 
 def run(connection, tree):
     """Run what the command asks for, inside the caller's transaction."""
-    context.configure(connection=connection, **comparison(tree, connection.dialect.name))
+    context.configure(connection=connection, **comparison(tree, connection))
     with context.begin_transaction():
         context.run_migrations()
 

@@ -247,7 +247,7 @@ def differences(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
         for tree in trees(plugins):
             if _is_ahead(tree, _revision(connection, tree)):
                 continue
-            context = MigrationContext.configure(connection, opts=comparison(tree, engine.dialect.name))
+            context = MigrationContext.configure(connection, opts=comparison(tree, connection))
             with warnings.catch_warnings():
                 # SQLite cannot reflect an index on an expression; PostgreSQL compares it.
                 warnings.filterwarnings("ignore", ".*expression-based index")
@@ -260,17 +260,29 @@ def is_for(table: sa.Table, database: str) -> bool:
     return bool(table.info.get("database", database) == database)
 
 
-def comparison(tree: Tree, database: str) -> dict[str, Any]:
+def partitions(connection: sa.Connection) -> set[str]:
+    """Return the names of the tables that are partitions of another, which has the model."""
+    if connection.dialect.name != "postgresql":
+        return set()
+    found = connection.exec_driver_sql(
+        "SELECT relname FROM pg_class WHERE relispartition AND pg_table_is_visible(oid)"
+    )
+    return set(found.scalars())
+
+
+def comparison(tree: Tree, connection: sa.Connection) -> dict[str, Any]:
     """Return Alembic's options for comparing the tables that a tree owns with the models.
 
-    ``database`` is SQLAlchemy's name of its kind: a table whose ``info`` names another is not expected.
+    Partitions are left out, and a table whose ``info`` names another kind of database is not expected.
     """
+    database = connection.dialect.name
+    parts = partitions(connection)
     if find_spec(f"{tree.package}.models"):
         import_module(f"{tree.package}.models")
 
     def include_name(name: str | None, kind: str, parents: dict[str, Any]) -> bool:
         table = name if kind == "table" else parents.get("table_name")
-        return table is None or tree.owns(table)
+        return table is None or (tree.owns(table) and table not in parts)
 
     def include_object(thing: Any, name: str | None, kind: str, reflected: bool, other: Any) -> bool:  # noqa: FBT001
         return kind != "table" or (tree.owns(name or "") and is_for(thing, database))

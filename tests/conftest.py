@@ -18,8 +18,9 @@ def bring_ahead():
     """A function that does to a database all that the next release's migrations may do to it."""
 
     def bring_ahead(engine, plugins):
-        there = sa.inspect(engine).get_table_names()
         with engine.connect() as connection:
+            # A partition has the columns and the indexes of its parent.
+            there = set(sa.inspect(connection).get_table_names()) - migrations.partitions(connection)
             for tree in migrations.trees(plugins):
                 for statement in next_revision(tree, filter(tree.owns, there)):
                     connection.exec_driver_sql(statement)

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from marshmallow import Schema, fields, validate
+
 from scheduling.plugin import Plugin
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
 
+
+class AnalyticsSettings(Schema):
+    """``analytics.…`` in the ini file, ``SCHEDULING_ANALYTICS_…`` in the environment."""
+
+    # The dashboard looks back over up to 366 days.
+    retention_days = fields.Integer(load_default=400, validate=validate.Range(367, 36_500))
+
+
 plugin = Plugin(
     name="analytics",
     summary="Analytics: events of the system and of clients, and a dashboard.",
     api=(1, 0),
+    settings=AnalyticsSettings,
     tables=("analytics_events",),
     migrations=True,
     commands=True,

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from scheduling.plugin import session_scope
-from scheduling_analytics import rollups
+import sqlalchemy as sa
+
+from scheduling.plugin import session_scope, utcnow
+from scheduling_analytics import partitions, rollups
+from scheduling_analytics.models import analytics_events as events
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
     from pyramid.registry import Registry
 
+logger = logging.getLogger(__name__)
+
 FOLD_SECONDS = 1.0
+RETENTION_SECONDS = 3600.0
+
+DELETE_BATCH = 1000
+"""How many events are deleted at once on SQLite, where others cannot write meanwhile."""
+
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 def fold(registry: Registry) -> bool:
@@ -25,7 +38,53 @@ def fold(registry: Registry) -> bool:
         return waiting > 0 and rollups.fold(db) and waiting == rollups.BATCH
 
 
+def keep_partitions(registry: Registry) -> bool:
+    """Make a month's partition, or drop one that the retention is over for; True if there may be more."""
+    before = oldest_kept(registry)
+    try:
+        with session_scope(registry) as db:
+            return partitions.make_one(db, utcnow(), before) or partitions.drop_one(db, before)
+    except sa.exc.OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        # Trying again at once would make requests wait behind this again and again.
+        logger.warning(
+            "No partition of analytics_events was made or dropped, since a long transaction uses the table; "
+            "it is tried again in an hour"
+        )
+        return False
+
+
+def trim(registry: Registry) -> bool:
+    """Remove from the rollups, and from no month's partition, what is too old; True if there may be more."""
+    before = oldest_kept(registry)
+    with session_scope(registry) as db:
+        more = partitions.delete_strays(db, before)
+        return rollups.trim(db, before) or more
+
+
+def delete_old(registry: Registry) -> bool:
+    """Delete a batch of the events that are too old, one by one; True if there may be more."""
+    old = (
+        sa.select(events.c.id)
+        .where(events.c.created_at < oldest_kept(registry))
+        .order_by(events.c.created_at)
+        .limit(DELETE_BATCH)
+    )
+    with session_scope(registry) as db:
+        return db.write(sa.delete(events).where(events.c.id.in_(old))).rowcount == DELETE_BATCH
+
+
+def oldest_kept(registry: Registry) -> datetime:
+    """Return the moment since when events are kept."""
+    return utcnow() - timedelta(days=registry.plugin_settings["analytics"]["retention_days"])
+
+
 def includeme(config: Configurator) -> None:
-    """Register the chores; without rollups there are none."""
+    """Register the chores; SQLite has neither rollups nor partitions."""
     if config.registry.engine.dialect.name == "postgresql":
         config.add_housekeeping("analytics", fold, FOLD_SECONDS)
+        config.add_housekeeping("analytics_partitions", keep_partitions, RETENTION_SECONDS)
+        config.add_housekeeping("analytics_retention", trim, RETENTION_SECONDS)
+    else:
+        config.add_housekeeping("analytics_retention", delete_old, RETENTION_SECONDS)

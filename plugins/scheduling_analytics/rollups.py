@@ -7,7 +7,7 @@ together what the events say. See docs/decisions/analytics-rollups.md.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -25,6 +25,8 @@ BATCH = 10_000
 
 SIZES = (1, 60, 24 * 60, 30 * 24 * 60)
 """Minutes of the buckets; each size is a multiple of the one before."""
+
+LARGEST = timedelta(minutes=SIZES[-1])
 
 ORIGIN = datetime(2000, 1, 1, tzinfo=UTC)
 """Where a bucket of every size begins."""
@@ -114,6 +116,21 @@ UPDATE analytics_buckets SET (first_event, last_event) = (
 WHERE minutes = :minutes AND start = :start AND event_type = :event_type
 """
 
+# With one end a range would be planned as a third of the table.
+_FORGET = """
+DELETE FROM analytics_{table} WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM analytics_{table} WHERE {size} AND {moment} >= :ever AND {moment} < :before
+    ORDER BY {moment} LIMIT {batch}
+))
+"""
+_trim = [
+    sa.text(_FORGET.format(table=table, size=size, moment=moment, batch=BATCH))
+    for table, size, moment in (
+        *(("buckets", f"minutes = {minutes}", "start") for minutes in SIZES),
+        ("seen", "true", "last_seen"),
+    )
+]
+
 _fold_notes = sa.text(_NOTES + _FOLD)
 _fold_events = sa.text(_EVENTS + _FOLD)
 _mend = sa.text(_MEND)
@@ -128,6 +145,19 @@ def fold(db: Session, batch: int = BATCH) -> bool:
     if corrected:
         db.write(_mend, [dict(bucket) for bucket in corrected])
     return True
+
+
+def trim(db: Session, before: datetime) -> bool:
+    """Forget a batch of what was counted before a moment; tell whether there may be more.
+
+    Windows that begin at the moment or later read nothing of it. A bucket of the largest size in which the
+    moment lies stays, and so do the users who were last seen in it.
+    """
+    if not db.write(sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK))).scalar_one():
+        return False
+    horizon = ORIGIN + (before - ORIGIN) // LARGEST * LARGEST
+    span = {"ever": "-infinity", "before": horizon}
+    return BATCH in [db.write(statement, span).rowcount for statement in _trim]
 
 
 def rebuild(db: Session) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scheduling.accounts.models import users
 from scheduling.db import session_scope
-from scheduling_analytics import dashboard, rollups
+from scheduling_analytics import dashboard, partitions, rollups
 from scheduling_analytics.models import ALL_TYPES
 from scheduling_analytics.models import analytics_events as events
 
@@ -45,6 +45,8 @@ steps = st.one_of(
     st.tuples(st.just("fold"), st.just(rollups.BATCH)),
     st.tuples(st.just("rebuild")),
     st.tuples(st.just("truncate")),
+    st.tuples(st.just("partition"), within_a_year),
+    st.tuples(st.just("retire"), within_a_year),
     st.tuples(st.just("look"), moments),
 )
 
@@ -57,6 +59,7 @@ class History:
         self.registry = site.registry
         self.postgres = site.registry.engine.dialect.name == "postgresql"
         self.events = []
+        self.kept_since = datetime(1, 1, 1, tzinfo=UTC)
         for user_id in USERS:
             self.add_user(user_id)
 
@@ -111,6 +114,24 @@ class History:
         self.write(sa.text("TRUNCATE analytics_events") if self.postgres else sa.delete(events))
         self.events.clear()
 
+    def partition(self, moment):
+        """Make the first partition that lacks since then."""
+        if self.postgres:
+            with session_scope(self.registry) as db:
+                partitions.make_one(db, NOW, moment)
+
+    def retire(self, before):
+        """Remove what is older, as where the retention ends there."""
+        self.kept_since = max(self.kept_since, before)
+        with session_scope(self.registry) as db:
+            if self.postgres:
+                while partitions.drop_one(db, before) or partitions.delete_strays(db, before):
+                    pass
+                assert rollups.trim(db, before) is False
+            left = {row.id for row in db.rows(sa.select(events.c.id))}
+        assert all(event["created_at"] < before for event in self.events if event["id"] not in left)
+        self.events = [event for event in self.events if event["id"] in left]
+
     def expected(self, since):
         by_type = defaultdict(list)
         for event in self.events:
@@ -122,7 +143,8 @@ class History:
         everybody = set().union(*people.values()) - {None}
         return rows | ({(ALL_TYPES, 0, len(everybody), None, None)} if everybody else set())
 
-    def look(self, since):
+    def look(self, moment):
+        since = max(moment, self.kept_since)
         with session_scope(self.registry) as db:
             counted = dashboard.count_by_rollups(db, since) if self.postgres else []
             scanned = dashboard.count_events(db, since)
@@ -157,7 +179,7 @@ def test_the_dashboard_says_what_the_events_say(site, happened, looks):
         history.look(since)
     if history.postgres:
         history.fold_all()
-        for since in [*looks, *EDGES]:
+        for since in (max(moment, history.kept_since) for moment in [*looks, *EDGES]):
             with session_scope(history.registry) as db:
                 rows = db.rows(dashboard.rollups_read, {"since": since, **dashboard.edges(since)})
             assert not any(row.is_corrected or row.pending for row in rows)
