@@ -14,7 +14,7 @@ from scheduling.worker import Worker
 from scheduling_analytics import dashboard, housekeeping, rollups
 from scheduling_analytics.models import analytics_events as events
 
-pytestmark = pytest.mark.parametrize("database_kind", ["postgresql"], scope="session")
+pytestmark = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True, scope="session")
 
 LOADED = {"event_type": "PAGE_VIEW", "metadata": {}}
 
