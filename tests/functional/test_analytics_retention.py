@@ -127,7 +127,8 @@ def test_many_old_events_are_deleted_in_batches(site, monkeypatch):
     record(site, None, *range(DAYS, DAYS + 5), 1)
     assert housekeeping.delete_old(site.registry) is True
     assert len(days_of_events(site)) == 4
-    keep_house(site)
+    while housekeeping.delete_old(site.registry):
+        pass
     assert days_of_events(site) == [1]
 
 
