@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from pyramid.router import Router
 
-_STAND_INS = 4
-"""Threads beside those that were asked for, as some log in. With 64 of them all calls took twice the CPU."""
+_STAND_INS = 8
+"""Threads beside those that were asked for: so many log-ins may wait without taking one of them."""
 
 # Its own lines go where all others do.
 _LOGGING: dict[str, Any] = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {}}}
