@@ -54,6 +54,6 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: LogRecord) -> str:  # noqa: N802 - it is logging's name
         """Return the line, before which no traceback stands yet."""
         text = super().formatMessage(record)
-        return " ".join(
-            [text, *(f"{name}={value}" for name, value in context().items() if value not in text)]
-        )
+        first, newline, rest = text.partition("\n")
+        lacking = (f"{name}={value}" for name, value in context().items() if value not in text)
+        return " ".join([first, *lacking]) + newline + rest
