@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pyramid.authorization import DENY_ALL, Allow, Authenticated
+from pyramid.decorator import reify
 
 from scheduling.plugin import SITE_ADMIN, Acl, Missing, Permission, Resource, parse_id, user_principal
 from scheduling_bookings import service
@@ -34,7 +34,8 @@ class Booking(Resource):
         super().__init__(request, str(booking_id), parent)
         self.id = booking_id
 
-    @cached_property
+    # Not functools.cached_property, by whose lock Python 3.11 would ask the database for one at a time.
+    @reify
     def row(self) -> Row:
         """The booking's columns; raises ``Missing`` if there is no such booking."""
         row = service.find(self.request.db, self.id)

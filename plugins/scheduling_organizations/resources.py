@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pyramid.authorization import DENY_ALL, Allow, Authenticated
+from pyramid.decorator import reify
 
 from scheduling.plugin import SITE_ADMIN, Acl, Missing, Permission, Resource, parse_id, user_principal
 from scheduling_organizations import service
@@ -34,7 +34,8 @@ class Organization(Resource):
         super().__init__(request, str(organization_id), parent)
         self.id = organization_id
 
-    @cached_property
+    # Not functools.cached_property, by whose lock Python 3.11 would ask the database for one at a time.
+    @reify
     def row(self) -> Row:
         """The organization, and whether the sender is a member; raises ``Missing`` if there is none."""
         row = service.find(self.request.db, self.id, self.request.identity.id)
