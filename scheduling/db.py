@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from scheduling import statements
+from scheduling import statements, waiting
 from scheduling.errors import StartupError
 from scheduling.statements import Statement
 
@@ -124,9 +124,17 @@ def create_engine(settings: Settings) -> sa.Engine:
         # Statements are run together by appending their texts and their values.
         **({"paramstyle": "format"} if postgres else {}),
     )
-    if not postgres:
+    if postgres:
+        sa.event.listen(engine, "do_connect", _connect)
+    else:
         sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _connect(dialect: object, record: object, arguments: Any, options: Any) -> waiting.Connection:
+    # A server that does not answer takes seconds, in which others are to be served.
+    with waiting.aside():
+        return waiting.Connection.connect(*arguments, **options)
 
 
 def _postgres_arguments(settings: Settings) -> dict[str, Any]:
@@ -301,7 +309,8 @@ class Session:
         if self._writing:
             self.committing = True
             if self._postgres:
-                statements.execute(self.connection, "COMMIT")
+                with waiting.aside():  # the disk takes its time
+                    statements.execute(self.connection, "COMMIT")
             else:
                 self.connection.commit()
             self._writing = False
@@ -340,7 +349,8 @@ class Session:
         if self._postgres:
             # Where nothing was written before, this one statement is the whole transaction.
             self.committing = not self._writing
-            statements.run_together(self.connection, later)
+            with waiting.aside():
+                statements.run_together(self.connection, later)
             return
         self._begin()
         for statement, parameters in later:

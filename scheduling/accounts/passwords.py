@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import bcrypt
 from pyramid.httpexceptions import HTTPServiceUnavailable
 
+from scheduling import waiting
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
     from typing import ParamSpec, TypeVar
 
     from pyramid.config import Configurator
@@ -42,8 +43,6 @@ class Passwords:
         self._cost = cost
         self._nobodys = _hash("nobody has this password", cost)
         self._waiting = threading.BoundedSemaphore(MAX_WAITING)
-        self.stand_in: Callable[[], AbstractContextManager[None]] = nullcontext
-        """What a server does so that a request that waits here keeps no thread from the others."""
         self.use_threads(os.cpu_count() or 1)
 
     def use_threads(self, number: int) -> None:
@@ -69,7 +68,7 @@ class Passwords:
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )
         try:
-            with self.stand_in():
+            with waiting.aside(stand_in=True):
                 return self._threads.submit(function, *arguments, **named).result()
         finally:
             self._waiting.release()

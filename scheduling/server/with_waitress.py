@@ -5,21 +5,23 @@ from __future__ import annotations
 import logging
 import signal
 import socket
-import threading
-from contextlib import contextmanager
-from time import monotonic, time
+from queue import SimpleQueue
+from threading import Event
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.task import WSGITask
 
+from scheduling import waiting
 from scheduling.errors import StartupError
+from scheduling.server.crew import Crew
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from pyramid.router import Router
 
@@ -69,6 +71,18 @@ class Channel(HTTPChannel):
 
     task_class = Task
 
+    def service(self) -> None:
+        """Answer a request and send what can be sent at once."""
+        super().service()
+        if self.server.crew.is_led_here:
+            self.handle_write()
+
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        if self.total_outbufs_len > self.adj.outbuf_high_watermark:
+            # What writes more than that waits for the leader to send it.
+            with waiting.aside():
+                super()._flush_outbufs_below_high_watermark()
+
     def is_silent(self) -> bool:
         """Tell whether nothing is under way here and has not been for a moment, nor waits to be read."""
         busy = self.requests or self.request or self.total_outbufs_len
@@ -84,49 +98,27 @@ class Channel(HTTPChannel):
         return False
 
 
-class Dispatcher(ThreadedTaskDispatcher):
-    """Gives requests to threads: so many, and one more for each request that only waits."""
-
-    def __init__(self, threads: int) -> None:
-        super().__init__()
-        self._count, self._counting = 0, threading.Lock()
-        self._add(threads)
-
-    @contextmanager
-    def stand_in(self) -> Iterator[None]:
-        """Have another thread serve while the present one waits."""
-        self._add(1)
-        try:
-            yield
-        finally:
-            self._add(-1)
-
-    def _add(self, threads: int) -> None:
-        with self._counting:
-            self._count += threads
-            self.set_thread_count(self._count)
-
-
 class Server(TcpWSGIServer):
     """Serves an application on a socket that listens, perhaps along with other processes."""
 
     channel_class = Channel
 
     def __init__(self, app: Router, listener: socket.socket, settings: Adjustments) -> None:
-        dispatcher = Dispatcher(settings.threads)
-        app.registry.passwords.stand_in = dispatcher.stand_in
+        self.crew = Crew(settings.threads, self._look)
         where = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(
             app,
             map={},
             _sock=listener,
-            dispatcher=dispatcher,
+            dispatcher=self.crew,
             adj=settings,
             sockinfo=where,
             bind_socket=False,
         )
         self._readiness = app.registry.readiness
         self._ended = False
+        # Its put, unlike the methods of an Event, may be called in a signal handler.
+        self._end: SimpleQueue[Exception | None] = SimpleQueue()
 
     @property
     def is_ending(self) -> bool:
@@ -136,24 +128,56 @@ class Server(TcpWSGIServer):
     def end(self, *_: object) -> None:
         """Have :meth:`run` finish what is in hand and return; a signal handler."""
         self._ended = True
-        self.pull_trigger()
+        self._end.put(None)
 
     def run(self, grace: float = 30.0) -> None:
         """Serve until :meth:`end`, and then until no request is left, ``grace`` seconds at most."""
-        while not self._ended:
-            self._turn(self.adj.asyncore_loop_timeout)
+        self.crew.start()
+        if error := self._end.get():
+            raise error
         deadline = monotonic() + grace
-        self._stop_listening()
+        self._have_done(self._stop_listening, deadline)
         while self.active_channels and monotonic() < deadline:
-            self._turn(_LOOK_SECONDS)
-            self._close_silent_connections()
+            sleep(_LOOK_SECONDS)
+            self._have_done(self._close_silent_connections, deadline)
         if self.active_channels:
             logger.error("%d connections are cut, after %.0f s of grace", len(self.active_channels), grace)
-        self.task_dispatcher.shutdown(timeout=1)
+        self._have_done(self.crew.stop, monotonic() + 1)
         wasyncore.close_all(self._map)
 
-    def _turn(self, timeout: float) -> None:
-        wasyncore.loop(timeout=timeout, map=self._map, use_poll=self.adj.asyncore_use_poll, count=1)
+    def add_task(self, channel: Channel) -> None:
+        """Have the next request of a connection answered."""
+        self.crew.add(channel.service)
+
+    def pull_trigger(self) -> None:
+        """Have the leader look at all connections again, which it does anyway if it is the one who calls."""
+        if not self.crew.is_led_here:
+            super().pull_trigger()
+
+    def _look(self) -> None:
+        """Read and write what can be read and written, and wait for that if need be."""
+        try:
+            wasyncore.loop(
+                timeout=self.adj.asyncore_loop_timeout,
+                map=self._map,
+                use_poll=self.adj.asyncore_use_poll,
+                count=1,
+            )
+        except Exception as error:  # noqa: BLE001 - without its loop the process is good for nothing
+            self.crew.stop()
+            self._end.put(error)
+
+    def _have_done(self, work: Callable[[], None], deadline: float) -> None:
+        """Have the leader do something, which no other may do to connections, and wait until it is done."""
+        done = Event()
+
+        def do() -> None:
+            work()
+            done.set()
+
+        self.crew.add(do)
+        self.pull_trigger()
+        done.wait(max(0, deadline - monotonic()))
 
     def _stop_listening(self) -> None:
         """Take whoever has connected already, who would see a reset otherwise, and close the port."""
