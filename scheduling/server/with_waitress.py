@@ -17,6 +17,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from scheduling.errors import StartupError
+from scheduling.server.refusals import Parser, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_DEFAULTS = {"clear_untrusted_proxy_headers": True, "ident": None, "asyncore_use_poll": True}
+_DEFAULTS = {
+    "clear_untrusted_proxy_headers": True,
+    "ident": None,
+    "asyncore_use_poll": True,
+    "max_request_header_size": 65536,
+}
 # Not used, since the socket is made elsewhere, but waitress then refuses all that stands for them.
 _PLACE = {"host": "127.0.0.1", "port": 0}
 
@@ -63,11 +69,24 @@ class Task(WSGITask):
         head: bytes = super().build_response_header()
         return head
 
+    def set_close_on_finish(self) -> None:
+        """Close the connection afterwards, but not for want of a length where there is no body: 204, 304."""
+        asked = self.request.headers.get("CONNECTION", "").lower() == "close"
+        if self.has_body or asked or self.version == "1.0":
+            super().set_close_on_finish()
+
 
 class Channel(HTTPChannel):
     """A connection."""
 
+    parser_class = Parser
     task_class = Task
+    error_task_class = Refusal
+
+    def send_continue(self) -> None:
+        """Ask for the body (RFC 9110, 10.1.1), unless there is none or it is refused."""
+        if not self.request.completed:
+            super().send_continue()
 
     def is_silent(self) -> bool:
         """Tell whether nothing is under way here and has not been for a moment, nor waits to be read."""
@@ -151,6 +170,13 @@ class Server(TcpWSGIServer):
             logger.error("%d connections are cut, after %.0f s of grace", len(self.active_channels), grace)
         self.task_dispatcher.shutdown(timeout=1)
         wasyncore.close_all(self._map)
+
+    def maintenance(self, now: float) -> None:
+        """Close connections that are silent, and those on which a request takes too long to come."""
+        super().maintenance(now)
+        for channel in self.active_channels.values():
+            if channel.request and channel.request.begun < now - self.adj.channel_timeout:
+                channel.will_close = True
 
     def _turn(self, timeout: float) -> None:
         wasyncore.loop(timeout=timeout, map=self._map, use_poll=self.adj.asyncore_use_poll, count=1)
