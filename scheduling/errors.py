@@ -11,6 +11,7 @@ from pyramid.exceptions import URLDecodeError
 from pyramid.httpexceptions import HTTPException, HTTPForbidden, HTTPNotFound
 from pyramid.response import Response
 from sqlalchemy import exc
+from webob.request import DisconnectionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from scheduling.http import Request
 
 logger = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
 
 RETRY_AFTER_SECONDS = 5
 """When a client should come back after a 503: about as long as a database needs to restart."""
@@ -47,6 +50,18 @@ class Invalid(Exception):
         super().__init__(self.sentence)
 
 
+def problem_document(status: int, sentence: str, **members: Any) -> bytes:
+    """Return the JSON of a problem (RFC 9457, 3)."""
+    common = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": sentence,
+        "error": sentence,
+    }
+    return orjson.dumps(common | members)
+
+
 def problem(
     request: Request,
     status: int,
@@ -55,19 +70,10 @@ def problem(
     **members: Any,
 ) -> Response:
     """Return a problem-details response; a view that returns it commits, one that raises rolls back."""
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": sentence,
-        "error": sentence,
-        **members,
-    }
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        body["request_id"] = request.id
-    response = Response(
-        orjson.dumps(body), status=status, content_type="application/problem+json", charset=None
-    )
+        members["request_id"] = request.id
+    document = problem_document(status, sentence, **members)
+    response = Response(document, status=status, content_type=PROBLEM, charset=None)
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     response.headers["Cache-Control"] = "no-store"
@@ -125,6 +131,11 @@ def http_error(error: HTTPException, request: Request) -> Response:
 def undecodable(error: UnicodeDecodeError, request: Request) -> Response:
     """Answer 400 for a path or a query string whose bytes are not UTF-8."""
     return problem(request, 400, "The address is not UTF-8.")
+
+
+def truncated(error: DisconnectionError, request: Request) -> Response:
+    """Answer 400 for a body that ended early; usually nobody is there any more to read it."""
+    return problem(request, 400, "The body is shorter than its Content-Length.")
 
 
 def refused_value(error: exc.DataError, request: Request) -> Response:
@@ -195,6 +206,7 @@ def includeme(config: Configurator) -> None:
         Missing: missing,
         UnicodeDecodeError: undecodable,
         URLDecodeError: undecodable,
+        DisconnectionError: truncated,
         exc.DataError: refused_value,
         exc.IntegrityError: conflict,
         exc.DBAPIError: database_error,

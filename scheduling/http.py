@@ -15,6 +15,7 @@ from pyramid.response import Response
 from pyramid.tweens import EXCVIEW
 
 from scheduling import tracing
+from scheduling.errors import problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 access_log = logging.getLogger("scheduling.access")
 
+# One host, perhaps with a port (RFC 9112, 3.2): two header lines would have been joined by a comma.
+_HOST = re.compile(r"[\w.~!$&'()*+;=%:\[\]-]+", re.ASCII)
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
 
 # What Helmet sets by default, and for an API of JSON a policy that lets a browser load nothing.
@@ -117,7 +120,11 @@ def http_tween_factory(
         started = perf_counter()
         request.id = request_id(request.environ.get("HTTP_X_REQUEST_ID"))
         origin = request.environ.get("HTTP_ORIGIN")
-        if origin and request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.environ:
+        if not _HOST.fullmatch(request.environ.get("HTTP_HOST", "")) and request.http_version == "HTTP/1.1":
+            response = problem(request, 400, "The request does not say with one Host header whom it asks.")
+        elif (
+            origin and request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.environ
+        ):
             response = Response(status=204)
             response.headerlist.extend(_PREFLIGHT_HEADERS)
         else:

@@ -43,7 +43,8 @@ def index(context: Bookings, request: Request) -> Response:
 @view_config(context=Booking, request_method="GET", permission=Permission.VIEW, etag=True)
 def show(context: Booking, request: Request) -> Row:
     """Show a booking."""
-    return context.row
+    booking: Row = context.row
+    return booking
 
 
 @view_config(context=Booking, request_method="PATCH", permission=Permission.EDIT, schema=BookingPatch)

@@ -44,7 +44,7 @@ def index(context: Organizations, request: Request) -> Response:
 @view_config(context=Organization, request_method="GET", permission=Permission.VIEW, etag=True)
 def show(context: Organization, request: Request) -> dict[str, Any]:
     """Show an organization with its members."""
-    shown = context.row._asdict()
+    shown: dict[str, Any] = context.row._asdict()
     del shown["sender_is_member"]
     return shown | {"members": service.first_members(request.db, context.id)}
 

@@ -8,6 +8,8 @@ import signal
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 
+from waitress.proxy_headers import proxy_headers_middleware
+
 from scheduling.errors import StartupError
 from scheduling.server.lifeline import Lifeline
 
@@ -16,9 +18,13 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from pyramid.router import Router
+    from waitress.adjustments import Adjustments
 
 _STAND_INS = 8
 """Threads beside those that were asked for: so many log-ins may wait without taking one of them."""
+
+_MIN_BUFFER_BYTES = 8192
+"""granian refuses a smaller buffer for a request's head."""
 
 # Its own lines go where all others do.
 _LOGGING: dict[str, Any] = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {}}}
@@ -35,8 +41,16 @@ def require() -> None:
 class Application:
     """A WSGI application as granian needs it."""
 
-    def __init__(self, app: Router) -> None:
-        self._app = app
+    def __init__(self, app: Router, limits: Adjustments) -> None:
+        # What waitress does with X-Forwarded-For and its like, which granian hands on whoever sent it.
+        self._app = proxy_headers_middleware(
+            app,
+            trusted_proxy=limits.trusted_proxy,
+            trusted_proxy_count=limits.trusted_proxy_count,
+            trusted_proxy_headers=limits.trusted_proxy_headers,
+            clear_untrusted=limits.clear_untrusted_proxy_headers,
+            log_untrusted=limits.log_untrusted_proxy_headers,
+        )
         self._readiness = app.registry.readiness
         self._variables = dict(os.environ)
 
@@ -61,10 +75,16 @@ def _closing(start_response: StartResponse) -> StartResponse:
     return start
 
 
-def serve(app: Router, host: str, port: int, processes: int, threads: int, grace: float) -> None:
-    """Serve with ``processes`` children of ``threads`` threads each, until SIGTERM."""
+def serve(
+    app: Router, host: str, port: int, processes: int, threads: int, grace: float, limits: Adjustments
+) -> None:
+    """Serve with ``processes`` children of ``threads`` threads each, until SIGTERM.
+
+    Of ``limits``, which are waitress's options, those hold for connections, time-outs, heads and proxies.
+    """
     from granian import Granian  # noqa: PLC0415
     from granian.constants import HTTPModes, Interfaces, RuntimeModes  # noqa: PLC0415
+    from granian.http import HTTP1Settings  # noqa: PLC0415
     from granian.log import LogLevels  # noqa: PLC0415
 
     lifeline = Lifeline()
@@ -78,7 +98,7 @@ def serve(app: Router, host: str, port: int, processes: int, threads: int, grace
         app.registry.tracer.start()
         # Its processes are those of multiprocessing, which end without atexit.
         Finalize(None, app.registry.tracer.stop, exitpriority=0)
-        return Application(app)
+        return Application(app, limits)
 
     Granian(
         "scheduling",
@@ -89,6 +109,11 @@ def serve(app: Router, host: str, port: int, processes: int, threads: int, grace
         blocking_threads=threads + _STAND_INS,
         runtime_mode=RuntimeModes.st,
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=limits.channel_timeout * 1000,
+            max_buffer_size=max(limits.max_request_header_size, _MIN_BUFFER_BYTES),
+        ),
+        backpressure=limits.connection_limit,
         websockets=False,
         respawn_failed_workers=True,
         respawn_interval=0,

@@ -19,6 +19,7 @@ from waitress.task import WSGITask
 from scheduling import waiting
 from scheduling.errors import StartupError
 from scheduling.server.crew import Crew
+from scheduling.server.refusals import Parser, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_DEFAULTS = {"clear_untrusted_proxy_headers": True, "ident": None, "asyncore_use_poll": True}
+_DEFAULTS = {
+    "clear_untrusted_proxy_headers": True,
+    "ident": None,
+    "asyncore_use_poll": True,
+    "max_request_header_size": 65536,
+}
 # Not used, since the socket is made elsewhere, but waitress then refuses all that stands for them.
 _PLACE = {"host": "127.0.0.1", "port": 0}
 
@@ -65,11 +71,24 @@ class Task(WSGITask):
         head: bytes = super().build_response_header()
         return head
 
+    def set_close_on_finish(self) -> None:
+        """Close the connection afterwards, but not for want of a length where there is no body: 204, 304."""
+        asked = self.request.headers.get("CONNECTION", "").lower() == "close"
+        if self.has_body or asked or self.version == "1.0":
+            super().set_close_on_finish()
+
 
 class Channel(HTTPChannel):
     """A connection."""
 
+    parser_class = Parser
     task_class = Task
+    error_task_class = Refusal
+
+    def send_continue(self) -> None:
+        """Ask for the body (RFC 9110, 10.1.1), unless there is none or it is refused."""
+        if not self.request.completed:
+            super().send_continue()
 
     def service(self) -> None:
         """Answer a request and send what can be sent at once."""
@@ -145,6 +164,13 @@ class Server(TcpWSGIServer):
         self._have_done(self.crew.stop, monotonic() + 1)
         wasyncore.close_all(self._map)
 
+    def maintenance(self, now: float) -> None:
+        """Close connections that are silent, and those on which a request takes too long to come."""
+        super().maintenance(now)
+        for channel in self.active_channels.values():
+            if channel.request and channel.request.begun < now - self.adj.channel_timeout:
+                channel.will_close = True
+
     def add_task(self, channel: Channel) -> None:
         """Have the next request of a connection answered."""
         self.crew.add(channel.service)
@@ -181,11 +207,11 @@ class Server(TcpWSGIServer):
 
     def _stop_listening(self) -> None:
         """Take whoever has connected already, who would see a reset otherwise, and close the port."""
-        waiting = True
-        while waiting:
+        more = True
+        while more:
             before = len(self.active_channels)
             self.handle_accept()
-            waiting = len(self.active_channels) > before
+            more = len(self.active_channels) > before
         wasyncore.dispatcher.close(self)
 
     def _close_silent_connections(self) -> None:

@@ -1,53 +1,15 @@
 """``scheduling web`` on either server, with two processes on an SQLite database."""
 
 import shutil
-import sqlite3
-from contextlib import closing, contextmanager
-from http.client import HTTPConnection
+import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from scheduling.testing.processes import Installation
+# The kit is a package beside these tests, which pytest's importlib mode does not put on the path.
+sys.path.insert(0, str(Path(__file__).parent))
 
-PRODUCTION = Path(__file__).parents[2] / "production.ini"
-NO_BROKER = "redis://127.0.0.1:1/0"
-
-
-class Site(Installation):
-    """An installation whose web process runs on the server that a test is for."""
-
-    def __init__(self, folder, database, environ):
-        self._database = database
-        super().__init__(folder, PRODUCTION, f"sqlite:///{database}", NO_BROKER, environ)
-
-    def children(self):
-        return children(self.web.pid)
-
-    def serving(self):
-        """The ids of the processes that serve: all without a child but the first, which exposes metrics."""
-        _, *others = self.children()
-        return [leaf for pid in others for leaf in children(pid) or [pid]]
-
-    def in_flight(self):
-        return self.web.metric("scheduling_http_requests_in_flight")
-
-    def connect(self):
-        """Return a connection that is kept alive; to be closed."""
-        address = urlsplit(self.web.url)
-        return closing(HTTPConnection(address.hostname, address.port, timeout=30))
-
-    @contextmanager
-    def locked_database(self):
-        """Let nobody write meanwhile, so that a request that does so lasts."""
-        with closing(sqlite3.connect(self._database)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            yield
-
-
-def children(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+from serverkit.site import Site
 
 
 @pytest.fixture(params=["waitress", "granian"])

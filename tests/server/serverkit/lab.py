@@ -1,0 +1,24 @@
+"""A Pyramid add-on that shows what a server made of a request; only the tests' installations have it."""
+
+import os
+
+from pyramid.response import Response
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+from scheduling.resources import Root
+
+LARGE = 16 * 1024 * 1024
+
+
+def seen(context, request):
+    texts = {name: value for name, value in request.environ.items() if isinstance(value, str)}
+    return Response(json_body={"pid": os.getpid(), "environ": texts})
+
+
+def large(context, request):
+    return Response(b"x" * LARGE)
+
+
+def includeme(config):
+    for view in (seen, large):
+        config.add_view(view, context=Root, name=view.__name__, permission=NO_PERMISSION_REQUIRED)
