@@ -192,7 +192,8 @@ def begin(connection: sa.Connection) -> None:
     SQLite takes its only write lock at once, since upgrading a read lock later can fail.
     """
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with waiting.aside():  # others may be writing
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
         statements.execute(connection, "BEGIN")
 

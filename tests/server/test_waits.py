@@ -1,0 +1,64 @@
+"""Requests that wait for the database, beside others."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from serverkit.site import Site
+
+from scheduling.testing.processes import wait_for
+
+THREADS = 3
+
+
+@pytest.fixture
+def site(tmp_path, postgres, server):
+    name = f"waits_{server}"
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    url = postgres.create_database(name)
+    site = Site(tmp_path, tmp_path / "none.db", {"TMPDIR": str(folder), "DATABASE_URL": url})
+    site.upgrade()
+    site.serve("--server", server, "--processes", "1", "--threads", str(THREADS))
+    site.web.start().wait_until_ready()
+    with site:
+        yield site
+    postgres.drop_database(name)
+
+
+@contextmanager
+def locked(site, table):
+    """Let nobody write to, nor read from, a table meanwhile."""
+    with psycopg.connect(site.environ["DATABASE_URL"].replace("+psycopg", "")) as connection:
+        connection.execute(f"LOCK TABLE {table}")
+        yield
+        connection.rollback()
+
+
+def test_requests_that_wait_for_a_lock_keep_no_others_waiting(site):
+    token = site.register()
+
+    def count(_):
+        return site.call("GET", "/notifications/count", token=token, timeout=60).status
+
+    with ThreadPoolExecutor(THREADS) as clients, locked(site, "notifications"):
+        waiting = [clients.submit(count, number) for number in range(THREADS - 1)]
+        wait_for(lambda: site.in_flight() == len(waiting))
+        for _ in range(5):
+            assert site.call("GET", "/users/me", token=token).status == 200
+        assert not any(answer.done() for answer in waiting)
+    assert {answer.result() for answer in waiting} == {200}
+
+
+def test_more_requests_than_threads_wait_and_all_are_answered(site):
+    token = site.register()
+
+    def count(_):
+        return site.call("GET", "/notifications/count", token=token, timeout=60).status
+
+    with ThreadPoolExecutor(4 * THREADS) as clients, locked(site, "notifications"):
+        answers = [clients.submit(count, number) for number in range(4 * THREADS)]
+        wait_for(lambda: site.in_flight() >= THREADS)
+    assert {answer.result() for answer in answers} == {200}
+    assert site.call("GET", "/users/me", token=token).status == 200
