@@ -78,7 +78,7 @@ def serve(
         [listener] = listeners
         host, port = listener.getsockname()[:2]
         listener.close()
-        work = partial(with_granian.serve, app, host, port, processes, settings.threads, grace, settings)
+        work = partial(with_granian.serve, app, host, port, processes, settings, grace)
         serving = [Child("granian", work)]
     else:
         work = partial(serve_with_waitress, app, settings=settings, grace=grace)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyramid.router import Router
     from waitress.adjustments import Adjustments
 
-_STAND_INS = 8
+_STAND_INS = 4
 """Threads beside those that were asked for: so many log-ins may wait without taking one of them."""
 
 _MIN_BUFFER_BYTES = 8192
@@ -41,15 +41,15 @@ def require() -> None:
 class Application:
     """A WSGI application as granian needs it."""
 
-    def __init__(self, app: Router, limits: Adjustments) -> None:
+    def __init__(self, app: Router, settings: Adjustments) -> None:
         # What waitress does with X-Forwarded-For and its like, which granian hands on whoever sent it.
         self._app = proxy_headers_middleware(
             app,
-            trusted_proxy=limits.trusted_proxy,
-            trusted_proxy_count=limits.trusted_proxy_count,
-            trusted_proxy_headers=limits.trusted_proxy_headers,
-            clear_untrusted=limits.clear_untrusted_proxy_headers,
-            log_untrusted=limits.log_untrusted_proxy_headers,
+            trusted_proxy=settings.trusted_proxy,
+            trusted_proxy_count=settings.trusted_proxy_count,
+            trusted_proxy_headers=settings.trusted_proxy_headers,
+            clear_untrusted=settings.clear_untrusted_proxy_headers,
+            log_untrusted=settings.log_untrusted_proxy_headers,
         )
         self._readiness = app.registry.readiness
         self._variables = dict(os.environ)
@@ -75,12 +75,11 @@ def _closing(start_response: StartResponse) -> StartResponse:
     return start
 
 
-def serve(
-    app: Router, host: str, port: int, processes: int, threads: int, grace: float, limits: Adjustments
-) -> None:
-    """Serve with ``processes`` children of ``threads`` threads each, until SIGTERM.
+def serve(app: Router, host: str, port: int, processes: int, settings: Adjustments, grace: float) -> None:
+    """Serve with ``processes`` children until SIGTERM.
 
-    Of ``limits``, which are waitress's options, those hold for connections, time-outs, heads and proxies.
+    Of ``settings``, which are waitress's options, those hold for threads, connections, time-outs, heads and
+    proxies.
     """
     from granian import Granian  # noqa: PLC0415
     from granian.constants import HTTPModes, Interfaces, RuntimeModes  # noqa: PLC0415
@@ -98,7 +97,7 @@ def serve(
         app.registry.tracer.start()
         # Its processes are those of multiprocessing, which end without atexit.
         Finalize(None, app.registry.tracer.stop, exitpriority=0)
-        return Application(app, limits)
+        return Application(app, settings)
 
     Granian(
         "scheduling",
@@ -106,14 +105,14 @@ def serve(
         port,
         interface=Interfaces.WSGI,
         workers=processes,
-        blocking_threads=threads + _STAND_INS,
+        blocking_threads=settings.threads + _STAND_INS,
         runtime_mode=RuntimeModes.st,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(
-            header_read_timeout=limits.channel_timeout * 1000,
-            max_buffer_size=max(limits.max_request_header_size, _MIN_BUFFER_BYTES),
+            header_read_timeout=settings.channel_timeout * 1000,
+            max_buffer_size=max(settings.max_request_header_size, _MIN_BUFFER_BYTES),
         ),
-        backpressure=limits.connection_limit,
+        backpressure=settings.connection_limit,
         websockets=False,
         respawn_failed_workers=True,
         respawn_interval=0,
