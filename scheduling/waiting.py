@@ -85,28 +85,29 @@ class Connection(psycopg.Connection[Any]):
         """Wait for the server as psycopg does, with times in seconds."""
         if _thread.aside is None:
             return super().wait(gen, interval, timeout)
-        started = perf_counter()
-        if _distance.is_far:
-            with aside():
-                result = super().wait(gen, interval, timeout)
-        else:
-            result = super().wait(_patient(gen), PATIENCE_SECONDS, timeout)
-        _distance.learn(perf_counter() - started)
+        return super().wait(_aside(gen), PATIENCE_SECONDS, timeout)
+
+
+def _aside(generator: PQGen[R]) -> PQGen[R]:
+    """Do what psycopg's generator does, and wait aside: at once for a far database, else after 5 ms."""
+    result: R
+    try:
+        wanted = next(generator)
+    except StopIteration as end:
+        # It need not wait, as for the ROLLBACK of nothing, so it tells nothing of the database.
+        result = end.value
         return result
-
-
-def _patient(generator: PQGen[R]) -> PQGen[R]:
-    """Do what a generator of psycopg does, from the first time on that it had to wait in vain aside."""
+    started, is_long, is_aside = perf_counter(), _distance.is_far, False
     with ExitStack() as stack:
-        is_aside = False
         try:
-            wanted = next(generator)
             while True:
-                ready = yield wanted
-                if not (ready or is_aside):
+                if is_long and not is_aside:
                     stack.enter_context(aside())
                     is_aside = True
+                ready = yield wanted
+                is_long = not ready
                 wanted = generator.send(ready)
         except StopIteration as end:
-            result: R = end.value
+            _distance.learn(perf_counter() - started)
+            result = end.value
             return result

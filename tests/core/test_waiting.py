@@ -1,10 +1,14 @@
 """Connections in a thread that others depend on, with a real PostgreSQL."""
 
+import socket
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from scheduling import waiting
 from scheduling.waiting import Connection, serve_others
@@ -28,6 +32,10 @@ class Lead:
             self.done += 1
 
 
+def conninfo(server):
+    return server.url.replace("+psycopg", "")
+
+
 @pytest.fixture
 def lead():
     return Lead()
@@ -38,9 +46,9 @@ def in_server(postgres, lead):
     """A function that calls another with a connection, in a thread that others depend on."""
     with ThreadPoolExecutor(1, initializer=lambda: serve_others(lead.aside)) as thread:
 
-        def call(function):
+        def call(function, **other):
             def work():
-                with Connection.connect(postgres.url.replace("+psycopg", ""), autocommit=True) as connection:
+                with Connection.connect(conninfo(postgres), autocommit=True, **other) as connection:
                     return function(connection)
 
             return thread.submit(work).result(60)
@@ -66,20 +74,45 @@ def test_a_connection_that_is_cut_while_a_statement_waits_gives_its_error(in_ser
     assert lead.given_up == lead.done
 
 
-def test_any_answer_of_a_far_database_is_waited_for_aside(in_server, lead, monkeypatch):
-    monkeypatch.setattr(waiting, "FAR_SECONDS", 0.0)
+def forward(source, target):
+    """Hand on what comes as a long cable would."""
+    while data := source.recv(65536):
+        time.sleep(2 * waiting.FAR_SECONDS)
+        target.sendall(data)
+    target.shutdown(socket.SHUT_WR)
 
+
+@contextmanager
+def long_cable(port):
+    """Give a port by which one client reaches another port, but not so soon."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def connect():
+            near, _ = listener.accept()
+            with near, socket.create_connection(("127.0.0.1", port)) as far:
+                back = threading.Thread(target=forward, args=(far, near), daemon=True)
+                back.start()
+                forward(near, far)
+                back.join()
+
+        threading.Thread(target=connect, daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+def test_any_answer_of_a_database_that_is_far_is_waited_for_aside(postgres, in_server, lead):
     def ask(connection):
-        for _ in range(150):
+        for _ in range(200):
             assert connection.execute("SELECT 1").fetchone() == (1,)
+            # As SQLAlchemy's pool does, for which psycopg need not ask the server.
+            connection.rollback()
 
-    in_server(ask)
-    assert lead.given_up == lead.done >= 50
-    monkeypatch.undo()
+    with long_cable(make_url(postgres.url).port) as port:
+        in_server(ask, port=port)
+    assert lead.given_up == lead.done >= 100
     in_server(ask)
 
 
 def test_elsewhere_a_connection_is_psycopgs_own(postgres, lead):
-    with Connection.connect(postgres.url.replace("+psycopg", ""), autocommit=True) as connection:
+    with Connection.connect(conninfo(postgres), autocommit=True) as connection:
         assert connection.execute(SLOW).fetchone() == (7,)
     assert not lead.given_up
