@@ -205,13 +205,16 @@ class Server(TcpWSGIServer):
         self.pull_trigger()
         done.wait(max(0, deadline - monotonic()))
 
+    def handle_accept(self) -> None:
+        """Take all who have connected, rather than one in each look: answers come between two looks."""
+        taken = -1
+        while taken < len(self.active_channels) and len(self._map) < self.adj.connection_limit:
+            taken = len(self.active_channels)
+            super().handle_accept()
+
     def _stop_listening(self) -> None:
         """Take whoever has connected already, who would see a reset otherwise, and close the port."""
-        more = True
-        while more:
-            before = len(self.active_channels)
-            self.handle_accept()
-            more = len(self.active_channels) > before
+        self.handle_accept()
         wasyncore.dispatcher.close(self)
 
     def _close_silent_connections(self) -> None:
