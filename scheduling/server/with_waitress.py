@@ -198,8 +198,10 @@ class Server(TcpWSGIServer):
         done = Event()
 
         def do() -> None:
-            work()
-            done.set()
+            try:
+                work()
+            finally:
+                done.set()
 
         self.crew.add(do)
         self.pull_trigger()
