@@ -1,4 +1,4 @@
-"""Runs one tree's migrations, on the connection of scheduling.migrations or for the alembic tool.
+"""Runs one tree's migrations, on the connection of scheduling.db.migrations or for the alembic tool.
 
 ``alembic -c development.ini revision --autogenerate -m "…"`` makes a migration of core,
 ``alembic -c development.ini -n alembic:bookings …`` one of a plugin.
@@ -8,9 +8,9 @@ import os
 
 from alembic import context
 
-from scheduling.bootstrap import read_ini, set_up
-from scheduling.db import begin, create_engine
-from scheduling.migrations import comparison, trees
+from scheduling.db.migrations import comparison, trees
+from scheduling.db.session import begin, create_engine
+from scheduling.startup import read_ini, set_up
 
 
 def run(connection, tree):

@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyramid.router import Router
 
-    from scheduling.bootstrap import Setup
+    from scheduling.startup import Setup
 
 __version__ = "1.0.0"
 
 ROOMS = (
-    "scheduling.errors",
-    "scheduling.http",
-    "scheduling.transaction",
-    "scheduling.tokens",
-    "scheduling.security",
-    "scheduling.resources",
-    "scheduling.views",
-    "scheduling.outbox",
-    "scheduling.housekeeping",
-    "scheduling.metrics",
-    "scheduling.otel",
-    "scheduling.email",
+    "scheduling.web.problems",
+    "scheduling.web.tweens",
+    "scheduling.web.transaction",
+    "scheduling.security.tokens",
+    "scheduling.web.policy",
+    "scheduling.web.resources",
+    "scheduling.web.views",
+    "scheduling.messaging.outbox",
+    "scheduling.messaging.housekeeping",
+    "scheduling.observability.metrics",
+    "scheduling.observability.otel",
+    "scheduling.email.channel",
     "scheduling.accounts",
-    "scheduling.outbox_admin",
-    "scheduling.health",
+    "scheduling.messaging.administration",
+    "scheduling.web.health",
 )
 
 
@@ -37,7 +37,7 @@ def main(global_config: dict[str, str], **settings: Any) -> Router:
 
     The environment overrides the settings. Raises ``StartupError`` with one message for an operator.
     """
-    from scheduling.bootstrap import set_up  # noqa: PLC0415 - importing the package must stay cheap
+    from scheduling.startup import set_up  # noqa: PLC0415 - importing the package must stay cheap
 
     return make_app(set_up(settings, os.environ), settings)
 
@@ -46,8 +46,8 @@ def make_app(setup: Setup, pyramid_settings: dict[str, Any]) -> Router:
     """Return the WSGI application; nothing is asked of the database yet."""
     from pyramid.config import Configurator  # noqa: PLC0415
 
-    from scheduling import loader  # noqa: PLC0415
-    from scheduling.db import create_engine  # noqa: PLC0415
+    from scheduling.config import loader  # noqa: PLC0415
+    from scheduling.db.session import create_engine  # noqa: PLC0415
 
     config = Configurator(settings=pyramid_settings)
     registry = config.registry

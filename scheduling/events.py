@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from scheduling.db import Session
+    from scheduling.db.session import Session
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 from scheduling.accounts.events import LoggedIn, LoginFailed, UserRegistered
 from scheduling.accounts.models import users
 from scheduling.accounts.service import email_is
-from scheduling.db import BigId, Json, Query, Row, Session, Timestamp, metadata, session_scope
+from scheduling.config.settings import Settings
+from scheduling.db.session import BigId, Json, Query, Row, Session, Timestamp, metadata, session_scope
+from scheduling.db.statements import Statement
 from scheduling.email.provider import (
     Ambiguous,
     EmailProvider,
@@ -22,13 +24,14 @@ from scheduling.email.provider import (
     SendResult,
     Transient,
 )
-from scheduling.errors import Invalid, Missing, problem
 from scheduling.events import Activity, Event, InApp, Notice, publish
-from scheduling.http import Request
-from scheduling.outbox import Message, Postpone, Skip, enqueue
-from scheduling.pagination import Keyset, PageQuery, paginate
-from scheduling.resources import Acl, Resource
-from scheduling.schemas import (
+from scheduling.messaging.outbox import Message, Postpone, Skip, enqueue
+from scheduling.times import format_timestamp, utcnow
+from scheduling.web.pagination import Keyset, PageQuery, paginate
+from scheduling.web.policy import SITE_ADMIN, Identity, Permission, Role, user_principal
+from scheduling.web.problems import Invalid, Missing, problem
+from scheduling.web.resources import Acl, Resource
+from scheduling.web.schemas import (
     Choice,
     EmailAddress,
     JsonObject,
@@ -39,11 +42,8 @@ from scheduling.schemas import (
     WholeNumber,
     parse_id,
 )
-from scheduling.security import SITE_ADMIN, Identity, Permission, Role, user_principal
-from scheduling.settings import Settings
-from scheduling.statements import Statement
-from scheduling.times import format_timestamp, utcnow
-from scheduling.views import json_response
+from scheduling.web.tweens import Request
+from scheduling.web.views import json_response
 
 if TYPE_CHECKING:
     from marshmallow import Schema

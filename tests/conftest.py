@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from scheduling import migrations
+from scheduling.db import migrations
 
 pytest_plugins = ["scheduling.testing.fixtures"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def includeme(config: Configurator) -> None:
     """Register the resources, the views and the e-mail."""
-    config.include("scheduling.accounts.passwords")
+    config.include("scheduling.security.passwords")
     config.add_api_resource("auth", Auth)
     config.add_api_resource("users", Users)
     config.add_email_template("WELCOME", "accounts/welcome", sample={})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pyramid.authorization import Allow, Authenticated
 
-from scheduling.resources import Acl, Resource
-from scheduling.security import SITE_ADMIN, Permission
+from scheduling.web.policy import SITE_ADMIN, Permission
+from scheduling.web.resources import Acl, Resource
 
 
 class Auth(Resource):

@@ -2,8 +2,8 @@
 
 from marshmallow import ValidationError, fields, validate
 
-from scheduling.accounts.passwords import MAX_BYTES, MIN_CHARACTERS
-from scheduling.schemas import EmailAddress, Flag, PatchSchema, RequestSchema, Secret, Text
+from scheduling.security.passwords import MAX_BYTES, MIN_CHARACTERS
+from scheduling.web.schemas import EmailAddress, Flag, PatchSchema, RequestSchema, Secret, Text
 
 
 def _fits_bcrypt(password: str) -> None:

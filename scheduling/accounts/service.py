@@ -10,16 +10,16 @@ from sqlalchemy.exc import IntegrityError
 
 from scheduling.accounts.events import UserRegistered
 from scheduling.accounts.models import users
-from scheduling.errors import Invalid
+from scheduling.db.statements import Statement
 from scheduling.events import Notice, publish
-from scheduling.security import Role
-from scheduling.statements import Statement
 from scheduling.times import utcnow
+from scheduling.web.policy import Role
+from scheduling.web.problems import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scheduling.db import Row, Session
+    from scheduling.db.session import Row, Session
 
 PUBLIC = (users.c.id, users.c.name, users.c.email, users.c.role, users.c.created_at)
 """The columns that make the contract's ``user``."""

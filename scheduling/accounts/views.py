@@ -12,16 +12,16 @@ from scheduling.accounts.events import LoggedIn, LoginFailed
 from scheduling.accounts.models import users
 from scheduling.accounts.resources import Auth, Me, Users
 from scheduling.accounts.schemas import Credentials, Logout, PasswordChange, ProfilePatch, Registration
-from scheduling.errors import problem
 from scheduling.events import publish
-from scheduling.pagination import Keyset, PageQuery, paginate
-from scheduling.security import Permission
+from scheduling.web.pagination import Keyset, PageQuery, paginate
+from scheduling.web.policy import Permission
+from scheduling.web.problems import problem
 
 if TYPE_CHECKING:
     from pyramid.response import Response
 
-    from scheduling.db import Row
-    from scheduling.http import Request
+    from scheduling.db.session import Row
+    from scheduling.web.tweens import Request
 
 NEWEST_FIRST = Keyset((users.c.created_at, users.c.id), (True, True))
 USER_GONE = "This account no longer exists."

@@ -10,20 +10,21 @@ from urllib.parse import urlsplit
 import click
 
 import scheduling
-from scheduling import loader, otel
-from scheduling.bootstrap import read, set_up_logging
 from scheduling.cli.web import server_options
-from scheduling.errors import StartupError
+from scheduling.config import loader
+from scheduling.config.settings import Configuration
 from scheduling.logs import printable
+from scheduling.observability import otel
 from scheduling.server import with_waitress
-from scheduling.settings import Configuration
+from scheduling.startup import read, set_up_logging
+from scheduling.web.problems import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from scheduling.bootstrap import Setup
-    from scheduling.cli import Program
-    from scheduling.settings import Settings
+    from scheduling.cli.program import Program
+    from scheduling.config.settings import Settings
+    from scheduling.startup import Setup
 
 _OTHER_VARIABLES = frozenset({"SCHEDULING_CONFIG", "SCHEDULING_PASSWORD"})
 """What commands read beside the settings."""

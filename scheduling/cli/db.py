@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scheduling import migrations
-from scheduling.errors import StartupError
+from scheduling.db import migrations
+from scheduling.web.problems import StartupError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from scheduling.cli import Program
-    from scheduling.loader import Loaded
+    from scheduling.cli.program import Program
+    from scheduling.config.loader import Loaded
 
 
 _POLL_SECONDS = 1.0

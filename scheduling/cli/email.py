@@ -9,7 +9,7 @@ import click
 import scheduling
 
 if TYPE_CHECKING:
-    from scheduling.cli import Program
+    from scheduling.cli.program import Program
 
 _NAME, _ADDRESS = "Alex Example", "alex@example.com"
 

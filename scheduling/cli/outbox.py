@@ -11,22 +11,22 @@ import click
 from pyramid.httpexceptions import HTTPConflict
 
 from scheduling.cli.tables import print_table
-from scheduling.db import session_scope
-from scheduling.errors import Missing
+from scheduling.db.session import session_scope
 from scheduling.logs import printable
-from scheduling.metrics.outbox import oldest_due_seconds
-from scheduling.outbox import State
-from scheduling.outbox_admin import service
-from scheduling.schemas import parse_uuid
+from scheduling.messaging.administration import service
+from scheduling.messaging.outbox import State
+from scheduling.observability.metrics.outbox import oldest_due_seconds
 from scheduling.times import format_timestamp
-from scheduling.views import to_json
+from scheduling.web.problems import Missing
+from scheduling.web.schemas import parse_uuid
+from scheduling.web.views import to_json
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Sequence
 
-    from scheduling.cli import Program
-    from scheduling.db import Row, Session
+    from scheduling.cli.program import Program
+    from scheduling.db.session import Row, Session
 
 _KIND_WIDTH = 20
 

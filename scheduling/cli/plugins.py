@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 import scheduling
-from scheduling import loader
-from scheduling.errors import StartupError
-from scheduling.settings import Configuration, CoreSchema
+from scheduling.config import loader
+from scheduling.config.settings import Configuration, CoreSchema
+from scheduling.web.problems import StartupError
 
 if TYPE_CHECKING:
-    from scheduling.cli import Program
+    from scheduling.cli.program import Program
 
 
 @click.group()

@@ -15,21 +15,21 @@ import click
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from scheduling import email
 from scheduling.accounts import service
-from scheduling.db import session_scope
-from scheduling.errors import one_line
+from scheduling.db.session import session_scope
+from scheduling.email import channel
 from scheduling.logs import printable
-from scheduling.outbox import State, outbox
+from scheduling.messaging.outbox import State, outbox
 from scheduling.times import format_timestamp, utcnow
+from scheduling.web.problems import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pyramid.registry import Registry
 
-    from scheduling.cli import Program
-    from scheduling.db import Row, Session
+    from scheduling.cli.program import Program
+    from scheduling.db.session import Row, Session
 
 _ANSWER_SECONDS = 30
 _POLL_SECONDS = 0.2
@@ -198,7 +198,7 @@ class Visit:
         return db.rows(
             sa.select(*columns).where(
                 outbox.c.created_at > self._started - _CLOCKS_DIFFER,
-                outbox.c.consumer == email.CONSUMER,
+                outbox.c.consumer == channel.CONSUMER,
                 receiver == str(self._user_id),
             )
         )

@@ -13,15 +13,15 @@ from sqlalchemy.exc import IntegrityError
 from scheduling.accounts import service
 from scheduling.accounts.models import users
 from scheduling.accounts.schemas import Registration
-from scheduling.db import session_scope
-from scheduling.errors import Invalid, one_line
+from scheduling.db.session import session_scope
 from scheduling.logs import printable
-from scheduling.security import Role
-from scheduling.views import validate
+from scheduling.web.policy import Role
+from scheduling.web.problems import Invalid, one_line
+from scheduling.web.views import validate
 
 if TYPE_CHECKING:
-    from scheduling.cli import Program
-    from scheduling.db import Row
+    from scheduling.cli.program import Program
+    from scheduling.db.session import Row
 
 _roles = click.Choice([role.value for role in Role])
 

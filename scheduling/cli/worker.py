@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scheduling.bootstrap import set_up_logging
 from scheduling.email.provider import Misconfigured, Transient
-from scheduling.errors import StartupError
-from scheduling.probes import application, open_port, serving, worker_probes
-from scheduling.worker import Worker
+from scheduling.messaging.worker import Worker
+from scheduling.observability.probes import application, open_port, serving, worker_probes
+from scheduling.startup import set_up_logging
+from scheduling.web.problems import StartupError
 
 if TYPE_CHECKING:
     from pyramid.registry import Registry
 
-    from scheduling.cli import Program
+    from scheduling.cli.program import Program
 
 logger = logging.getLogger(__name__)
 

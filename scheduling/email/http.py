@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from scheduling.settings import Settings
+    from scheduling.config.settings import Settings
 
 CONNECT_SECONDS = 5.0
 WRITE_SECONDS = 10.0

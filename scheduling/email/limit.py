@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from scheduling.db import Timestamp, metadata, session_scope
-from scheduling.outbox import Postpone
+from scheduling.db.session import Timestamp, metadata, session_scope
+from scheduling.messaging.outbox import Postpone
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from pyramid.registry import Registry
 
-    from scheduling.db import Row, Session
-    from scheduling.outbox import Message
+    from scheduling.db.session import Row, Session
+    from scheduling.messaging.outbox import Message
 
 LATENESS = timedelta(seconds=3)
 """How much later than its slot an e-mail may still be sent with it; what comes later takes another slot."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from marshmallow import Schema
 
-    from scheduling.settings import Settings
+    from scheduling.config.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import jinja2
 
-from scheduling.errors import StartupError
 from scheduling.times import parse_timestamp
+from scheduling.web.problems import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pyramid.config import Configurator
 
-    from scheduling.db import Session
+    from scheduling.db.session import Session
 
     Wanted = Callable[[Session, Mapping[str, Any]], bool]
 

@@ -7,8 +7,9 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from scheduling import __version__, migrations
-from scheduling.errors import StartupError
+from scheduling import __version__
+from scheduling.db import migrations
+from scheduling.web.problems import StartupError
 
 if TYPE_CHECKING:
     from pyramid.registry import Registry

@@ -11,8 +11,8 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask
 from waitress.utilities import BadRequest
 
-from scheduling.errors import PROBLEM, problem_document
-from scheduling.http import SECURITY_HEADERS, request_id
+from scheduling.web.problems import PROBLEM, problem_document
+from scheduling.web.tweens import SECURITY_HEADERS, request_id
 
 if TYPE_CHECKING:
     from waitress.adjustments import Adjustments

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scheduling.config.settings import CoreSchema, Settings
 from scheduling.email.provider import (
     Ambiguous,
     EmailProvider,
@@ -37,7 +38,6 @@ from scheduling.email.provider import (
     Permanent,
     Transient,
 )
-from scheduling.settings import CoreSchema, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

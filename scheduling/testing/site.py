@@ -11,20 +11,20 @@ import sqlalchemy as sa
 from webtest import TestApp
 
 import scheduling
-from scheduling import migrations
 from scheduling.accounts.models import users
-from scheduling.bootstrap import set_up
-from scheduling.db import metadata, session_scope
-from scheduling.delivery import deliver
+from scheduling.db import migrations
+from scheduling.db.session import metadata, session_scope
 from scheduling.email.provider import EmailProvider, OutgoingEmail, SendResult
-from scheduling.worker import claim_due
+from scheduling.messaging.delivery import deliver
+from scheduling.messaging.worker import claim_due
+from scheduling.startup import set_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from webtest import TestResponse
 
-    from scheduling.outbox import State
+    from scheduling.messaging.outbox import State
 
 SETTINGS = {
     "scheduling.jwt_secret": "a secret that only the tests know, of more than 32 bytes",

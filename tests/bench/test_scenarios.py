@@ -8,7 +8,7 @@ import pytest
 from bench import stack
 from bench.scenarios import SCENARIOS, Site, WrongAnswer, check
 from scheduling import testing
-from scheduling.db import session_scope
+from scheduling.db.session import session_scope
 from scheduling_analytics import rollups
 
 CHECKED = [*range(1, 9), 501]

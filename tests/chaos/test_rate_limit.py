@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scheduling.email.limit import LATENESS, ON_THE_WAY, WINDOW, take_turn
-from scheduling.outbox import Message, Postpone
+from scheduling.messaging.outbox import Message, Postpone
 from scheduling.testing.processes import wait_for
 
 MINUTE = timedelta(seconds=60)

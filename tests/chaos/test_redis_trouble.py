@@ -8,8 +8,8 @@ import kombu
 import pytest
 import redis as redis_client
 
+from scheduling.messaging.worker import QUEUE
 from scheduling.testing.processes import wait_for
-from scheduling.worker import QUEUE
 
 
 class BlackHole:

@@ -6,8 +6,8 @@ import yaml
 from chartkit import VALUE_SETS
 from chartkit.objects import containers, environment, pods
 
-from scheduling.cli import main
-from scheduling.settings import CoreSchema, environment_variable
+from scheduling.cli.program import main
+from scheduling.config.settings import CoreSchema, environment_variable
 from scheduling_email_smtp.settings import SmtpSettings
 
 SETTINGS = {

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 import scheduling
-from scheduling.bootstrap import set_up
-from scheduling.cli import main
-from scheduling.db import metadata
+from scheduling.cli.program import main
+from scheduling.db.session import metadata
+from scheduling.startup import set_up
 
 SECRET = "a secret that only the tests know, of more than 32 bytes"
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from scheduling import migrations
 from scheduling.accounts import service as accounts
-from scheduling.db import Timestamp, session_scope
+from scheduling.db import migrations
+from scheduling.db.session import Timestamp, session_scope
 from scheduling.testing import Site
 from scheduling.times import utcnow
 from scheduling_analytics import housekeeping, rollups

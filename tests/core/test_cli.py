@@ -7,9 +7,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from scheduling.bootstrap import set_up
-from scheduling.cli import main
-from scheduling.db import create_engine
+from scheduling.cli.program import main
+from scheduling.db.session import create_engine
+from scheduling.startup import set_up
 
 NOWHERE = "postgresql://scheduling@127.0.0.1:1/scheduling"
 CURRENT = ["core             core_0004 (up to date)", "bookings         bookings_0001 (up to date)"]

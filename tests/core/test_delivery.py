@@ -4,12 +4,12 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.accounts.models import users
-from scheduling.db import session_scope
-from scheduling.delivery import BACKOFF_CAP, backoff, deliver
-from scheduling.outbox import Consumer, State, enqueue, outbox
+from scheduling.db.session import session_scope
+from scheduling.messaging.delivery import BACKOFF_CAP, backoff, deliver
+from scheduling.messaging.outbox import Consumer, State, enqueue, outbox
+from scheduling.messaging.worker import claim_due
 from scheduling.plugin import Permanent, Skip, Transient
 from scheduling.times import utcnow
-from scheduling.worker import claim_due
 
 
 class Handler:

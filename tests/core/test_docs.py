@@ -7,9 +7,9 @@ import click
 import pytest
 
 import scheduling.plugin
-from scheduling.cli import main
+from scheduling.cli.program import main
+from scheduling.config.settings import CoreSchema, environment_variable
 from scheduling.plugin import Event
-from scheduling.settings import CoreSchema, environment_variable
 from scheduling_analytics.cli import commands as analytics
 
 ROOT = Path(__file__).parents[2]
@@ -43,9 +43,9 @@ def test_every_command_is_documented(command):
 def test_every_directive_is_documented(site):
     ours = {name for name in dir(scheduling) if name.startswith("add_")}
     for room in (
-        scheduling.outbox,
-        scheduling.housekeeping,
-        scheduling.resources,
+        scheduling.messaging.outbox,
+        scheduling.messaging.housekeeping,
+        scheduling.web.resources,
         scheduling.email.rendering,
     ):
         ours |= {name for name in dir(room) if name.startswith("add_")}

@@ -7,13 +7,13 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.accounts.models import users
-from scheduling.db import session_scope
-from scheduling.delivery import deliver
-from scheduling.email import Gate
-from scheduling.outbox import State, outbox
+from scheduling.db.session import session_scope
+from scheduling.email.channel import Gate
+from scheduling.messaging.delivery import deliver
+from scheduling.messaging.outbox import State, outbox
+from scheduling.messaging.worker import claim_due
 from scheduling.plugin import Ambiguous, EmailProvider, Misconfigured, SendResult
 from scheduling.times import utcnow
-from scheduling.worker import claim_due
 
 TIMES = {"start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
 

@@ -4,8 +4,8 @@ import pytest
 from click.testing import CliRunner
 
 import scheduling
-from scheduling.bootstrap import read_ini, set_up
-from scheduling.cli import main
+from scheduling.cli.program import main
+from scheduling.startup import read_ini, set_up
 
 NOWHERE = "postgresql://scheduling@127.0.0.1:1/scheduling"
 KINDS = ["WELCOME", "BOOKING_CONFIRMATION", "BOOKING_CANCELLED"]

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from scheduling.errors import StartupError
+from scheduling.web.problems import StartupError
 
 RESOURCE = "from scheduling.plugin import Resource\nconfig.add_api_resource({name!r}, Resource)"
 VIEW = """
 from pyramid.security import NO_PERMISSION_REQUIRED
-from scheduling.resources import Root
+from scheduling.web.resources import Root
 config.add_view(lambda c, r: {}, context=Root, name="acme", permission=NO_PERMISSION_REQUIRED)
 """
 

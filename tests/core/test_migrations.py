@@ -7,11 +7,11 @@ from threading import Barrier
 import pytest
 import sqlalchemy as sa
 
-from scheduling import migrations
-from scheduling.bootstrap import set_up
-from scheduling.db import create_engine, metadata
-from scheduling.errors import StartupError
+from scheduling.db import migrations
+from scheduling.db.session import create_engine, metadata
+from scheduling.startup import set_up
 from scheduling.testing import Site
+from scheduling.web.problems import StartupError
 
 OURS = ("analytics", "bookings", "notifications", "organizations")
 TREES = ["core", *OURS]

@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
-from scheduling.cli import main
-from scheduling.db import session_scope
-from scheduling.outbox import State, outbox
-from scheduling.outbox_admin import service
+from scheduling.cli.program import main
+from scheduling.db.session import session_scope
+from scheduling.messaging.administration import service
+from scheduling.messaging.outbox import State, outbox
 from scheduling.times import utcnow
 
 PAST = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)

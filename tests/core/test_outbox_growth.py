@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from scheduling.db import session_scope
-from scheduling.metrics.outbox import due, oldest_due_seconds, unfinished
-from scheduling.outbox import outbox
+from scheduling.db.session import session_scope
+from scheduling.messaging.outbox import outbox
+from scheduling.messaging.worker import claim_due, prune
+from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished
 from scheduling.times import utcnow
-from scheduling.worker import claim_due, prune
 
 DONE_ROWS = 5000
 

@@ -11,15 +11,15 @@ from types import SimpleNamespace
 import pytest
 import sqlalchemy as sa
 
-from scheduling.db import session_scope
-from scheduling.email import Gate
-from scheduling.errors import StartupError
-from scheduling.outbox import State, outbox
-from scheduling.probes import SILENT_SECONDS, application, open_port, serving, worker_probes
+from scheduling.db.session import session_scope
+from scheduling.email.channel import Gate
+from scheduling.messaging.outbox import State, outbox
+from scheduling.messaging.worker import PRUNE_BATCH, Worker, prune
+from scheduling.observability.probes import SILENT_SECONDS, application, open_port, serving, worker_probes
 from scheduling.testing import Site
 from scheduling.testing.processes import free_port, wait_for
 from scheduling.times import utcnow
-from scheduling.worker import PRUNE_BATCH, Worker, prune
+from scheduling.web.problems import StartupError
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ The functional tests run on such a database too.
 
 import pytest
 
-from scheduling import migrations
+from scheduling.db import migrations
 from scheduling.testing import Site
 from scheduling.testing.processes import Installation, wait_for
 

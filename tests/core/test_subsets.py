@@ -7,7 +7,8 @@ from itertools import combinations
 import pytest
 import sqlalchemy as sa
 
-from scheduling import loader, migrations
+from scheduling.config import loader
+from scheduling.db import migrations
 from scheduling.testing import Site
 
 PLUGINS = ("analytics", "bookings", "notifications", "organizations")

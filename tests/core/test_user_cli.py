@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from scheduling.db import session_scope
-from scheduling.outbox import State
+from scheduling.db.session import session_scope
+from scheduling.messaging.outbox import State
 from scheduling.testing import Site
 
 pytestmark = pytest.mark.usefixtures("migrated")

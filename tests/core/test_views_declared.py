@@ -4,8 +4,8 @@ import pytest
 from pyramid.config.views import isexception
 from pyramid.security import NO_PERMISSION_REQUIRED
 
-from scheduling.errors import StartupError
-from scheduling.security import Permission
+from scheduling.web.policy import Permission
+from scheduling.web.problems import StartupError
 
 PUBLIC = {
     "GET Root/health",

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from scheduling.db import session_scope
-from scheduling.outbox import Consumer, enqueue
+from scheduling.db.session import session_scope
+from scheduling.messaging.outbox import Consumer, enqueue
+from scheduling.messaging.worker import Worker
 from scheduling.plugin import EmailProvider, SendResult
-from scheduling.worker import Worker
 
 DEADLINE_SECONDS = 20
 

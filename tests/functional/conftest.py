@@ -5,7 +5,7 @@ That is what old pods meet during an upgrade, and all of them after a rollback.
 
 import pytest
 
-from scheduling import migrations
+from scheduling.db import migrations
 
 AHEAD = "postgresql-ahead"
 

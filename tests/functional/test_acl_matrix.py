@@ -10,14 +10,14 @@ import sqlalchemy as sa
 from pyramid.interfaces import IExceptionResponse, IRootFactory, ISecurityPolicy, ITraverser
 
 from scheduling.accounts.models import users
-from scheduling.db import Session, session_scope
-from scheduling.errors import Missing
-from scheduling.http import Request
-from scheduling.outbox import State, outbox
-from scheduling.resources import Resource
-from scheduling.security import Permission
+from scheduling.db.session import Session, session_scope
+from scheduling.messaging.outbox import State, outbox
 from scheduling.testing import Client
 from scheduling.testing.site import PASSWORD
+from scheduling.web.policy import Permission
+from scheduling.web.problems import Missing
+from scheduling.web.resources import Resource
+from scheduling.web.tweens import Request
 from scheduling_bookings.models import bookings
 from scheduling_notifications.models import notifications
 from scheduling_organizations.models import organization_members, organizations

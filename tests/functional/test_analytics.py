@@ -6,9 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.accounts.models import users
-from scheduling.db import session_scope
+from scheduling.db.session import session_scope
+from scheduling.security.tokens import Tokens
 from scheduling.times import format_timestamp
-from scheduling.tokens import Tokens
 from scheduling_analytics.models import analytics_events
 
 WIRE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

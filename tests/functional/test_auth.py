@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.accounts.models import users
-from scheduling.db import session_scope
+from scheduling.db.session import session_scope
 
 PASSWORD = "secret123"
 

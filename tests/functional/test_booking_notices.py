@@ -1,9 +1,9 @@
 import pytest
 import sqlalchemy as sa
 
-from scheduling.db import session_scope
-from scheduling.errors import Invalid
-from scheduling.outbox import outbox
+from scheduling.db.session import session_scope
+from scheduling.messaging.outbox import outbox
+from scheduling.web.problems import Invalid
 from scheduling_analytics.models import analytics_events
 from scheduling_bookings.events import BookingCreated
 from scheduling_bookings.models import bookings

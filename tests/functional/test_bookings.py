@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from scheduling.db import session_scope
+from scheduling.db.session import session_scope
 from scheduling.times import format_timestamp
 from scheduling_bookings.models import bookings
 

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.accounts.models import users
-from scheduling.db import Session, session_scope
+from scheduling.db.session import Session, session_scope
 from scheduling.testing import Site
 from scheduling.times import utcnow
 from scheduling_analytics import dashboard, rollups

@@ -5,12 +5,12 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 
-from scheduling.cli import main
-from scheduling.db import session_scope
+from scheduling.cli.program import main
+from scheduling.db.session import session_scope
+from scheduling.messaging.worker import Worker
 from scheduling.testing.processes import wait_for
 from scheduling.testing.site import SETTINGS
 from scheduling.times import utcnow
-from scheduling.worker import Worker
 from scheduling_analytics import dashboard, housekeeping, rollups
 from scheduling_analytics.models import analytics_events as events
 

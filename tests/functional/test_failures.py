@@ -11,10 +11,10 @@ from pyramid.config import Configurator
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from scheduling.accounts.models import users
-from scheduling.db import Session
-from scheduling.resources import Root
+from scheduling.db.session import Session
 from scheduling.testing import Site
 from scheduling.testing.processes import wait_for
+from scheduling.web.resources import Root
 
 SECRET_DETAIL = "SELECT * FROM safes WHERE combination = 4711"
 

@@ -13,12 +13,12 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from scheduling import worker
 from scheduling.accounts import service as accounts
-from scheduling.db import session_scope
-from scheduling.metrics.outbox import due, oldest_due_seconds, unfinished
-from scheduling.outbox import outbox
-from scheduling.outbox_admin.service import redrive_all
+from scheduling.db.session import session_scope
+from scheduling.messaging import worker
+from scheduling.messaging.administration.service import redrive_all
+from scheduling.messaging.outbox import outbox
+from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished
 from scheduling.testing import Client, Site
 from scheduling.testing.site import PASSWORD
 from scheduling_analytics import housekeeping, rollups

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from scheduling.health import SLOW_SECONDS, Readiness
 from scheduling.testing import Site
 from scheduling.times import parse_timestamp
+from scheduling.web.health import SLOW_SECONDS, Readiness
 
 PRODUCTION = {
     "scheduling.app_env": "production",
@@ -117,7 +117,7 @@ def test_a_probe_does_not_wait_for_a_database_that_hangs(own_site, monkeypatch):
         assert go_on.wait(30)
         return []
 
-    monkeypatch.setattr("scheduling.migrations.behind", hang)
+    monkeypatch.setattr("scheduling.db.migrations.behind", hang)
     asking = threading.Thread(target=own_site.registry.readiness.trouble)
     asking.start()
     try:

@@ -3,8 +3,8 @@
 import pytest
 
 from scheduling.accounts import service
-from scheduling.accounts.passwords import Passwords
-from scheduling.db import session_scope
+from scheduling.db.session import session_scope
+from scheduling.security.passwords import Passwords
 from scheduling.testing.site import PASSWORD
 
 

@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.accounts.models import users
-from scheduling.db import session_scope
+from scheduling.db.session import session_scope
 from scheduling_organizations.models import organization_members, organizations
 
 WIRE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

@@ -9,11 +9,12 @@ from opentelemetry.trace import SpanKind, StatusCode
 from pyramid.interfaces import ITweens
 from pyramid.request import Request
 
-from scheduling import otel, tracing
-from scheduling.errors import StartupError
-from scheduling.outbox import Consumer
+from scheduling import tracing
+from scheduling.messaging.outbox import Consumer
+from scheduling.messaging.worker import claim_due
+from scheduling.observability import otel
 from scheduling.testing.site import Site
-from scheduling.worker import claim_due
+from scheduling.web.problems import StartupError
 
 TRACE, STEP = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{STEP}-01"
@@ -177,7 +178,10 @@ def test_off_there_is_nothing_of_it(site):
 
 
 def test_on_it_surrounds_everything_else(traced):
-    assert traced.registry.getUtility(ITweens).implicit()[0][0] == "scheduling.otel.tracer.tween_factory"
+    assert (
+        traced.registry.getUtility(ITweens).implicit()[0][0]
+        == "scheduling.observability.otel.tracer.tween_factory"
+    )
 
 
 def test_an_exporter_that_is_not_installed_stops_the_start(traced, enabled_plugins, monkeypatch):

@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from scheduling.db import session_scope
-from scheduling.outbox import State, outbox
+from scheduling.db.session import session_scope
+from scheduling.messaging.outbox import State, outbox
 from scheduling.plugin import Permanent
 from scheduling.times import utcnow
 

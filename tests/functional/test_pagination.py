@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.accounts.models import users
-from scheduling.db import session_scope
-from scheduling.outbox import outbox
+from scheduling.db.session import session_scope
+from scheduling.messaging.outbox import outbox
 from scheduling_analytics.models import analytics_events
 from scheduling_bookings.models import bookings
 from scheduling_notifications.models import notifications

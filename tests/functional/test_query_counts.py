@@ -2,7 +2,7 @@
 
 from time import monotonic
 
-from scheduling.tokens import REFRESH_SECONDS
+from scheduling.security.tokens import REFRESH_SECONDS
 
 BOOKING = {"title": "Standup", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
 

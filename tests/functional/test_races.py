@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from webtest import TestApp
 
 from scheduling.accounts.models import users
-from scheduling.db import session_scope
+from scheduling.db.session import session_scope
 from scheduling.testing import Client
 from scheduling.testing.site import PASSWORD
 from scheduling.times import parse_timestamp

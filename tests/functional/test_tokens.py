@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from scheduling.accounts.models import users
 from scheduling.accounts.service import set_role
-from scheduling.db import session_scope
+from scheduling.db.session import session_scope
 from scheduling.testing import Client, Site
 from scheduling.testing.site import PASSWORD
 
@@ -162,7 +162,7 @@ def test_a_token_expires_also_when_it_was_accepted_before(site, monkeypatch):
     expires = claims(alice)["iat"] + 60
     token = sign(secret_of(site), claims(alice, exp=expires))
     try_token(site, token, 200)
-    monkeypatch.setattr("scheduling.tokens.time", lambda: expires)
+    monkeypatch.setattr("scheduling.security.tokens.time", lambda: expires)
     assert "expired" in try_token(site, token, 401)["error"]
     fresh = sign(secret_of(site), claims(alice, exp=expires + 1))
     try_token(site, fresh, 200)

@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling import tracing
-from scheduling.db import session_scope
+from scheduling.db.session import session_scope
 from scheduling.email.provider import Transient
 from scheduling.logs import JsonFormatter, TextFormatter
-from scheduling.outbox import Consumer, State, enqueue, outbox
+from scheduling.messaging.outbox import Consumer, State, enqueue, outbox
 from scheduling.times import utcnow
 
 TRACE, STEP = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -97,7 +97,7 @@ def test_whoever_writes_a_line_for_a_request_says_for_which(site, json_lines, mo
     headers = {"traceparent": TRACEPARENT, "X-Request-ID": "req-1", "Authorization": "Bearer x"}
     site.app.get("/api/v1/users/me", headers=headers, status=500)
     lines = json_lines()
-    assert {line["logger"] for line in lines} == {"somebody", "scheduling.errors", "scheduling.access"}
+    assert {line["logger"] for line in lines} == {"somebody", "scheduling.web.problems", "scheduling.access"}
     assert {(line["request_id"], line["trace_id"]) for line in lines} == {("req-1", TRACE)}
     logging.getLogger("somebody").warning("after the request")
     assert json_lines()[-1].keys().isdisjoint({"request_id", "trace_id"})
@@ -116,7 +116,7 @@ def test_a_traceback_in_a_text_log_stands_below_the_request_it_belongs_to(site, 
     assert answer.json["request_id"] == "req-1"
     somebody, unexpected, traceback, *_, access = text().splitlines()
     assert somebody == f"WARNING somebody: 100 %% of nothing request_id=req-1 trace_id={TRACE}"
-    assert unexpected == f"ERROR scheduling.errors: Unexpected error request_id=req-1 trace_id={TRACE}"
+    assert unexpected == f"ERROR scheduling.web.problems: Unexpected error request_id=req-1 trace_id={TRACE}"
     assert traceback == "Traceback (most recent call last):"
     assert access.count("req-1") == access.count(TRACE) == 1
 
@@ -156,7 +156,7 @@ def test_a_handler_is_told_the_trace_and_each_attempt_is_a_step_of_its_own(site,
     assert {(step.trace_id, step.sampled) for step in steps} == {(TRACE, True)}
     assert len({STEP, *(step.step_id for step in steps)}) == 4
     lines = json_lines()
-    assert {line["logger"] for line in lines} == {"somebody", "scheduling.delivery"}
+    assert {line["logger"] for line in lines} == {"somebody", "scheduling.messaging.delivery"}
     assert {line["trace_id"] for line in lines} == {TRACE}
 
 

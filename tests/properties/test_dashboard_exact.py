@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scheduling.accounts.models import users
-from scheduling.db import session_scope
+from scheduling.db.session import session_scope
 from scheduling_analytics import dashboard, partitions, rollups
 from scheduling_analytics.models import ALL_TYPES
 from scheduling_analytics.models import analytics_events as events

@@ -28,8 +28,8 @@ from serverkit.messages import (
 )
 from serverkit.site import PRODUCTION, Site
 
-from scheduling.http import SECURITY_HEADERS
 from scheduling.testing.processes import wait_for
+from scheduling.web.tweens import SECURITY_HEADERS
 
 LAB = str(Path(serverkit.__file__).parent)
 

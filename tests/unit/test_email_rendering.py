@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 import scheduling
-from scheduling.bootstrap import set_up
 from scheduling.email.rendering import Templates, moment
-from scheduling.errors import StartupError
+from scheduling.startup import set_up
 from scheduling.testing.site import SETTINGS
 from scheduling.times import parse_timestamp
+from scheduling.web.problems import StartupError
 
 KINDS = ("WELCOME", "BOOKING_CONFIRMATION", "BOOKING_CANCELLED", "ORG_INVITE")
 MARKUP = st.text("<>&\"'/=a \n\r\u2028{}%#", max_size=30) | st.text()

@@ -7,10 +7,10 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduling.db import BigId, Timestamp
-from scheduling.errors import Invalid
-from scheduling.pagination import Keyset
-from scheduling.schemas import MAX_ID
+from scheduling.db.session import BigId, Timestamp
+from scheduling.web.pagination import Keyset
+from scheduling.web.problems import Invalid
+from scheduling.web.schemas import MAX_ID
 
 things = sa.Table(
     "things",

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pyramid.httpexceptions import HTTPServiceUnavailable
 
-from scheduling.accounts.passwords import MAX_WAITING, Passwords
+from scheduling.security.passwords import MAX_WAITING, Passwords
 
 
 @pytest.fixture(scope="module")

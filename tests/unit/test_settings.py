@@ -3,9 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import RAISE, Schema, fields, validate
 
-from scheduling.bootstrap import set_up
-from scheduling.errors import StartupError
-from scheduling.settings import DEVELOPMENT_SECRET, MIN_SECRET_BYTES, Configuration, CoreSchema, Settings
+from scheduling.config.settings import (
+    DEVELOPMENT_SECRET,
+    MIN_SECRET_BYTES,
+    Configuration,
+    CoreSchema,
+    Settings,
+)
+from scheduling.startup import set_up
+from scheduling.web.problems import StartupError
 
 SECRET = "a secret of the tests with more than 32 bytes"
 GOOD = {"scheduling.database_url": "sqlite:///var/test.db", "scheduling.jwt_secret": SECRET}

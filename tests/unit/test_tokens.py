@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduling.db import session_scope
-from scheduling.tokens import TokenError, Tokens, token_cutoffs
+from scheduling.db.session import session_scope
+from scheduling.security.tokens import TokenError, Tokens, token_cutoffs
 
 SECRET = "a secret of the tests that is long enough for every algorithm that a forger may try"
 HOUR = 3600
@@ -86,7 +86,7 @@ def test_a_token_expires_although_it_was_verified_before(verified, monkeypatch):
     token = tokens().issue(7, "a@example.com", "member")
     assert verified(token)
     later = time.time() + HOUR
-    monkeypatch.setattr("scheduling.tokens.time", lambda: later)
+    monkeypatch.setattr("scheduling.security.tokens.time", lambda: later)
     assert verified(token) is None
 
 

@@ -5,7 +5,7 @@ import os
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 
-from scheduling.resources import Root
+from scheduling.web.resources import Root
 
 LARGE = 16 * 1024 * 1024
 

@@ -1,0 +1,40 @@
+"""``/outbox`` and ``/outbox/{id}``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyramid.authorization import DENY_ALL, Allow
+
+from scheduling.web.policy import SITE_ADMIN, Permission
+from scheduling.web.resources import Acl, Resource
+from scheduling.web.schemas import parse_uuid
+
+if TYPE_CHECKING:
+    import uuid
+
+    from scheduling.web.tweens import Request
+
+
+class Outbox(Resource):
+    """``/outbox``: the list is for site admins."""
+
+    def __acl__(self) -> Acl:
+        return [(Allow, SITE_ADMIN, Permission.LIST)]
+
+    def __getitem__(self, name: str) -> OutboxMessage:
+        message_id = parse_uuid(name)
+        if message_id is None:
+            raise KeyError(name)
+        return OutboxMessage(self.request, message_id, self)
+
+
+class OutboxMessage(Resource):
+    """One message, for site admins; others do not learn whether there is one."""
+
+    def __init__(self, request: Request, message_id: uuid.UUID, parent: Outbox) -> None:
+        super().__init__(request, str(message_id), parent)
+        self.id = message_id
+
+    def __acl__(self) -> Acl:
+        return [(Allow, SITE_ADMIN, (Permission.VIEW, Permission.EDIT)), DENY_ALL]

@@ -1,0 +1,12 @@
+"""What the outbox calls read."""
+
+from scheduling.messaging.outbox import State
+from scheduling.web.pagination import PageQuery
+from scheduling.web.schemas import Choice, Text
+
+
+class OutboxQuery(PageQuery):
+    """``GET /outbox``."""
+
+    state = Choice(*State)
+    kind = Text(limit=100)

@@ -1,0 +1,40 @@
+"""The outbox calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyramid.view import view_config
+
+from scheduling.messaging.administration import service
+from scheduling.messaging.administration.resources import Outbox, OutboxMessage
+from scheduling.messaging.administration.schemas import OutboxQuery
+from scheduling.web.pagination import paginate
+from scheduling.web.policy import Permission
+
+if TYPE_CHECKING:
+    from pyramid.response import Response
+
+    from scheduling.db.session import Row
+    from scheduling.web.tweens import Request
+
+
+@view_config(context=Outbox, request_method="GET", permission=Permission.LIST, query=OutboxQuery)
+def index(context: Outbox, request: Request) -> Response:
+    """List messages, newest first."""
+    sent = request.validated
+    return paginate(request, service.select(sent.get("state"), sent.get("kind")), service.NEWEST_FIRST)
+
+
+@view_config(context=OutboxMessage, request_method="GET", permission=Permission.VIEW, etag=True)
+def show(context: OutboxMessage, request: Request) -> Row:
+    """Show a message with its payload."""
+    return service.find(request.db, context.id)
+
+
+@view_config(
+    context=OutboxMessage, name="redrive", request_method="POST", permission=Permission.EDIT, status=202
+)
+def redrive(context: OutboxMessage, request: Request) -> dict[str, Any]:
+    """Have a message tried again."""
+    return {"message": "Message redriven", "outbox": service.redrive(request.db, context.id)}

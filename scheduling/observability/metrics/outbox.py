@@ -1,0 +1,79 @@
+"""Figures of the outbox that are read from the database when somebody asks for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from prometheus_client.core import GaugeMetricFamily
+
+from scheduling.db.session import session_scope
+from scheduling.messaging.outbox import State, is_finished, is_open, outbox
+from scheduling.times import utcnow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.metrics_core import Metric
+    from pyramid.registry import Registry
+
+
+class OutboxCollector:
+    """What of the outbox is unfinished, as the database has it; nothing while that is away."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def describe(self) -> list[Metric]:
+        """Return nothing, so that registering does not ask the database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Read the figures, each from a partial index that has no finished rows."""
+        rows = GaugeMetricFamily(
+            "scheduling_outbox_rows", "Unfinished messages, the dead included.", labels=["kind", "state"]
+        )
+        age = GaugeMetricFamily(
+            "scheduling_outbox_oldest_due_seconds", "How long the oldest due message has been waiting."
+        )
+        waiting = GaugeMetricFamily(
+            "scheduling_outbox_due", "Messages that wait for a worker: those that are due, and the published."
+        )
+        try:
+            counts, oldest = unfinished(self._registry), oldest_due_seconds(self._registry)
+            number_due = due(self._registry)
+        except sa.exc.SQLAlchemyError:
+            return
+        for (kind, state), number in counts.items():
+            rows.add_metric([kind, state], number)
+        age.add_metric([], oldest)
+        waiting.add_metric([], number_due)
+        yield from (rows, age, waiting)
+
+
+def unfinished(registry: Registry) -> dict[tuple[str, str], int]:
+    """Return how many unfinished messages there are by kind and state."""
+    query = (
+        sa.select(outbox.c.kind, outbox.c.state, sa.func.count())
+        .where(~is_finished)
+        .group_by(outbox.c.kind, outbox.c.state)
+    )
+    with session_scope(registry) as db:
+        return {(kind, state): number for kind, state, number in db.rows(query)}
+
+
+def due(registry: Registry) -> int:
+    """Return how many messages wait for a worker: what workers are scaled on.
+
+    One that is published is due too; its ``due_at`` says when it is published again.
+    """
+    is_due = sa.or_(outbox.c.due_at <= utcnow(), outbox.c.state == State.QUEUED)
+    with session_scope(registry) as db:
+        return db.scalar(sa.select(sa.func.count()).where(is_open, is_due)) or 0
+
+
+def oldest_due_seconds(registry: Registry) -> float:
+    """Return for how many seconds the message that is due longest has been due, 0 if none is."""
+    with session_scope(registry) as db:
+        oldest = db.scalar(sa.select(sa.func.min(outbox.c.due_at)).where(is_open))
+    return max(0.0, (utcnow() - oldest).total_seconds()) if oldest else 0.0

@@ -1,0 +1,119 @@
+"""From an ini file and the environment to everything that can be known before the application is built."""
+
+from __future__ import annotations
+
+import configparser
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyramid.paster import get_appsettings, setup_logging
+
+from scheduling.config import loader
+from scheduling.config.settings import Configuration, CoreSchema, Settings
+from scheduling.email.channel import GROUP as PROVIDERS
+from scheduling.email.channel import provider_class
+from scheduling.email.provider import Misconfigured
+from scheduling.web.problems import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scheduling.config.loader import Loaded
+    from scheduling.email.provider import EmailProvider
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The checked settings, the enabled plugins in order with theirs, and the e-mail provider."""
+
+    settings: Settings
+    plugins: list[Loaded]
+    options: dict[str, dict[str, Any]] = field(repr=False)
+    email_provider: EmailProvider
+
+
+def read_ini(path: str) -> dict[str, str]:
+    """Return the settings of ``[app:main]``; raise ``StartupError`` if there is no such file or section."""
+    _require_file(path)
+    try:
+        settings: dict[str, str] = get_appsettings(path, name="main")
+    except (LookupError, configparser.Error) as error:
+        raise StartupError(f"The settings file {path} cannot be used: {error}") from error
+    return settings
+
+
+def _require_file(path: str) -> None:
+    if not Path(path).is_file():
+        raise StartupError(f"There is no settings file {path}; name one with -c or SCHEDULING_CONFIG.")
+
+
+def set_up_logging(path: str) -> None:
+    """Do what the logging sections say, if there are any; raise ``StartupError`` if that is impossible."""
+    _require_file(path)
+    try:
+        setup_logging(path)
+    except Exception as error:  # they can name anything
+        # What is wrong is in the innermost error, such as the missing module of a formatter.
+        reason = error.__cause__ or error
+        raise StartupError(
+            f"The logging sections of {path} cannot be used ({type(reason).__name__}: {reason})."
+        ) from error
+
+
+def set_up(ini: Mapping[str, str], environ: Mapping[str, str]) -> Setup:
+    """Check all settings and load the enabled plugins' manifests.
+
+    Raises ``StartupError`` with every mistake in the settings of core, the plugins and the e-mail provider.
+    """
+    return read(Configuration(ini, environ))
+
+
+def read(configuration: Configuration) -> Setup:
+    """Do the same; a mistake that the configuration knows already is reported too."""
+    core = configuration.section("scheduling", CoreSchema())
+    settings = Settings(**core) if core.keys() == CoreSchema().fields.keys() else None
+    enabled = core.get("plugins", [])
+    plugins, options = _plugins(configuration, enabled)
+    provider = _email_provider(configuration, core.get("email_provider", "mock"), settings)
+    providers = entry_points(group=PROVIDERS).names
+    configuration.claim({"scheduling", "pyramid", *enabled, *loader.installed(), *providers})
+    if settings is None or provider is None or configuration.mistakes:
+        raise configuration.failure()
+    return Setup(settings, plugins, options, provider)
+
+
+def _plugins(
+    configuration: Configuration, enabled: list[str]
+) -> tuple[list[Loaded], dict[str, dict[str, Any]]]:
+    """Load the enabled plugins and read their settings."""
+    try:
+        plugins = loader.load(enabled)
+    except StartupError as error:
+        configuration.mistakes.append(str(error))
+        return [], {}
+    schemas = {plugin.name: plugin.manifest.settings for plugin in plugins}
+    return plugins, {
+        name: configuration.section(name, schema()) for name, schema in schemas.items() if schema
+    }
+
+
+def _email_provider(
+    configuration: Configuration, name: str, settings: Settings | None
+) -> EmailProvider | None:
+    """Make the chosen provider from its settings; None where a mistake keeps that from being done."""
+    try:
+        provider = provider_class(name)
+    except StartupError as error:
+        configuration.mistakes.append(str(error))
+        return None
+    known = len(configuration.mistakes)
+    options = configuration.section(name, provider.settings_schema()) if provider.settings_schema else {}
+    if settings is None or len(configuration.mistakes) > known:
+        return None
+    try:
+        return provider(settings, options)
+    except Misconfigured as error:
+        configuration.mistakes.append(f"The e-mail provider {name!r} cannot be used: {error}")
+        return None

@@ -1,0 +1,188 @@
+"""Keyset pagination: bare arrays, opaque cursors, and ``Link: <…>; rel="next"`` (RFC 8288)."""
+
+from __future__ import annotations
+
+import binascii
+import uuid
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import orjson
+import sqlalchemy as sa
+from marshmallow import fields, validate
+
+from scheduling.db.session import Timestamp, on_the_wire
+from scheduling.db.statements import Statement
+from scheduling.web.problems import Invalid
+from scheduling.web.schemas import MAX_ID, RequestSchema, WholeNumber, parse_uuid
+from scheduling.web.views import json_response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pyramid.response import Response
+
+    from scheduling.db.session import Query
+    from scheduling.web.tweens import Request
+
+MAX_LIMIT = 200
+"""The largest page that a client may ask for."""
+
+DEFAULT_ROWS = 1000
+"""How many rows a list gives to a client that asks for no page."""
+
+
+class PageQuery(RequestSchema):
+    """The query string of a list."""
+
+    limit = WholeNumber(validate=validate.Range(1, MAX_LIMIT, error="must be from {min} to {max}"))
+    cursor = fields.String()
+
+
+@dataclass(frozen=True, eq=False)
+class Keyset:
+    """The order of a list: columns, the last of them unique, each ascending unless it is in ``descending``.
+
+    The columns must be of tables that the query selects from.
+    """
+
+    columns: tuple[sa.Column[Any], ...]
+    descending: tuple[bool, ...]
+
+    def order_by(self, columns: Sequence[sa.ColumnElement[Any]] = ()) -> list[sa.ColumnElement[Any]]:
+        """Return the ORDER BY of the list, or of other ``columns`` that stand for its own."""
+        pairs = zip(columns or self.columns, self.descending, strict=True)
+        return [column.desc() if down else column.asc() for column, down in pairs]
+
+    def after(self) -> sa.ColumnElement[bool]:
+        """Return the condition for the rows that come after the one whose values are given as parameters."""
+        return sa.or_(*self.ranges())
+
+    def ranges(self) -> list[sa.ColumnElement[bool]]:
+        """Return the same as conditions of which one or another holds.
+
+        An index over the columns serves each of them in one range: it compares a row of columns that have
+        one direction, where the columns before are equal.
+        """
+        binds = [sa.bindparam(f"after_{i}", type_=c.type) for i, c in enumerate(self.columns)]
+        found, start = [], 0
+        for down, group in groupby(self.descending):
+            end = start + len(list(group))
+            equal = (c == bind for c, bind in zip(self.columns[:start], binds[:start], strict=True))
+            row, last = sa.tuple_(*self.columns[start:end]), sa.tuple_(*binds[start:end])
+            found.append(sa.and_(*equal, row < last if down else row > last))
+            start = end
+        return found
+
+    def cursor(self, values: Iterable[Any]) -> str:
+        """Return the cursor that stands for the row with these values of the columns."""
+        texts = [v.isoformat() if isinstance(v, datetime) else v for v in values]
+        return urlsafe_b64encode(orjson.dumps([self._name, *texts])).rstrip(b"=").decode()
+
+    def parameters(self, cursor: str) -> dict[str, Any]:
+        """Read a cursor back as the parameters of :meth:`after`.
+
+        Raises :class:`Invalid` for one that this list did not make.
+        """
+        try:
+            padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+            name, *texts = orjson.loads(urlsafe_b64decode(padded))
+            if name == self._name:
+                pairs = zip(self.columns, texts, strict=True)
+                return {f"after_{i}": _value(column, text) for i, (column, text) in enumerate(pairs)}
+        except (ValueError, TypeError, OverflowError, binascii.Error):
+            pass
+        raise Invalid({"cursor": ["is not one that this list gave"]})
+
+    @property
+    def _name(self) -> str:
+        return ".".join(str(column) for column in self.columns)
+
+
+def _value(column: sa.Column[Any], value: Any) -> Any:
+    kind = column.type.python_type
+    if kind is datetime:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ValueError("a moment without an offset")
+        # SQLite stores UTC, and near the years 1 and 9999 not every moment has one.
+        return moment.astimezone(UTC)
+    if kind is uuid.UUID:
+        value = parse_uuid(value)
+    if type(value) is not kind or (kind is int and not 0 < value <= MAX_ID):
+        raise TypeError("a value of another type")
+    return value
+
+
+def paginate(
+    request: Request,
+    query: Query,
+    keyset: Keyset,
+    default: int = DEFAULT_ROWS,
+    parameters: Mapping[str, Any] | None = None,
+) -> Response:
+    """Answer with one page in one query; the view needs ``query=PageQuery`` or a subclass of it.
+
+    A query that is made once and given its ``parameters`` each time is compiled once; one that is made
+    for this request has none.
+    """
+    limit = request.validated.get("limit", default)
+    cursor = request.validated.get("cursor")
+    values = dict(parameters or {})
+    if cursor is not None:
+        values |= keyset.parameters(cursor)
+    make = _page if parameters is None else _compiled_page
+    statement, names = make(query, keyset, cursor is not None, limit + 1)
+    rows = request.db.rows(statement, values)
+    # The columns of the keyset come last, and zip leaves them out.
+    page = [dict(zip(names, row, strict=False)) for row in rows[:limit]]
+    if len(rows) <= limit:
+        return json_response(page)
+    following = _next(request, keyset.cursor(rows[limit - 1][len(names) :]))
+    return json_response(page, headers=[("Link", f'<{following}>; rel="next"')])
+
+
+def _page(query: Query, keyset: Keyset, continued: bool, rows: int) -> tuple[Query, list[str]]:  # noqa: FBT001
+    """Return the query for so many rows, and the names of the columns that are answered.
+
+    It selects them as they are answered, and then the columns of the keyset as they are.
+    """
+    names = query.selected_columns.keys()
+    wire = [on_the_wire(c).label(c.key) if c.type is Timestamp else c for c in query.selected_columns]
+    keys = [column.label(f"key_{i}") for i, column in enumerate(keyset.columns)]
+    # Spelled out, not bound: a generic plan takes a parameter for a tenth of the table.
+    limit: sa.ColumnElement[int] = sa.literal_column(str(rows))
+    query = query.with_only_columns(*wire, *keys, maintain_column_froms=True)
+    query = query.order_by(*keyset.order_by()).limit(limit)
+    if not continued:
+        return query, names
+    first, *others = (query.where(condition) for condition in keyset.ranges())
+    if not others:
+        return first, names
+    # Joined by OR, the conditions would be served by sorting all rows of either.
+    either = sa.union_all(*(part.subquery().select() for part in (first, *others))).subquery()
+    order = keyset.order_by([either.c[key.name] for key in keys])
+    return sa.select(either).order_by(*order).limit(limit), names
+
+
+@lru_cache(maxsize=512)
+def _compiled_page(
+    query: Query,
+    keyset: Keyset,
+    continued: bool,  # noqa: FBT001
+    rows: int,
+) -> tuple[Statement, list[str]]:
+    page, names = _page(query, keyset, continued, rows)
+    return Statement(page), names
+
+
+def _next(request: Request, cursor: str) -> str:
+    """Return the next page's address without scheme and host, which a proxy may have changed."""
+    kept = [(name, value) for name, value in request.GET.items() if name != "cursor"]
+    path = request.environ.get("SCRIPT_NAME", "") + request.path_text
+    return f"{quote(path)}?{urlencode([*kept, ('cursor', cursor)])}"

@@ -1,0 +1,217 @@
+"""Every failure as RFC 9457 problem details, with the member ``error``, a sentence for people."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from pyramid.exceptions import URLDecodeError
+from pyramid.httpexceptions import HTTPException, HTTPForbidden, HTTPNotFound
+from pyramid.response import Response
+from sqlalchemy import exc
+from webob.request import DisconnectionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pyramid.config import Configurator
+
+    from scheduling.web.tweens import Request
+
+logger = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
+
+RETRY_AFTER_SECONDS = 5
+"""When a client should come back after a 503: about as long as a database needs to restart."""
+
+
+class StartupError(SystemExit):
+    """An operator's mistake that keeps the system from starting; the message says what to change.
+
+    It is a ``SystemExit`` so that pserve and every command print the message alone, without a traceback.
+    """
+
+
+class Missing(HTTPNotFound):
+    """A thing that does not exist, or that its reader must not learn of; the detail names its kind."""
+
+
+class Invalid(Exception):
+    """Input that is refused with a 400. ``errors`` maps each wrong field to what is wrong with it."""
+
+    def __init__(self, errors: Mapping[str, Sequence[str]], sentence: str | None = None) -> None:
+        self.errors = errors
+        self.sentence = sentence or "; ".join(
+            f"{field} {message}" for field, messages in errors.items() for message in messages
+        )
+        super().__init__(self.sentence)
+
+
+def problem_document(status: int, sentence: str, **members: Any) -> bytes:
+    """Return the JSON of a problem (RFC 9457, 3)."""
+    common = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": sentence,
+        "error": sentence,
+    }
+    return orjson.dumps(common | members)
+
+
+def problem(
+    request: Request,
+    status: int,
+    sentence: str,
+    headers: Sequence[tuple[str, str]] = (),
+    **members: Any,
+) -> Response:
+    """Return a problem-details response; a view that returns it commits, one that raises rolls back."""
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        members["request_id"] = request.id
+    document = problem_document(status, sentence, **members)
+    response = Response(document, status=status, content_type=PROBLEM, charset=None)
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    response.headers["Cache-Control"] = "no-store"
+    response.headers.extend(headers)
+    return response
+
+
+def invalid(error: Invalid, request: Request) -> Response:
+    """Answer 400 for input that was refused, naming the fields."""
+    return problem(request, 400, error.sentence, errors=error.errors)
+
+
+def forbidden(error: HTTPForbidden, request: Request) -> Response:
+    """Answer 401 where nobody is known, 403 where somebody may not."""
+    if request.identity is None:
+        return problem(request, 401, request.token_error)
+    return problem(request, 403, "You are not allowed to do this.")
+
+
+def missing(error: Missing, request: Request) -> Response:
+    """Answer 404 for a thing that is not there."""
+    return problem(request, 404, error.detail)
+
+
+def unknown_route(error: HTTPNotFound, request: Request) -> Response:
+    """Answer 405 where another method would do, else 404 with the path and the method."""
+    methods = allowed_methods(request)
+    if methods:
+        sentence = f"{request.method} is not possible here, only {', '.join(methods)}."
+        return problem(request, 405, sentence, [("Allow", ", ".join(methods))])
+    sentence = f"There is nothing at {request.path_text}."
+    return problem(request, 404, sentence, path=request.path_text, method=request.method)
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """Return the methods of the views at the request's context and view name, HEAD included."""
+    methods: set[str] = set()
+    for entry in request.registry.introspector.get_category("views", ()):
+        view = entry["introspectable"]
+        here = isinstance(view["context"], type) and isinstance(request.context, view["context"])
+        if here and view["name"] == request.view_name and view["request_methods"]:
+            given = view["request_methods"]
+            methods.update([given] if isinstance(given, str) else given)
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+
+
+def http_error(error: HTTPException, request: Request) -> Response:
+    """Answer any other error of pyramid.httpexceptions, keeping its ``Retry-After``."""
+    if error.status_int < HTTPStatus.BAD_REQUEST:
+        return error
+    kept = [(name, value) for name, value in error.headers.items() if name in ("Retry-After", "Allow")]
+    return problem(request, error.status_int, error.detail or error.explanation, kept)
+
+
+def undecodable(error: UnicodeDecodeError, request: Request) -> Response:
+    """Answer 400 for a path or a query string whose bytes are not UTF-8."""
+    return problem(request, 400, "The address is not UTF-8.")
+
+
+def truncated(error: DisconnectionError, request: Request) -> Response:
+    """Answer 400 for a body that ended early; usually nobody is there any more to read it."""
+    return problem(request, 400, "The body is shorter than its Content-Length.")
+
+
+def refused_value(error: exc.DataError, request: Request) -> Response:
+    """Answer 400 for a value that no column can hold; validation should have named the field before."""
+    logger.warning("The database refused a value: %s", error.orig.__class__.__name__)
+    return problem(request, 400, "A value is out of range.")
+
+
+def conflict(error: exc.IntegrityError, request: Request) -> Response:
+    """Answer 409 where another request changed what this one relied on, such as a deleted account."""
+    logger.warning("The database refused a change: %s", error.orig.__class__.__name__)
+    return problem(request, 409, "Somebody changed this at the same time; please look again.")
+
+
+def database_error(error: exc.DBAPIError, request: Request) -> Response:
+    """Answer 503 while the database is away or overloaded, 500 for anything else that it says."""
+    if is_unavailable(error):
+        logger.error("The database is unavailable: %s", one_line(error))
+        sentence = "The database is unavailable; please try again in a moment."
+        return problem(request, 503, sentence, [("Retry-After", str(RETRY_AFTER_SECONDS))])
+    return unexpected(error, request)
+
+
+def pool_exhausted(error: exc.TimeoutError, request: Request) -> Response:
+    """Answer 503 when no database connection became free in time."""
+    logger.error("No database connection became free in time")
+    sentence = "The service is busy; please try again in a moment."
+    return problem(request, 503, sentence, [("Retry-After", str(RETRY_AFTER_SECONDS))])
+
+
+def unexpected(error: Exception, request: Request) -> Response:
+    """Answer 500 without a word of the reason, which the log has under the same request id."""
+    logger.error("Unexpected error", exc_info=error, extra={"request_id": request.id})
+    return problem(request, 500, "Something went wrong on our side; the request id finds it in our log.")
+
+
+# SQLSTATE classes and codes (PostgreSQL, appendix A) that pass by themselves: connection exceptions,
+# insufficient resources, operator intervention (shutdown, statement time-out), lock not available.
+_PASSING_SQLSTATES = ("08", "53", "57", "55P03")
+_PASSING_SQLITE = ("locked", "unable to open", "disk I/O error", "disk is full")
+
+
+def is_unavailable(error: exc.DBAPIError) -> bool:
+    """Tell whether a database error means that the database is away or too busy, not that we erred."""
+    if error.connection_invalidated or isinstance(error, exc.InterfaceError):
+        return True
+    if not isinstance(error, exc.OperationalError):
+        return False
+    if type(error.orig).__module__.startswith("sqlite3"):
+        return any(text in str(error.orig) for text in _PASSING_SQLITE)
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return sqlstate is None or sqlstate.startswith(_PASSING_SQLSTATES)
+
+
+def one_line(error: exc.DBAPIError) -> str:
+    """Return the first line of what the driver said, where no row is quoted, or else the error's name."""
+    said = str(error.orig).strip()
+    return said.splitlines()[0] if said else type(error.orig).__name__
+
+
+def includeme(config: Configurator) -> None:
+    """Register the exception views."""
+    views = {
+        Invalid: invalid,
+        HTTPException: http_error,
+        HTTPForbidden: forbidden,
+        HTTPNotFound: unknown_route,
+        Missing: missing,
+        UnicodeDecodeError: undecodable,
+        URLDecodeError: undecodable,
+        DisconnectionError: truncated,
+        exc.DataError: refused_value,
+        exc.IntegrityError: conflict,
+        exc.DBAPIError: database_error,
+        exc.TimeoutError: pool_exhausted,
+        Exception: unexpected,
+    }
+    for kind, view in views.items():
+        config.add_exception_view(view, context=kind)

@@ -1,0 +1,76 @@
+"""One transaction a request: committed before the answer leaves, retried when the database says so."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import TYPE_CHECKING
+
+from pyramid.tweens import EXCVIEW
+from sqlalchemy import exc
+
+from scheduling.db.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyramid.config import Configurator
+    from pyramid.registry import Registry
+    from pyramid.response import Response
+
+    from scheduling.web.tweens import Request
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 3
+"""How often a request is tried in all."""
+
+_BACKOFF_SECONDS = 0.05
+
+# https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html
+_SERIALIZATION_FAILURE, _DEADLOCK = "40001", "40P01"
+
+
+def transaction_tween_factory(
+    handler: Callable[[Request], Response], registry: Registry
+) -> Callable[[Request], Response]:
+    """Run the handler in a unit of work. What it returns is committed, what it raises is undone."""
+
+    def transaction_tween(request: Request) -> Response:
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return attempt_once(request)
+            except exc.DBAPIError as error:
+                if not is_retryable(error, request.db):
+                    raise
+                logger.info("Attempt %d failed and is repeated: %s", attempt, type(error.orig).__name__)
+            time.sleep(random.uniform(0, _BACKOFF_SECONDS * attempt))  # noqa: S311
+        return attempt_once(request)
+
+    def attempt_once(request: Request) -> Response:
+        request.db = Session(registry.engine, registry)
+        try:
+            response = handler(request)
+            request.db.commit()
+        finally:
+            request.db.close()
+        return response
+
+    return transaction_tween
+
+
+def is_retryable(error: exc.DBAPIError, db: Session) -> bool:
+    """Tell whether the same request may be tried again at once.
+
+    The database said that it undid the transaction, or the connection broke before a COMMIT was sent. After
+    that nobody knows whether it took effect, and the client has to look.
+    """
+    if error.connection_invalidated:
+        return not db.committing
+    return getattr(error.orig, "sqlstate", None) in (_SERIALIZATION_FAILURE, _DEADLOCK)
+
+
+def includeme(config: Configurator) -> None:
+    """Register the tween, below the exception views, so that they see its errors."""
+    config.add_tween("scheduling.web.transaction.transaction_tween_factory", under=EXCVIEW)
