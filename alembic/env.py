@@ -8,9 +8,10 @@ import os
 
 from alembic import context
 
+from scheduling.config.ini import read_ini
+from scheduling.db.engine import begin, create_engine
 from scheduling.db.migrations import comparison, trees
-from scheduling.db.session import begin, create_engine
-from scheduling.startup import read_ini, set_up
+from scheduling.startup import set_up
 
 
 def run(connection, tree):

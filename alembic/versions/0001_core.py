@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from scheduling.db.session import BigId, Json, Timestamp
+from scheduling.db.metadata import BigId, Json, Timestamp
 
 revision = "core_0001"
 down_revision = None

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from scheduling.db.session import Timestamp
+from scheduling.db.metadata import Timestamp
 
 revision = "core_0002"
 down_revision = "core_0001"

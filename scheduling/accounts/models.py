@@ -4,7 +4,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from scheduling.db.session import BigId, Timestamp, metadata
+from scheduling.db.metadata import BigId, Timestamp, metadata
 from scheduling.times import utcnow
 
 

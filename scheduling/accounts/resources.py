@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyramid.authorization import Allow, Authenticated
 
-from scheduling.web.policy import SITE_ADMIN, Permission
+from scheduling.security.permissions import SITE_ADMIN, Permission
 from scheduling.web.resources import Acl, Resource
 
 

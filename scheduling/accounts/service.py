@@ -12,14 +12,15 @@ from scheduling.accounts.events import UserRegistered
 from scheduling.accounts.models import users
 from scheduling.db.statements import Statement
 from scheduling.events import Notice, publish
+from scheduling.exceptions import Invalid
+from scheduling.security.permissions import Role
 from scheduling.times import utcnow
-from scheduling.web.policy import Role
-from scheduling.web.problems import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scheduling.db.session import Row, Session
+    from scheduling.db.metadata import Row
+    from scheduling.db.session import Session
 
 PUBLIC = (users.c.id, users.c.name, users.c.email, users.c.role, users.c.created_at)
 """The columns that make the contract's ``user``."""

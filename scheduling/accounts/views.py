@@ -13,15 +13,15 @@ from scheduling.accounts.models import users
 from scheduling.accounts.resources import Auth, Me, Users
 from scheduling.accounts.schemas import Credentials, Logout, PasswordChange, ProfilePatch, Registration
 from scheduling.events import publish
+from scheduling.security.permissions import Permission
 from scheduling.web.pagination import Keyset, PageQuery, paginate
-from scheduling.web.policy import Permission
 from scheduling.web.problems import problem
 
 if TYPE_CHECKING:
     from pyramid.response import Response
 
-    from scheduling.db.session import Row
-    from scheduling.web.tweens import Request
+    from scheduling.db.metadata import Row
+    from scheduling.web.request import Request
 
 NEWEST_FIRST = Keyset((users.c.created_at, users.c.id), (True, True))
 USER_GONE = "This account no longer exists."

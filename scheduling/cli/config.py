@@ -9,15 +9,16 @@ from urllib.parse import urlsplit
 
 import click
 
-import scheduling
+from scheduling.app import make_app
 from scheduling.cli.web import server_options
 from scheduling.config import loader
-from scheduling.config.settings import Configuration
+from scheduling.config.ini import set_up_logging
+from scheduling.config.sources import Configuration
+from scheduling.exceptions import StartupError
 from scheduling.logs import printable
 from scheduling.observability import otel
 from scheduling.server import with_waitress
-from scheduling.startup import read, set_up_logging
-from scheduling.web.problems import StartupError
+from scheduling.startup import read
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -51,7 +52,7 @@ def check(program: Program) -> None:
     with _noting(configuration):
         threads = with_waitress.adjustments(server_options(program.ini_path, None)).threads
     setup = read(configuration)
-    scheduling.make_app(setup, program.ini)
+    make_app(setup, program.ini)
     given = sorted(name for name in configuration.variables if os.environ.get(name))
     click.echo(f"settings     {program.ini_path}")
     click.echo(f"variables    {', '.join(given) or 'none'}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scheduling.db import migrations
-from scheduling.web.problems import StartupError
+from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-import scheduling
+from scheduling.app import make_app
 
 if TYPE_CHECKING:
     from scheduling.cli.program import Program
@@ -28,7 +28,7 @@ def preview(program: Program, kind: str, *, html: bool) -> None:
 
     For a browser: scheduling email preview WELCOME --html > welcome.html
     """
-    registry = scheduling.make_app(program.setup, program.ini).registry
+    registry = make_app(program.setup, program.ini).registry
     templates = registry.email_templates
     if kind not in templates.samples:
         kinds = ", ".join(sorted(templates.samples))

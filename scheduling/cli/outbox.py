@@ -12,21 +12,22 @@ from pyramid.httpexceptions import HTTPConflict
 
 from scheduling.cli.tables import print_table
 from scheduling.db.session import session_scope
+from scheduling.exceptions import Missing
 from scheduling.logs import printable
 from scheduling.messaging.administration import service
-from scheduling.messaging.outbox import State
+from scheduling.messaging.models import State
 from scheduling.observability.metrics.outbox import oldest_due_seconds
 from scheduling.times import format_timestamp
-from scheduling.web.problems import Missing
+from scheduling.web.responses import to_json
 from scheduling.web.schemas import parse_uuid
-from scheduling.web.views import to_json
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Sequence
 
     from scheduling.cli.program import Program
-    from scheduling.db.session import Row, Session
+    from scheduling.db.metadata import Row
+    from scheduling.db.session import Session
 
 _KIND_WIDTH = 20
 

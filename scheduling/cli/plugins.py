@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-import scheduling
+from scheduling.app import make_app
 from scheduling.config import loader
-from scheduling.config.settings import Configuration, CoreSchema
-from scheduling.web.problems import StartupError
+from scheduling.config.settings import CoreSchema
+from scheduling.config.sources import Configuration
+from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:
     from scheduling.cli.program import Program
@@ -45,6 +46,6 @@ def list_plugins(program: Program) -> None:
 @click.pass_obj
 def check(program: Program) -> None:
     """Build the application with the enabled plugins; exit 1 with a message where that fails."""
-    scheduling.make_app(program.setup, program.ini)
+    make_app(program.setup, program.ini)
     names = ", ".join(plugin.name for plugin in program.setup.plugins) or "none"
     click.echo(f"All enabled plugins work together: {names}.")

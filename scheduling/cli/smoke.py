@@ -16,12 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from scheduling.accounts import service
+from scheduling.db.failures import one_line
 from scheduling.db.session import session_scope
 from scheduling.email import channel
 from scheduling.logs import printable
-from scheduling.messaging.outbox import State, outbox
+from scheduling.messaging.models import State, outbox
 from scheduling.times import format_timestamp, utcnow
-from scheduling.web.problems import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from pyramid.registry import Registry
 
     from scheduling.cli.program import Program
-    from scheduling.db.session import Row, Session
+    from scheduling.db.metadata import Row
+    from scheduling.db.session import Session
 
 _ANSWER_SECONDS = 30
 _POLL_SECONDS = 0.2

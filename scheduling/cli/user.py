@@ -13,15 +13,16 @@ from sqlalchemy.exc import IntegrityError
 from scheduling.accounts import service
 from scheduling.accounts.models import users
 from scheduling.accounts.schemas import Registration
+from scheduling.db.failures import one_line
 from scheduling.db.session import session_scope
+from scheduling.exceptions import Invalid
 from scheduling.logs import printable
-from scheduling.web.policy import Role
-from scheduling.web.problems import Invalid, one_line
-from scheduling.web.views import validate
+from scheduling.security.permissions import Role
+from scheduling.web.validation import validate
 
 if TYPE_CHECKING:
     from scheduling.cli.program import Program
-    from scheduling.db.session import Row
+    from scheduling.db.metadata import Row
 
 _roles = click.Choice([role.value for role in Role])
 

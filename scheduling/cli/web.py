@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import plaster
 
+from scheduling.config.ini import set_up_logging
+from scheduling.exceptions import StartupError
 from scheduling.observability.metrics import share_folder
 from scheduling.observability.probes import application, open_port
 from scheduling.server import cpus, with_granian, with_waitress
 from scheduling.server.listening import announce, listen
 from scheduling.server.single import delivering
 from scheduling.server.supervisor import Child, Supervisor
-from scheduling.startup import set_up_logging
-from scheduling.web.problems import StartupError
 
 if TYPE_CHECKING:
     import socket

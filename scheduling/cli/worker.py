@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scheduling.email.provider import Misconfigured, Transient
+from scheduling.config.ini import set_up_logging
+from scheduling.email.provider import Misconfigured
+from scheduling.exceptions import StartupError
+from scheduling.messaging.outcomes import Transient
 from scheduling.messaging.worker import Worker
 from scheduling.observability.probes import application, open_port, serving, worker_probes
-from scheduling.startup import set_up_logging
-from scheduling.web.problems import StartupError
 
 if TYPE_CHECKING:
     from pyramid.registry import Registry

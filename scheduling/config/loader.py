@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid.exceptions import ConfigurationConflictError, ConfigurationExecutionError
 
-from scheduling.plugin import API_VERSION, Plugin
-from scheduling.web.problems import StartupError
+from scheduling.config.manifest import API_VERSION, Plugin
+from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

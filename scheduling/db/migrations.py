@@ -22,8 +22,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DatabaseError
 
-from scheduling.db.session import begin, metadata
-from scheduling.web.problems import StartupError, one_line
+from scheduling.db.engine import begin
+from scheduling.db.failures import one_line
+from scheduling.db.metadata import metadata
+from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

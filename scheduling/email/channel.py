@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
 from scheduling.email.limit import take_turn
-from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured, OutgoingEmail, Permanent
+from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured, OutgoingEmail
 from scheduling.email.rendering import Templates, add_email_template
 from scheduling.events import Notice
-from scheduling.messaging.outbox import Message, Postpone, Skip, enqueue
+from scheduling.exceptions import StartupError
+from scheduling.messaging.outbox import Message, enqueue
+from scheduling.messaging.outcomes import Permanent, Postpone, Skip
 from scheduling.times import utcnow
-from scheduling.web.problems import StartupError
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator

@@ -20,7 +20,8 @@ import orjson
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from scheduling import tracing
-from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured, Permanent, Transient
+from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured
+from scheduling.messaging.outcomes import Permanent, Transient
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:

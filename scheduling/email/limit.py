@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from scheduling.db.session import Timestamp, metadata, session_scope
-from scheduling.messaging.outbox import Postpone
+from scheduling.db.metadata import Timestamp, metadata
+from scheduling.db.session import session_scope
+from scheduling.messaging.outcomes import Postpone
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
     from pyramid.registry import Registry
 
-    from scheduling.db.session import Row, Session
+    from scheduling.db.metadata import Row
+    from scheduling.db.session import Session
     from scheduling.messaging.outbox import Message
 
 LATENESS = timedelta(seconds=3)

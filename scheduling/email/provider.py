@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from scheduling.messaging.outcomes import Transient
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -36,18 +38,6 @@ class SendResult:
 
     provider_id: str | None = None
     """The provider's own id for it, for asking about it later."""
-
-
-class Transient(Exception):
-    """Sending failed in a way that passes; ``retry_after`` is how many seconds the other side asks for."""
-
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
-        self.retry_after = retry_after
-        super().__init__(reason)
-
-
-class Permanent(Exception):
-    """Sending failed in a way that no repetition mends, such as an address that does not exist."""
 
 
 class Ambiguous(Transient):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import jinja2
 
+from scheduling.exceptions import StartupError
 from scheduling.times import parse_timestamp
-from scheduling.web.problems import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

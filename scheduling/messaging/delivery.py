@@ -17,14 +17,15 @@ import sqlalchemy as sa
 
 from scheduling import tracing
 from scheduling.db.session import session_scope
-from scheduling.email.provider import Permanent, Transient
-from scheduling.messaging.outbox import Message, Postpone, Skip, State, outbox
+from scheduling.messaging.models import State, outbox
+from scheduling.messaging.outbox import Message
+from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
     from pyramid.registry import Registry
 
-    from scheduling.db.session import Row
+    from scheduling.db.metadata import Row
 
 logger = logging.getLogger(__name__)
 

@@ -11,17 +11,16 @@ import threading
 import uuid
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - SQLAlchemy reads the columns' annotations
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
 
 from scheduling import tracing
-from scheduling.db.session import Json, Timestamp, metadata
 from scheduling.db.statements import Statement
+from scheduling.messaging.models import State, outbox
 from scheduling.times import utcnow
-from scheduling.web.views import to_json
+from scheduling.web.responses import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,83 +33,8 @@ if TYPE_CHECKING:
 
     Handler = Callable[["Message", Registry], str | None]
 
-
 DEFAULT_ATTEMPTS = 8
 """With the default back-off a consumer is tried again for about three quarters of an hour."""
-
-
-class State(StrEnum):
-    """The life of a message."""
-
-    PENDING = "pending"
-    QUEUED = "queued"
-    RUNNING = "running"
-    RETRY = "retry"
-    DONE = "done"
-    DEAD = "dead"
-    SKIPPED = "skipped"
-
-
-OPEN_STATES = (State.PENDING, State.QUEUED, State.RUNNING, State.RETRY)
-"""The states from which a message still goes on."""
-
-FINISHED_STATES = (State.DONE, State.SKIPPED)
-"""The states of messages that nobody needs any more; they are pruned after a while."""
-
-
-class OutboxColumns(sa.TypedColumns):
-    """``due_at`` is when the relay looks at the row again: first, after a back-off, or after a lease."""
-
-    id: sa.Named[uuid.UUID] = sa.Column(sa.Uuid(), primary_key=True)
-    kind: sa.Named[str] = sa.Column(sa.String(100), nullable=False)
-    consumer: sa.Named[str] = sa.Column(sa.String(100), nullable=False)
-    dedupe_key: sa.Named[str | None] = sa.Column(sa.String(255), unique=True)
-    payload: sa.Named[Any] = sa.Column(Json, nullable=False)
-    state: sa.Named[str] = sa.Column(sa.String(20), nullable=False, server_default="pending")
-    attempts: sa.Named[int] = sa.Column(sa.Integer, nullable=False, server_default="0")
-    due_at: sa.Named[datetime] = sa.Column(Timestamp, nullable=False)
-    lease_until: sa.Named[datetime | None] = sa.Column(Timestamp)
-    owner: sa.Named[str | None] = sa.Column(sa.String(255))
-    provider_id: sa.Named[str | None] = sa.Column(sa.String(255))
-    last_error: sa.Named[str | None] = sa.Column(sa.Text)
-    created_at: sa.Named[datetime] = sa.Column(
-        Timestamp, nullable=False, default=utcnow, server_default=sa.func.now()
-    )
-    done_at: sa.Named[datetime | None] = sa.Column(Timestamp)
-    reserved_at: sa.Named[datetime | None] = sa.Column(Timestamp)
-    """The moment that was reserved for it, as by the e-mail rate limit, while it waits for that."""
-    traceparent: sa.Named[str | None] = sa.Column(sa.String(55))
-    """The step of a trace that wrote it (:mod:`scheduling.tracing`)."""
-
-
-outbox = sa.Table("outbox", metadata, OutboxColumns)
-
-
-def _is_in(states: tuple[State, ...]) -> sa.ColumnElement[bool]:
-    # Spelled out, not bound: a planner takes a partial index only for a condition that it can read.
-    return outbox.c.state.in_(sa.literal_column(f"'{state}'") for state in states)
-
-
-is_open = _is_in(OPEN_STATES)
-"""The condition, and the predicate of the partial index, of messages that still go on."""
-
-is_finished = _is_in(FINISHED_STATES)
-"""The same for messages that nobody needs any more."""
-
-# Partial, so that claiming costs the same however many rows are done.
-sa.Index("ix_outbox_due_at", outbox.c.due_at, postgresql_where=is_open, sqlite_where=is_open)
-sa.Index(
-    "ix_outbox_unfinished",
-    outbox.c.state,
-    outbox.c.kind,
-    postgresql_where=~is_finished,
-    sqlite_where=~is_finished,
-)
-sa.Index("ix_outbox_done_at", outbox.c.done_at, postgresql_where=is_finished, sqlite_where=is_finished)
-sa.Index("ix_outbox_created_at_id", outbox.c.created_at, outbox.c.id)
-sa.Index("ix_outbox_state_created_at_id", outbox.c.state, outbox.c.created_at, outbox.c.id)
-# Costs a booking 1.3 µs and its delivery 5; without it a kind that is rare or gone is looked for in all rows.
-sa.Index("ix_outbox_kind_created_at_id", outbox.c.kind, outbox.c.created_at, outbox.c.id)
 
 
 _enqueue = Statement(sa.insert(outbox))
@@ -136,22 +60,6 @@ class Message:
 
     traceparent: str | None = None
     """The header ``traceparent`` for whoever is called: this attempt, in the trace that wrote the message."""
-
-
-class Skip(Exception):
-    """Raised by a handler when a message has become pointless; the message is the reason."""
-
-
-class Postpone(Exception):
-    """Raised by a handler that did nothing: the message waits until ``until``, and no attempt is counted.
-
-    With ``reserved`` that moment is the message's own, and it is told so when it comes back.
-    """
-
-    def __init__(self, reason: str, until: datetime, *, reserved: bool = False) -> None:
-        self.until = until
-        self.reserved = reserved
-        super().__init__(reason)
 
 
 @dataclass(frozen=True)

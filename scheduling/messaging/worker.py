@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 import kombu
 import sqlalchemy as sa
 
+from scheduling.db.failures import one_line
 from scheduling.db.session import session_scope
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.housekeeping import Chore
-from scheduling.messaging.outbox import State, is_finished, is_open, outbox
+from scheduling.messaging.models import State, is_finished, is_open, outbox
 from scheduling.times import utcnow
-from scheduling.web.problems import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

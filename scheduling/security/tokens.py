@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import sqlalchemy as sa
 
-from scheduling.db.session import BigId, Timestamp, metadata
+from scheduling.db.metadata import MAX_ID, BigId, Timestamp, metadata
 from scheduling.times import utcnow
-from scheduling.web.schemas import MAX_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

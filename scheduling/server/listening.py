@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from scheduling import __version__
 from scheduling.db import migrations
-from scheduling.web.problems import StartupError
+from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:
     from pyramid.registry import Registry

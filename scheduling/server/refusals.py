@@ -12,7 +12,8 @@ from waitress.task import ErrorTask
 from waitress.utilities import BadRequest
 
 from scheduling.web.problems import PROBLEM, problem_document
-from scheduling.web.tweens import SECURITY_HEADERS, request_id
+from scheduling.web.request import request_id
+from scheduling.web.tweens import SECURITY_HEADERS
 
 if TYPE_CHECKING:
     from waitress.adjustments import Adjustments

@@ -8,10 +8,10 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from scheduling.exceptions import StartupError
 from scheduling.messaging.worker import Worker
 from scheduling.server import cpus, with_waitress
 from scheduling.server.listening import announce, listen
-from scheduling.web.problems import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

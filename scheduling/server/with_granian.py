@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from waitress.proxy_headers import proxy_headers_middleware
 
+from scheduling.exceptions import StartupError
 from scheduling.server.lifeline import Lifeline
-from scheduling.web.problems import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

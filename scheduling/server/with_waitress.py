@@ -17,9 +17,9 @@ from waitress.server import TcpWSGIServer
 from waitress.task import WSGITask
 
 from scheduling import waiting
+from scheduling.exceptions import StartupError
 from scheduling.server.crew import Crew
 from scheduling.server.refusals import Parser, Refusal
-from scheduling.web.problems import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

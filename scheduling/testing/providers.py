@@ -30,14 +30,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scheduling.config.settings import CoreSchema, Settings
-from scheduling.email.provider import (
-    Ambiguous,
-    EmailProvider,
-    Misconfigured,
-    OutgoingEmail,
-    Permanent,
-    Transient,
-)
+from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured, OutgoingEmail
+from scheduling.messaging.outcomes import Permanent, Transient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,10 +10,11 @@ import psycopg
 import sqlalchemy as sa
 from webtest import TestApp
 
-import scheduling
 from scheduling.accounts.models import users
+from scheduling.app import make_app
 from scheduling.db import migrations
-from scheduling.db.session import metadata, session_scope
+from scheduling.db.metadata import metadata
+from scheduling.db.session import session_scope
 from scheduling.email.provider import EmailProvider, OutgoingEmail, SendResult
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.worker import claim_due
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from webtest import TestResponse
 
-    from scheduling.messaging.outbox import State
+    from scheduling.messaging.models import State
 
 SETTINGS = {
     "scheduling.jwt_secret": "a secret that only the tests know, of more than 32 bytes",
@@ -137,7 +138,7 @@ class Site:
             **(settings or {}),
         }
         setup = set_up(ini, {})
-        self.wsgi_app = scheduling.make_app(setup, ini)
+        self.wsgi_app = make_app(setup, ini)
         self.registry = self.wsgi_app.registry
         self.provider = RecordingProvider(setup.settings, {})
         self.registry.email_provider = self.provider

@@ -16,19 +16,19 @@ import orjson
 import sqlalchemy as sa
 from marshmallow import fields, validate
 
-from scheduling.db.session import Timestamp, on_the_wire
+from scheduling.db.metadata import MAX_ID, Timestamp, on_the_wire
 from scheduling.db.statements import Statement
-from scheduling.web.problems import Invalid
-from scheduling.web.schemas import MAX_ID, RequestSchema, WholeNumber, parse_uuid
-from scheduling.web.views import json_response
+from scheduling.exceptions import Invalid
+from scheduling.web.responses import json_response
+from scheduling.web.schemas import RequestSchema, WholeNumber, parse_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pyramid.response import Response
 
-    from scheduling.db.session import Query
-    from scheduling.web.tweens import Request
+    from scheduling.db.metadata import Query
+    from scheduling.web.request import Request
 
 MAX_LIMIT = 200
 """The largest page that a client may ask for."""

@@ -6,59 +6,19 @@ ACL allows, and nobody without an identity gets as far as an ACL, so that no row
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from pyramid.authorization import ACLHelper, Authenticated, Everyone
+from pyramid.authorization import ACLHelper
 from pyramid.security import Denied
 
+from scheduling.security.identity import Identity
 from scheduling.security.tokens import TokenError
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
     from pyramid.registry import Registry
 
-    from scheduling.web.tweens import Request
-
-
-class Permission(StrEnum):
-    """Everything that can be allowed on a resource."""
-
-    LIST = "list"
-    VIEW = "view"
-    CREATE = "create"
-    EDIT = "edit"
-    DELETE = "delete"
-
-
-class Role(StrEnum):
-    """A user's role on the whole site."""
-
-    MEMBER = "member"
-    ADMIN = "admin"
-
-
-SITE_ADMIN = f"role:{Role.ADMIN}"
-"""The principal of every site admin, for ACLs."""
-
-
-def user_principal(user_id: int) -> str:
-    """Return the principal of one user, for ACLs."""
-    return f"user:{user_id}"
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who a verified token speaks for. Role and id hold, since a change of role ends older tokens."""
-
-    id: int
-    role: str
-
-    @property
-    def principals(self) -> tuple[str, ...]:
-        """The names by which ACLs know this user."""
-        return (Everyone, Authenticated, user_principal(self.id), f"role:{self.role}")
+    from scheduling.web.request import Request
 
 
 class SecurityPolicy:

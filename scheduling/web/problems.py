@@ -13,41 +13,24 @@ from pyramid.response import Response
 from sqlalchemy import exc
 from webob.request import DisconnectionError
 
+from scheduling.db.failures import is_unavailable, one_line
+from scheduling.exceptions import Invalid, Missing
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from pyramid.config import Configurator
 
-    from scheduling.web.tweens import Request
+    from scheduling.web.request import Request
 
 logger = logging.getLogger(__name__)
 
+
 PROBLEM = "application/problem+json"
+
 
 RETRY_AFTER_SECONDS = 5
 """When a client should come back after a 503: about as long as a database needs to restart."""
-
-
-class StartupError(SystemExit):
-    """An operator's mistake that keeps the system from starting; the message says what to change.
-
-    It is a ``SystemExit`` so that pserve and every command print the message alone, without a traceback.
-    """
-
-
-class Missing(HTTPNotFound):
-    """A thing that does not exist, or that its reader must not learn of; the detail names its kind."""
-
-
-class Invalid(Exception):
-    """Input that is refused with a 400. ``errors`` maps each wrong field to what is wrong with it."""
-
-    def __init__(self, errors: Mapping[str, Sequence[str]], sentence: str | None = None) -> None:
-        self.errors = errors
-        self.sentence = sentence or "; ".join(
-            f"{field} {message}" for field, messages in errors.items() for message in messages
-        )
-        super().__init__(self.sentence)
 
 
 def problem_document(status: int, sentence: str, **members: Any) -> bytes:
@@ -170,30 +153,6 @@ def unexpected(error: Exception, request: Request) -> Response:
     """Answer 500 without a word of the reason, which the log has under the same request id."""
     logger.error("Unexpected error", exc_info=error, extra={"request_id": request.id})
     return problem(request, 500, "Something went wrong on our side; the request id finds it in our log.")
-
-
-# SQLSTATE classes and codes (PostgreSQL, appendix A) that pass by themselves: connection exceptions,
-# insufficient resources, operator intervention (shutdown, statement time-out), lock not available.
-_PASSING_SQLSTATES = ("08", "53", "57", "55P03")
-_PASSING_SQLITE = ("locked", "unable to open", "disk I/O error", "disk is full")
-
-
-def is_unavailable(error: exc.DBAPIError) -> bool:
-    """Tell whether a database error means that the database is away or too busy, not that we erred."""
-    if error.connection_invalidated or isinstance(error, exc.InterfaceError):
-        return True
-    if not isinstance(error, exc.OperationalError):
-        return False
-    if type(error.orig).__module__.startswith("sqlite3"):
-        return any(text in str(error.orig) for text in _PASSING_SQLITE)
-    sqlstate = getattr(error.orig, "sqlstate", None)
-    return sqlstate is None or sqlstate.startswith(_PASSING_SQLSTATES)
-
-
-def one_line(error: exc.DBAPIError) -> str:
-    """Return the first line of what the driver said, where no row is quoted, or else the error's name."""
-    said = str(error.orig).strip()
-    return said.splitlines()[0] if said else type(error.orig).__name__
 
 
 def includeme(config: Configurator) -> None:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid.traversal import ResourceTreeTraverser
 
-from scheduling.web.problems import StartupError
+from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyramid.config import Configurator
 
-    from scheduling.web.tweens import Request
+    from scheduling.web.request import Request
 
 
 Acl = list[tuple[Any, ...]]

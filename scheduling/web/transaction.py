@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyramid.registry import Registry
     from pyramid.response import Response
 
-    from scheduling.web.tweens import Request
+    from scheduling.web.request import Request
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scheduling.email.limit import LATENESS, ON_THE_WAY, WINDOW, take_turn
-from scheduling.messaging.outbox import Message, Postpone
+from scheduling.messaging.outbox import Message
+from scheduling.messaging.outcomes import Postpone
 from scheduling.testing.processes import wait_for
 
 MINUTE = timedelta(seconds=60)

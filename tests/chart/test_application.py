@@ -6,8 +6,9 @@ import yaml
 from chartkit import VALUE_SETS
 from chartkit.objects import containers, environment, pods
 
-from scheduling.cli.program import main
-from scheduling.config.settings import CoreSchema, environment_variable
+from scheduling.cli.main import main
+from scheduling.config.settings import CoreSchema
+from scheduling.config.sources import environment_variable
 from scheduling_email_smtp.settings import SmtpSettings
 
 SETTINGS = {

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import scheduling
-from scheduling.cli.program import main
-from scheduling.db.session import metadata
+from scheduling.app import make_app
+from scheduling.cli.main import main
+from scheduling.db.metadata import metadata
 from scheduling.startup import set_up
 
 SECRET = "a secret that only the tests know, of more than 32 bytes"
@@ -102,7 +102,7 @@ def start(tmp_path):
             "scheduling.plugins": " ".join(plugins),
             **settings,
         }
-        return scheduling.make_app(set_up(ini, {}), ini)
+        return make_app(set_up(ini, {}), ini)
 
     return start
 

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from scheduling.accounts import service as accounts
 from scheduling.db import migrations
-from scheduling.db.session import Timestamp, session_scope
+from scheduling.db.metadata import Timestamp
+from scheduling.db.session import session_scope
 from scheduling.testing import Site
 from scheduling.times import utcnow
 from scheduling_analytics import housekeeping, rollups

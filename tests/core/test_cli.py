@@ -7,8 +7,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from scheduling.cli.program import main
-from scheduling.db.session import create_engine
+from scheduling.cli.main import main
+from scheduling.db.engine import create_engine
 from scheduling.startup import set_up
 
 NOWHERE = "postgresql://scheduling@127.0.0.1:1/scheduling"

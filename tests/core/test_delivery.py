@@ -6,7 +6,8 @@ import sqlalchemy as sa
 from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
 from scheduling.messaging.delivery import BACKOFF_CAP, backoff, deliver
-from scheduling.messaging.outbox import Consumer, State, enqueue, outbox
+from scheduling.messaging.models import State, outbox
+from scheduling.messaging.outbox import Consumer, enqueue
 from scheduling.messaging.worker import claim_due
 from scheduling.plugin import Permanent, Skip, Transient
 from scheduling.times import utcnow

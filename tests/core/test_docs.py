@@ -7,8 +7,9 @@ import click
 import pytest
 
 import scheduling.plugin
-from scheduling.cli.program import main
-from scheduling.config.settings import CoreSchema, environment_variable
+from scheduling.cli.main import main
+from scheduling.config.settings import CoreSchema
+from scheduling.config.sources import environment_variable
 from scheduling.plugin import Event
 from scheduling_analytics.cli import commands as analytics
 

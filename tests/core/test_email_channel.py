@@ -10,7 +10,7 @@ from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
 from scheduling.email.channel import Gate
 from scheduling.messaging.delivery import deliver
-from scheduling.messaging.outbox import State, outbox
+from scheduling.messaging.models import State, outbox
 from scheduling.messaging.worker import claim_due
 from scheduling.plugin import Ambiguous, EmailProvider, Misconfigured, SendResult
 from scheduling.times import utcnow

@@ -3,9 +3,10 @@
 import pytest
 from click.testing import CliRunner
 
-import scheduling
-from scheduling.cli.program import main
-from scheduling.startup import read_ini, set_up
+from scheduling.app import make_app
+from scheduling.cli.main import main
+from scheduling.config.ini import read_ini
+from scheduling.startup import set_up
 
 NOWHERE = "postgresql://scheduling@127.0.0.1:1/scheduling"
 KINDS = ["WELCOME", "BOOKING_CONFIRMATION", "BOOKING_CANCELLED"]
@@ -24,7 +25,7 @@ def preview(ini):
 def rendered(ini):
     def rendered(kind):
         settings = read_ini(str(ini))
-        templates = scheduling.make_app(set_up(settings, {}), settings).registry.email_templates
+        templates = make_app(set_up(settings, {}), settings).registry.email_templates
         return templates.render(kind, "Alex Example", templates.samples[kind])
 
     return rendered

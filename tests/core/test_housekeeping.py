@@ -6,10 +6,10 @@ from time import monotonic
 
 import pytest
 
+from scheduling.exceptions import StartupError
 from scheduling.messaging.housekeeping import Chore
 from scheduling.messaging.worker import Worker
 from scheduling.testing.processes import wait_for
-from scheduling.web.problems import StartupError
 
 CHORE = "config.add_housekeeping('acme', lambda registry: None, 60.0)"
 LONG_SECONDS = 3600.0

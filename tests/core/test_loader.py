@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from scheduling.web.problems import StartupError
+from scheduling.exceptions import StartupError
 
 RESOURCE = "from scheduling.plugin import Resource\nconfig.add_api_resource({name!r}, Resource)"
 VIEW = """

@@ -6,11 +6,11 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.db.session import session_scope
-from scheduling.messaging.outbox import outbox
+from scheduling.messaging.models import outbox
 from scheduling.observability.metrics.http import tween_factory
 from scheduling.testing import Site
 from scheduling.testing.processes import wait_for
-from scheduling.web.tweens import Request
+from scheduling.web.request import Request
 
 BOOKING = {"title": "T", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
 PLUGINS = ["analytics", "bookings", "notifications", "organizations"]

@@ -8,10 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.db import migrations
-from scheduling.db.session import create_engine, metadata
+from scheduling.db.engine import create_engine
+from scheduling.db.metadata import metadata
+from scheduling.exceptions import StartupError
 from scheduling.startup import set_up
 from scheduling.testing import Site
-from scheduling.web.problems import StartupError
 
 OURS = ("analytics", "bookings", "notifications", "organizations")
 TREES = ["core", *OURS]

@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
-from scheduling.cli.program import main
+from scheduling.cli.main import main
 from scheduling.db.session import session_scope
 from scheduling.messaging.administration import service
-from scheduling.messaging.outbox import State, outbox
+from scheduling.messaging.models import State, outbox
 from scheduling.times import utcnow
 
 PAST = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.db.session import session_scope
-from scheduling.messaging.outbox import outbox
+from scheduling.messaging.models import outbox
 from scheduling.messaging.worker import claim_due, prune
 from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished
 from scheduling.times import utcnow

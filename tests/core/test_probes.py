@@ -13,13 +13,13 @@ import sqlalchemy as sa
 
 from scheduling.db.session import session_scope
 from scheduling.email.channel import Gate
-from scheduling.messaging.outbox import State, outbox
+from scheduling.exceptions import StartupError
+from scheduling.messaging.models import State, outbox
 from scheduling.messaging.worker import PRUNE_BATCH, Worker, prune
 from scheduling.observability.probes import SILENT_SECONDS, application, open_port, serving, worker_probes
 from scheduling.testing import Site
 from scheduling.testing.processes import free_port, wait_for
 from scheduling.times import utcnow
-from scheduling.web.problems import StartupError
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from scheduling.db.session import metadata, session_scope
+from scheduling.db.metadata import metadata
+from scheduling.db.session import session_scope
 from scheduling.testing import Site
 from scheduling.testing.processes import Installation, free_port, program
 

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.db.session import session_scope
-from scheduling.messaging.outbox import State
+from scheduling.messaging.models import State
 from scheduling.testing import Site
 
 pytestmark = pytest.mark.usefixtures("migrated")

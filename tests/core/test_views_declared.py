@@ -4,8 +4,8 @@ import pytest
 from pyramid.config.views import isexception
 from pyramid.security import NO_PERMISSION_REQUIRED
 
-from scheduling.web.policy import Permission
-from scheduling.web.problems import StartupError
+from scheduling.exceptions import StartupError
+from scheduling.security.permissions import Permission
 
 PUBLIC = {
     "GET Root/health",

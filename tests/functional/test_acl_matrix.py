@@ -11,13 +11,13 @@ from pyramid.interfaces import IExceptionResponse, IRootFactory, ISecurityPolicy
 
 from scheduling.accounts.models import users
 from scheduling.db.session import Session, session_scope
-from scheduling.messaging.outbox import State, outbox
+from scheduling.exceptions import Missing
+from scheduling.messaging.models import State, outbox
+from scheduling.security.permissions import Permission
 from scheduling.testing import Client
 from scheduling.testing.site import PASSWORD
-from scheduling.web.policy import Permission
-from scheduling.web.problems import Missing
+from scheduling.web.request import Request
 from scheduling.web.resources import Resource
-from scheduling.web.tweens import Request
 from scheduling_bookings.models import bookings
 from scheduling_notifications.models import notifications
 from scheduling_organizations.models import organization_members, organizations

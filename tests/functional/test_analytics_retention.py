@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.db.session import session_scope
+from scheduling.exceptions import StartupError
 from scheduling.startup import set_up
 from scheduling.testing import Site
 from scheduling.testing.site import SETTINGS
 from scheduling.times import utcnow
-from scheduling.web.problems import StartupError
 from scheduling_analytics import housekeeping, partitions, rollups
 from scheduling_analytics.models import analytics_buckets, analytics_events, analytics_pending, analytics_seen
 

@@ -2,8 +2,8 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.db.session import session_scope
-from scheduling.messaging.outbox import outbox
-from scheduling.web.problems import Invalid
+from scheduling.exceptions import Invalid
+from scheduling.messaging.models import outbox
 from scheduling_analytics.models import analytics_events
 from scheduling_bookings.events import BookingCreated
 from scheduling_bookings.models import bookings

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 
-from scheduling.cli.program import main
+from scheduling.cli.main import main
 from scheduling.db.session import session_scope
 from scheduling.messaging.worker import Worker
 from scheduling.testing.processes import wait_for

@@ -17,7 +17,7 @@ from scheduling.accounts import service as accounts
 from scheduling.db.session import session_scope
 from scheduling.messaging import worker
 from scheduling.messaging.administration.service import redrive_all
-from scheduling.messaging.outbox import outbox
+from scheduling.messaging.models import outbox
 from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished
 from scheduling.testing import Client, Site
 from scheduling.testing.site import PASSWORD

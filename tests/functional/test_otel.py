@@ -10,11 +10,11 @@ from pyramid.interfaces import ITweens
 from pyramid.request import Request
 
 from scheduling import tracing
+from scheduling.exceptions import StartupError
 from scheduling.messaging.outbox import Consumer
 from scheduling.messaging.worker import claim_due
 from scheduling.observability import otel
 from scheduling.testing.site import Site
-from scheduling.web.problems import StartupError
 
 TRACE, STEP = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{STEP}-01"

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.db.session import session_scope
-from scheduling.messaging.outbox import State, outbox
+from scheduling.messaging.models import State, outbox
 from scheduling.plugin import Permanent
 from scheduling.times import utcnow
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
-from scheduling.messaging.outbox import outbox
+from scheduling.messaging.models import outbox
 from scheduling_analytics.models import analytics_events
 from scheduling_bookings.models import bookings
 from scheduling_notifications.models import notifications

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 
 from scheduling import tracing
 from scheduling.db.session import session_scope
-from scheduling.email.provider import Transient
 from scheduling.logs import JsonFormatter, TextFormatter
-from scheduling.messaging.outbox import Consumer, State, enqueue, outbox
+from scheduling.messaging.models import State, outbox
+from scheduling.messaging.outbox import Consumer, enqueue
+from scheduling.messaging.outcomes import Transient
 from scheduling.times import utcnow
 
 TRACE, STEP = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

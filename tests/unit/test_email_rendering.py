@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import escape
 
-import scheduling
+from scheduling.app import make_app
 from scheduling.email.rendering import Templates, moment
+from scheduling.exceptions import StartupError
 from scheduling.startup import set_up
 from scheduling.testing.site import SETTINGS
 from scheduling.times import parse_timestamp
-from scheduling.web.problems import StartupError
 
 KINDS = ("WELCOME", "BOOKING_CONFIRMATION", "BOOKING_CANCELLED", "ORG_INVITE")
 MARKUP = st.text("<>&\"'/=a \n\r\u2028{}%#", max_size=30) | st.text()
@@ -24,7 +24,7 @@ def templates(enabled_plugins, tmp_path_factory):
         "scheduling.database_url": f"sqlite:///{tmp_path_factory.mktemp('database')}/unused.db",
         "scheduling.plugins": " ".join(enabled_plugins),
     }
-    return scheduling.make_app(set_up(ini, {}), ini).registry.email_templates
+    return make_app(set_up(ini, {}), ini).registry.email_templates
 
 
 def is_timestamp(value):

@@ -2,7 +2,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from scheduling.web.problems import one_line
+from scheduling.db.failures import one_line
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,9 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduling.db.session import BigId, Timestamp
+from scheduling.db.metadata import MAX_ID, BigId, Timestamp
+from scheduling.exceptions import Invalid
 from scheduling.web.pagination import Keyset
-from scheduling.web.problems import Invalid
-from scheduling.web.schemas import MAX_ID
 
 things = sa.Table(
     "things",

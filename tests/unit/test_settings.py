@@ -3,15 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import RAISE, Schema, fields, validate
 
-from scheduling.config.settings import (
-    DEVELOPMENT_SECRET,
-    MIN_SECRET_BYTES,
-    Configuration,
-    CoreSchema,
-    Settings,
-)
+from scheduling.config.settings import DEVELOPMENT_SECRET, MIN_SECRET_BYTES, CoreSchema, Settings
+from scheduling.config.sources import Configuration
+from scheduling.exceptions import StartupError
 from scheduling.startup import set_up
-from scheduling.web.problems import StartupError
 
 SECRET = "a secret of the tests with more than 32 bytes"
 GOOD = {"scheduling.database_url": "sqlite:///var/test.db", "scheduling.jwt_secret": SECRET}

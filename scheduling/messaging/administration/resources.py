@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from pyramid.authorization import DENY_ALL, Allow
 
-from scheduling.web.policy import SITE_ADMIN, Permission
+from scheduling.security.permissions import SITE_ADMIN, Permission
 from scheduling.web.resources import Acl, Resource
 from scheduling.web.schemas import parse_uuid
 
 if TYPE_CHECKING:
     import uuid
 
-    from scheduling.web.tweens import Request
+    from scheduling.web.request import Request
 
 
 class Outbox(Resource):

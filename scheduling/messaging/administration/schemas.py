@@ -1,6 +1,6 @@
 """What the outbox calls read."""
 
-from scheduling.messaging.outbox import State
+from scheduling.messaging.models import State
 from scheduling.web.pagination import PageQuery
 from scheduling.web.schemas import Choice, Text
 

@@ -9,17 +9,18 @@ import sqlalchemy as sa
 from pyramid.httpexceptions import HTTPConflict
 
 from scheduling.db.session import session_scope
-from scheduling.messaging.outbox import State, outbox
+from scheduling.exceptions import Missing
+from scheduling.messaging.models import State, outbox
 from scheduling.times import utcnow
 from scheduling.web.pagination import Keyset
-from scheduling.web.problems import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pyramid.registry import Registry
 
-    from scheduling.db.session import Query, Row, Session
+    from scheduling.db.metadata import Query, Row
+    from scheduling.db.session import Session
 
 PUBLIC = (
     outbox.c.id,

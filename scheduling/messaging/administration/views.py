@@ -9,14 +9,14 @@ from pyramid.view import view_config
 from scheduling.messaging.administration import service
 from scheduling.messaging.administration.resources import Outbox, OutboxMessage
 from scheduling.messaging.administration.schemas import OutboxQuery
+from scheduling.security.permissions import Permission
 from scheduling.web.pagination import paginate
-from scheduling.web.policy import Permission
 
 if TYPE_CHECKING:
     from pyramid.response import Response
 
-    from scheduling.db.session import Row
-    from scheduling.web.tweens import Request
+    from scheduling.db.metadata import Row
+    from scheduling.web.request import Request
 
 
 @view_config(context=Outbox, request_method="GET", permission=Permission.LIST, query=OutboxQuery)

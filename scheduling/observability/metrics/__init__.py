@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, values
 
-from scheduling.messaging.outbox import State
+from scheduling.messaging.models import State
 from scheduling.observability.metrics.http import HttpMetrics
 from scheduling.observability.metrics.outbox import OutboxCollector
 from scheduling.observability.metrics.process import BuildCollector, PoolGauge, ProcessesCollector

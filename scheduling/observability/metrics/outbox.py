@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from prometheus_client.core import GaugeMetricFamily
 
 from scheduling.db.session import session_scope
-from scheduling.messaging.outbox import State, is_finished, is_open, outbox
+from scheduling.messaging.models import State, is_finished, is_open, outbox
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from scheduling.web.schemas import parse_id, parse_uuid
 if TYPE_CHECKING:
     from pyramid.registry import Registry
 
-    from scheduling.web.tweens import Request
+    from scheduling.web.request import Request
 
 UNMATCHED = "unmatched"
 """The route of whatever no view is for, and of a request that is answered before traversal."""

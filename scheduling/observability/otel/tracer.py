@@ -22,9 +22,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from scheduling.exceptions import StartupError
 from scheduling.observability.metrics.http import METHODS
 from scheduling.tracing import TraceParent, Tracer, parse, taking
-from scheduling.web.problems import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pyramid.registry import Registry
     from pyramid.response import Response
 
-    from scheduling.web.tweens import Request
+    from scheduling.web.request import Request
 
 STOP_SECONDS = 3.0
 """How long the end of a process may wait for what is still to be sent."""

@@ -1,0 +1,80 @@
+"""The marshmallow fields and checks with which settings are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import sqlalchemy as sa
+from marshmallow import ValidationError, fields
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class DatabaseUrl(fields.Field[sa.URL]):
+    """``postgresql://…`` (also spelled ``postgres://``) or ``sqlite:///path``."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> sa.URL:
+        try:
+            url = sa.make_url(str(value).replace("postgres://", "postgresql://", 1))
+        except (sa.exc.ArgumentError, ValueError) as error:
+            raise ValidationError("is not a database URL") from error
+        if url.drivername in ("postgresql", "postgresql+psycopg"):
+            return url.set(drivername="postgresql+psycopg")
+        if url.drivername == "sqlite" and url.database and url.database != ":memory:":
+            return url
+        raise ValidationError("must be postgresql://user@host/name or sqlite:///path/of/a/file")
+
+
+class Words(fields.Field[list[str]]):
+    """A list of words, separated by spaces, commas or line ends."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[str]:
+        return str(value).replace(",", " ").split()
+
+
+class Secret(fields.String):
+    """A secret, without the line end that a file of it may have."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        return str(super()._deserialize(value, attr, data, **options)).strip()
+
+
+class Secrets(fields.Field[list[str]]):
+    """Secrets, separated by white space."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[str]:
+        return str(value).split()
+
+
+def is_one_line(value: str) -> None:
+    """Raise ``ValidationError`` for a value that is not exactly one line."""
+    if value.splitlines() != [value]:
+        raise ValidationError("must be one line, such as: Scheduling <noreply@example.com>")
+
+
+def is_broker_url(value: str) -> None:
+    """Check one URL, or several with semicolons between them, as Kombu takes them."""
+    try:
+        urls = [urlsplit(url) for url in value.split(";")]
+    except ValueError as error:
+        raise ValidationError("is not a URL") from error
+    schemes = {url.scheme for url in urls}
+    if not schemes <= {"memory", "redis", "rediss", "sentinel"}:
+        raise ValidationError("must start with redis://, rediss://, sentinel:// or memory://")
+    if len(schemes) > 1:
+        raise ValidationError("must be URLs of one kind")
+    options = [parse_qs(url.query, keep_blank_values=True) for url in urls]
+    # Any of these options makes Kombu use TLS, whatever the scheme is.
+    encrypted = schemes == {"rediss"} or any(name.startswith("ssl_") for given in options for name in given)
+    if encrypted and not all(map(_is_verified, options)):
+        raise ValidationError(
+            "must have ?ssl_cert_reqs=required in every URL, and no ssl_check_hostname=false, "
+            "or nobody knows whom it talks to"
+        )
+
+
+def _is_verified(options: Mapping[str, list[str]]) -> bool:
+    required = options.get("ssl_cert_reqs") in (["required"], ["CERT_REQUIRED"])
+    return required and not any(given.lower() == "false" for given in options.get("ssl_check_hostname", []))

@@ -1,0 +1,69 @@
+"""Where settings come from: the ini file, overridden by the environment, with one report of all mistakes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import marshmallow
+from marshmallow import Schema, fields
+
+from scheduling.exceptions import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+
+class Configuration:
+    """The ini file and the environment, from which sections are read and mistakes are collected."""
+
+    def __init__(self, ini: Mapping[str, str], environ: Mapping[str, str]) -> None:
+        self._ini = ini
+        self._environ = environ
+        self.mistakes: list[str] = []
+        """What is wrong, each as a sentence."""
+        self.variables: set[str] = set()
+        """The environment variables that the sections read, whether they are set or not."""
+
+    def section(self, name: str, schema: Schema) -> dict[str, Any]:
+        """Return the valid settings of the keys ``<name>.…``, and remember what is wrong with the others."""
+        prefix = f"{name}."
+        given = {k.removeprefix(prefix): v for k, v in self._ini.items() if k.startswith(prefix)}
+        variables = {key: environment_variable(name, key, item) for key, item in schema.fields.items()}
+        environ = self._environ
+        self.variables.update(variables.values())
+        given |= {key: environ[variable] for key, variable in variables.items() if environ.get(variable)}
+        try:
+            loaded: dict[str, Any] = schema.load(given)
+        except marshmallow.ValidationError as error:
+            for key, messages in error.messages_dict.items():
+                variable = f" ({variables[key]})" if key in variables else ""
+                self.mistakes.append(f"{prefix}{key}{variable} {'; '.join(messages)}")
+            valid: Any = error.valid_data
+            return dict(valid)
+        return loaded
+
+    def claim(self, names: Collection[str]) -> None:
+        """Remember as a mistake every key that starts with none of these names and a dot.
+
+        Keys without a dot are Pyramid's, or are there for others to refer to.
+        """
+        # An add-on of Pyramid's reads keys of its own, whatever they are called.
+        if "pyramid.includes" in self._ini:
+            return
+        for key in sorted(self._ini):
+            owner, dot, _ = key.partition(".")
+            if dot and owner not in names:
+                self.mistakes.append(
+                    f"{key} is not a setting: nothing that is installed has the name {owner!r}"
+                )
+
+    def failure(self) -> StartupError:
+        """Return what to raise where there are mistakes: one message with all of them."""
+        return StartupError("\n  - ".join(["Scheduling cannot start:", *self.mistakes]))
+
+
+def environment_variable(section: str, name: str, item: fields.Field[Any]) -> str:
+    """Return the environment variable that overrides a setting."""
+    core = section == "scheduling"
+    default = f"SCHEDULING_{name}" if core else f"SCHEDULING_{section}_{name}"
+    return str(item.metadata.get("env", default.upper()))

@@ -1,0 +1,113 @@
+"""The engine: what each database is told about time-outs and plans, and how a transaction begins."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import sqlalchemy as sa
+
+from scheduling import waiting
+from scheduling.db import statements
+from scheduling.exceptions import StartupError
+
+if TYPE_CHECKING:
+    from scheduling.config.settings import Settings
+
+
+def create_engine(settings: Settings) -> sa.Engine:
+    """Return an engine whose connections are in autocommit until a session begins a transaction.
+
+    Reads then cost one round trip instead of three, since most requests are one SELECT. Times are in
+    seconds. A connection that waits for the pool, for the server or for a lock gives up in time.
+    """
+    postgres = settings.database_url.get_backend_name() == "postgresql"
+    engine = sa.create_engine(
+        settings.database_url,
+        isolation_level="AUTOCOMMIT",
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=settings.database_timeout,
+        connect_args=_postgres_arguments(settings) if postgres else _sqlite_arguments(settings),
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+        # A statement in a log line or an error message must not carry people's data.
+        hide_parameters=True,
+        # Statements are run together by appending their texts and their values.
+        **({"paramstyle": "format"} if postgres else {}),
+    )
+    if postgres:
+        sa.event.listen(engine, "do_connect", _connect)
+    else:
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _connect(dialect: object, record: object, arguments: Any, options: Any) -> waiting.Connection:
+    # A server that does not answer takes seconds, in which others are to be served.
+    with waiting.aside():
+        return waiting.Connection.connect(*arguments, **options)
+
+
+def _postgres_arguments(settings: Settings) -> dict[str, Any]:
+    timeout = settings.database_timeout
+    server = {
+        "timezone": "UTC",
+        "statement_timeout": timeout * 1000,
+        # A process that hangs, or a machine that is frozen, holds no lock for longer.
+        "idle_in_transaction_session_timeout": 2 * timeout * 1000,
+        # Every statement has its plan in an index, whatever the values: planning the dashboard anew each time
+        # would double its cost. Such a plan is made for the average user, whose few rows would be collected
+        # by a bitmap and sorted; somebody has a million. See docs/decisions/generic-plans.md.
+        "plan_cache_mode": "force_generic_plan",
+        "enable_bitmapscan": "off",
+        # No statement runs long enough to be worth it, and a generic plan that was made while many analytics
+        # events waited to be folded was compiled at each execution ever after: 35 ms for 0.5.
+        "jit": "off",
+    }
+    return {
+        # libpq takes no less than two seconds.
+        "connect_timeout": max(2, timeout),
+        "options": " ".join(f"-c {name}={value}" for name, value in server.items()),
+        # A server that vanished from the network answers nothing, not even that: give it up in time.
+        "tcp_user_timeout": timeout * 1000,
+        "keepalives_idle": timeout,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
+        "application_name": "scheduling",
+    }
+
+
+def _sqlite_arguments(settings: Settings) -> dict[str, Any]:
+    """Return the driver's arguments, and make the folder of the file."""
+    folder = Path(settings.database_url.database or "").parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartupError(
+            f"The folder {folder} of the database cannot be made ({error.strerror}); "
+            "set scheduling.database_url (DATABASE_URL) to a file in a folder that can be written."
+        ) from error
+    return {"timeout": settings.database_timeout}
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    # The mode stays with the file. SQLite fails, without waiting, where another connection is setting it.
+    with suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def begin(connection: sa.Connection) -> None:
+    """Begin a transaction on a connection of :func:`create_engine`; its ``commit`` or ``rollback`` ends it.
+
+    SQLite takes its only write lock at once, since upgrading a read lock later can fail.
+    """
+    if connection.dialect.name == "sqlite":
+        with waiting.aside():  # others may be writing
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        statements.execute(connection, "BEGIN")

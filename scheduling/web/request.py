@@ -1,0 +1,76 @@
+"""The request as views see it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pyramid.decorator import reify
+from pyramid.request import Request as PyramidRequest
+
+from scheduling import tracing
+
+if TYPE_CHECKING:
+    from pyramid.registry import Registry
+
+    from scheduling.config.settings import Settings
+    from scheduling.db.session import Session
+    from scheduling.security.identity import Identity
+
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
+
+
+class Request(PyramidRequest):
+    """A request as views see it."""
+
+    registry: Registry
+    context: Any
+    method: str
+    view_name: str
+    environ: dict[str, Any]
+
+    id: str
+    """The request's id: the client's ``X-Request-ID`` where it is sane, else one made here."""
+
+    db: Session
+    """The request's unit of work; the transaction tween commits it."""
+
+    # WebOb would put a body of over 10 KiB into a temporary file; larger ones than the limit are never read.
+    request_body_tempfile_limit = sys.maxsize
+
+    validated: dict[str, Any]
+    """What the view's ``schema`` or ``query`` read from the body or the query string."""
+
+    token_error = "Send a token: Authorization: Bearer <token>."  # noqa: S105
+    """Why there is no identity, as a sentence for the client."""
+
+    @reify
+    def identity(self) -> Identity | None:
+        """Who sends the request, asked of the security policy once."""
+        identity: Identity | None = super().identity
+        return identity
+
+    @reify
+    def trace(self) -> tracing.TraceParent:
+        """The request's step of the client's trace, or of one that begins here."""
+        return tracing.follow(self.environ.get("HTTP_TRACEPARENT"))
+
+    @property
+    def settings(self) -> Settings:
+        """The application's typed settings."""
+        settings: Settings = self.registry.scheduling
+        return settings
+
+    @property
+    def path_text(self) -> str:
+        """The path as text, whatever its bytes are."""
+        raw: str = self.environ.get("PATH_INFO", "")
+        return raw.encode("latin-1").decode("utf-8", "replace")
+
+
+def request_id(sent: str | None) -> str:
+    """Return the id that was sent if it is short and harmless in a log, else a new one."""
+    return sent if sent and _SANE_ID.fullmatch(sent) else os.urandom(16).hex()
