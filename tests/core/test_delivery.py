@@ -8,7 +8,7 @@ from scheduling.db.session import session_scope
 from scheduling.messaging.delivery import BACKOFF_CAP, backoff, deliver
 from scheduling.messaging.models import State, outbox
 from scheduling.messaging.outbox import Consumer, enqueue
-from scheduling.messaging.worker import claim_due
+from scheduling.messaging.relay import claim_due
 from scheduling.plugin import Permanent, Skip, Transient
 from scheduling.times import utcnow
 

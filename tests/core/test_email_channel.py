@@ -11,7 +11,7 @@ from scheduling.db.session import session_scope
 from scheduling.email.channel import Gate
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State, outbox
-from scheduling.messaging.worker import claim_due
+from scheduling.messaging.relay import claim_due
 from scheduling.plugin import Ambiguous, EmailProvider, Misconfigured, SendResult
 from scheduling.times import utcnow
 

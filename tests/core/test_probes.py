@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from scheduling.db.session import session_scope
 from scheduling.email.channel import Gate
 from scheduling.exceptions import StartupError
+from scheduling.messaging.housekeeping import PRUNE_BATCH, prune
 from scheduling.messaging.models import State, outbox
-from scheduling.messaging.worker import PRUNE_BATCH, Worker, prune
+from scheduling.messaging.worker import Worker
 from scheduling.observability.probes import SILENT_SECONDS, application, open_port, serving, worker_probes
 from scheduling.testing import Site
 from scheduling.testing.processes import free_port, wait_for

@@ -12,7 +12,7 @@ from pyramid.request import Request
 from scheduling import tracing
 from scheduling.exceptions import StartupError
 from scheduling.messaging.outbox import Consumer
-from scheduling.messaging.worker import claim_due
+from scheduling.messaging.relay import claim_due
 from scheduling.observability import otel
 from scheduling.testing.site import Site
 

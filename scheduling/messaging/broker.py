@@ -1,0 +1,42 @@
+"""The queue at the broker, and connections to it on which nothing waits for ever."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import kombu
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyramid.registry import Registry
+
+# The default exchange routes by the queue's name and has no bindings that a broker could lose.
+QUEUE = kombu.Queue("scheduling", exchange=kombu.Exchange(""), routing_key="scheduling", durable=True)
+
+BROKER_ERRORS: tuple[type[Exception], ...] = (kombu.exceptions.KombuError, kombu.exceptions.OperationalError)
+
+
+@contextmanager
+def connect(registry: Registry) -> Iterator[kombu.Connection]:
+    """Give a connection to the broker on which nothing waits for ever."""
+    settings = registry.scheduling
+    options: dict[str, Any] = {"polling_interval": 0.05}
+    if not settings.embedded:
+        options = {
+            "socket_connect_timeout": 5,
+            "socket_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 5,
+            # What was not acknowledged comes back after this; a row that is done refuses it then.
+            "visibility_timeout": settings.outbox_lease,
+            # For sentinel:// alone.
+            "master_name": settings.broker_master,
+            "sentinel_kwargs": {"socket_timeout": 5, "socket_connect_timeout": 5},
+        }
+    connection = kombu.Connection(settings.broker_url, transport_options=options)
+    try:
+        yield connection
+    finally:
+        connection.release()
