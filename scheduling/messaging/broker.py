@@ -1,4 +1,8 @@
-"""The queue at the broker, and connections to it on which nothing waits for ever."""
+"""The queue at the broker, and connections to it on which every operation has a time-out.
+
+The broker carries only the ids of messages. It may lose any of them: the messages themselves are rows of the
+outbox, and the relay publishes an id again when its message is not finished in time.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,15 @@ if TYPE_CHECKING:
 QUEUE = kombu.Queue("scheduling", exchange=kombu.Exchange(""), routing_key="scheduling", durable=True)
 
 BROKER_ERRORS: tuple[type[Exception], ...] = (kombu.exceptions.KombuError, kombu.exceptions.OperationalError)
+"""What Kombu raises when the broker cannot be reached, beside ``OSError``."""
 
 
 @contextmanager
 def connect(registry: Registry) -> Iterator[kombu.Connection]:
-    """Give a connection to the broker on which nothing waits for ever."""
+    """Give a connection to the broker of the settings, which is closed in the end.
+
+    It is opened when it is first used. ``OSError`` and :data:`BROKER_ERRORS` are raised by what uses it.
+    """
     settings = registry.scheduling
     options: dict[str, Any] = {"polling_interval": 0.05}
     if not settings.embedded:
@@ -29,7 +37,8 @@ def connect(registry: Registry) -> Iterator[kombu.Connection]:
             "socket_timeout": 5,
             "socket_keepalive": True,
             "health_check_interval": 5,
-            # What was not acknowledged comes back after this; a row that is done refuses it then.
+            # After so many seconds an id that was not acknowledged is received again. If its message is
+            # finished by then, the claim is refused.
             "visibility_timeout": settings.outbox_lease,
             # For sentinel:// alone.
             "master_name": settings.broker_master,

@@ -1,4 +1,8 @@
-"""A thread of a worker that runs one function, and again after every error."""
+"""A thread of a worker: it runs one function, and runs it again after every error.
+
+A broker or a database that is away for a while must not end a worker: as soon as it is back, the next run
+succeeds, and nobody has to start anything.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,11 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from scheduling.db.failures import one_line
-from scheduling.messaging.broker import BROKER_ERRORS, connect
+from scheduling.messaging.broker import BROKER_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import kombu
     from pyramid.registry import Registry
 
 logger = logging.getLogger(__name__)
@@ -24,60 +27,62 @@ logger = logging.getLogger(__name__)
 _FIRST_RESTART_SECONDS = 0.5
 _LAST_RESTART_SECONDS = 15.0
 _LOG_SECONDS = 60.0
+"""How long a loop that fails again and again is silent after it has logged an error."""
 
 
 class Loop:
-    """A thread that runs one function with a broker connection, and again after every error."""
+    """A thread that calls ``run(loop)`` until ``stopping`` is set, and again whenever that raises.
+
+    ``run`` works in rounds, and returns when ``stopping`` is set. It calls :meth:`report_alive` at the
+    beginning of each round and :meth:`report_success` at the end of each that succeeded.
+    """
 
     def __init__(
-        self,
-        name: str,
-        registry: Registry,
-        stopping: threading.Event,
-        run: Callable[[Loop, kombu.Connection], None],
+        self, name: str, registry: Registry, stopping: threading.Event, run: Callable[[Loop], None]
     ) -> None:
         self.name = name
         self.registry = registry
         self.stopping = stopping
-        self.turned = monotonic()
-        self.thread = threading.Thread(target=self._supervise, name=name, daemon=True)
+        self.thread = threading.Thread(target=self._run_until_stopped, name=name, daemon=True)
+        self.last_alive = monotonic()
+        """When it last reported to be alive, by :func:`time.monotonic`."""
+        self.failure: str | None = None
+        """Why it failed, as a sentence; None from the next success on."""
         self._run = run
-        self.trouble: str | None = None
-        self._failures = 0
-        self._fresh = True
-        self._logged = float("-inf")
+        self._failures_in_a_row = 0
+        self._last_logged = float("-inf")
 
-    def turn(self) -> bool:
-        """Note that the loop is alive, and after a whole turn that it is well; False once it is to end."""
-        self.turned = monotonic()
-        if not self._fresh:
-            self._failures = 0
-            self.trouble = None
-        self._fresh = False
-        return not self.stopping.is_set()
+    def report_alive(self) -> None:
+        """Note that the thread does not hang; the liveness probe asks for it."""
+        self.last_alive = monotonic()
 
-    def _supervise(self) -> None:
+    def report_success(self) -> None:
+        """Note that a round succeeded, so that whatever failed before has passed."""
+        self.failure = None
+        self._failures_in_a_row = 0
+
+    def _run_until_stopped(self) -> None:
         while not self.stopping.is_set():
             try:
-                self._fresh = True
-                with connect(self.registry) as connection:
-                    self._run(self, connection)
+                self._run(self)
             except Exception as error:  # noqa: BLE001 - brokers and drivers raise all kinds of things
-                self._failed(error)
+                self._note_failure(error)
+                self.stopping.wait(self._restart_seconds())
 
-    def _failed(self, error: Exception) -> None:
-        """Say so, at most once a minute, and wait, longer each time."""
-        self.turned = monotonic()
-        if self.name == "relay":
-            self.registry.metrics.relay_errors.inc()
-        text = f"{type(error).__name__}: {error}"
-        if isinstance(error, sa.exc.DBAPIError):
-            text = one_line(error)
-        self.trouble = f"The {self.name} failed and starts again: {text}"
-        if monotonic() - self._logged >= _LOG_SECONDS:
-            self._logged = monotonic()
-            passing = isinstance(error, (OSError, sa.exc.DBAPIError, *BROKER_ERRORS))
-            logger.error("%s", self.trouble, exc_info=None if passing else error)
-        longest = min(_LAST_RESTART_SECONDS, _FIRST_RESTART_SECONDS * 2 ** min(self._failures, 10))
-        self._failures += 1
-        self.stopping.wait(longest * random.uniform(0.5, 1))  # noqa: S311
+    def _note_failure(self, error: Exception) -> None:
+        """Keep the failure for the probes, and log it, at most once a minute."""
+        self.report_alive()
+        text = one_line(error) if isinstance(error, sa.exc.DBAPIError) else f"{type(error).__name__}: {error}"
+        self.failure = f"The {self.name} failed and starts again: {text}"
+        self._failures_in_a_row += 1
+        if monotonic() - self._last_logged >= _LOG_SECONDS:
+            self._last_logged = monotonic()
+            # A traceback helps only where the cause is in the program, not in a network.
+            is_outage = isinstance(error, (OSError, sa.exc.DBAPIError, *BROKER_ERRORS))
+            logger.error("%s", self.failure, exc_info=None if is_outage else error)
+
+    def _restart_seconds(self) -> float:
+        """Return how long to wait after a failure: twice as long after each, at random up to 50 % less."""
+        doublings = min(self._failures_in_a_row - 1, 10)
+        longest: float = min(_LAST_RESTART_SECONDS, _FIRST_RESTART_SECONDS * 2**doublings)
+        return longest * random.uniform(0.5, 1)  # noqa: S311

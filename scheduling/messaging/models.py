@@ -14,7 +14,7 @@ from scheduling.times import utcnow
 
 
 class State(StrEnum):
-    """The life of a message."""
+    """The states of a message; :mod:`scheduling.messaging.outbox` says how one follows another."""
 
     PENDING = "pending"
     QUEUED = "queued"
@@ -26,8 +26,7 @@ class State(StrEnum):
 
 
 OPEN_STATES = (State.PENDING, State.QUEUED, State.RUNNING, State.RETRY)
-"""The states from which a message still goes on."""
-
+"""The states of messages that are still to be delivered."""
 
 FINISHED_STATES = (State.DONE, State.SKIPPED)
 """The states of messages that nobody needs any more; they are pruned after a while."""
@@ -67,8 +66,7 @@ def _is_in(states: tuple[State, ...]) -> sa.ColumnElement[bool]:
 
 
 is_open = _is_in(OPEN_STATES)
-"""The condition, and the predicate of the partial index, of messages that still go on."""
-
+"""The condition, and the predicate of the partial index, of messages that are still to be delivered."""
 
 is_finished = _is_in(FINISHED_STATES)
 """The same for messages that nobody needs any more."""

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
-from scheduling.email.channel import Gate
+from scheduling.email.pause import SendingPause
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State, outbox
 from scheduling.messaging.relay import claim_due
@@ -44,7 +44,7 @@ def provide(site):
 
     yield use
     site.registry.email_provider = site.provider
-    site.registry.email_gate = Gate()
+    site.registry.sending_pause = SendingPause()
 
 
 @pytest.fixture
@@ -100,17 +100,17 @@ def test_a_provider_that_refuses_us_pauses_sending_and_burns_no_attempt(site, pr
         rows = db.rows(sa.select(outbox))
     assert [row.attempts for row in rows] == [0, 0]
     assert {row.last_error for row in rows} == {"the e-mail provider refuses us: the key is wrong"}
-    assert site.registry.email_gate.trouble == "the key is wrong"
+    assert site.registry.sending_pause.reason == "the key is wrong"
 
 
 def test_sending_goes_on_when_the_pause_is_over(site, provide):
     provide(Misconfigured("the key is wrong"))
     site.user()
     site.deliver()
-    site.registry.email_gate._closed_until = utcnow() - timedelta(seconds=1)
+    site.registry.sending_pause._until = utcnow() - timedelta(seconds=1)
     make_due(site)
     assert site.deliver() == [State.DONE]
-    assert site.registry.email_gate.trouble is None
+    assert site.registry.sending_pause.reason is None
 
 
 def test_where_nobody_knows_it_is_sent_again(site, provide):
