@@ -162,8 +162,8 @@ class HttpProvider(EmailProvider):
         self, method: str, path: str, headers: dict[str, str], content: bytes | None, lost: type[Transient]
     ) -> Answer:
         deadline = time.monotonic() + CONNECT_SECONDS + WRITE_SECONDS + self._timeout
-        step = tracing.current()
-        traced = headers | ({"traceparent": str(step)} if step else {})
+        span = tracing.current()
+        traced = headers | ({"traceparent": str(span)} if span else {})
         try:
             with self._client.stream(method, path, headers=traced, content=content) as response:
                 return Answer(response.status_code, response.headers, _read(response, deadline))

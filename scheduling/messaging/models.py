@@ -54,7 +54,7 @@ class OutboxColumns(sa.TypedColumns):
     reserved_at: sa.Named[datetime | None] = sa.Column(Timestamp)
     """The moment that was reserved for it, as by the e-mail rate limit, while it waits for that."""
     traceparent: sa.Named[str | None] = sa.Column(sa.String(55))
-    """The step of a trace that wrote it (:mod:`scheduling.tracing`)."""
+    """The span in which it was written, as the header ``traceparent`` (:mod:`scheduling.tracing`)."""
 
 
 outbox = sa.Table("outbox", metadata, OutboxColumns)

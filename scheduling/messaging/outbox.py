@@ -87,7 +87,7 @@ def enqueue(
     """
     message_id = uuid.uuid4()
     now = utcnow()
-    step = tracing.current()
+    span = tracing.current()
     row = {
         "id": message_id,
         "kind": kind,
@@ -97,7 +97,7 @@ def enqueue(
         "state": State.PENDING,
         "due_at": due_at or now,
         "created_at": now,
-        "traceparent": str(step) if step else None,
+        "traceparent": str(span) if span else None,
     }
     if dedupe_key is None:
         db.later(_enqueue, row)
