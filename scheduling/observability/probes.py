@@ -1,6 +1,6 @@
 """The port for ``/metrics`` and, in a worker, for the probes of Kubernetes.
 
-The port of the API has no metrics, so that whoever can call the API does not see them.
+The port of the API has no metrics, so clients of the API do not see them.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def worker_probes(registry: Registry, worker: Worker) -> dict[str, Probe]:
     """Return the probes of a worker, by their paths.
 
     ``live`` fails where a thread hangs, which a restart ends. ``ready`` fails where the database is away or
-    the e-mail provider refuses the installation. Without its broker a worker is ready, but degraded: others
-    would not have it either. ``startup`` is fine as soon as it answers, as the port is opened by then.
+    the e-mail provider refuses the installation. Without its broker a worker is ready but degraded: no other
+    worker would have it either. ``startup`` succeeds as soon as the port is open.
     """
 
     def ready() -> dict[str, Any]:

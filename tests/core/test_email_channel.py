@@ -90,7 +90,7 @@ def test_the_message_id_is_the_same_on_every_attempt(site, provide):
     assert mail.headers["Message-ID"] == f"<{only_row(site).id}@localhost>"
 
 
-def test_a_provider_that_refuses_us_pauses_sending_and_burns_no_attempt(site, provide):
+def test_a_provider_that_refuses_us_pauses_sending_and_uses_up_no_attempt(site, provide):
     calls = provide(Misconfigured("the key is wrong"))
     site.user()
     site.user()
@@ -161,7 +161,7 @@ def test_the_address_is_that_of_the_moment_of_sending(site):
     assert [mail.to_address for mail in site.mail] == ["new@example.com"]
 
 
-def test_more_mail_than_the_limit_waits_for_its_slots_without_burning_attempts(site):
+def test_more_mail_than_the_limit_waits_for_its_slots_and_uses_up_no_attempts(site):
     limit = site.registry.scheduling.email_rate_limit
     for _ in range(limit + 2):
         site.user()
