@@ -17,7 +17,7 @@ from scheduling.db.metadata import metadata
 from scheduling.db.session import session_scope
 from scheduling.email.provider import EmailProvider, OutgoingEmail, SendResult
 from scheduling.messaging.delivery import deliver
-from scheduling.messaging.worker import claim_due
+from scheduling.messaging.relay import claim_due
 from scheduling.startup import set_up
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""``/outbox`` and ``/outbox/{id}``."""
+"""The resources ``/outbox`` and ``/outbox/{id}``, and who may do what with them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Outbox(Resource):
 
 
 class OutboxMessage(Resource):
-    """One message, for site admins; others do not learn whether there is one."""
+    """``/outbox/{id}``: one message, for site admins; others do not learn whether it exists."""
 
     def __init__(self, request: Request, message_id: uuid.UUID, parent: Outbox) -> None:
         super().__init__(request, str(message_id), parent)
