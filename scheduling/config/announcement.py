@@ -7,6 +7,8 @@ import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import plaster
+
 if TYPE_CHECKING:
     from scheduling.config.settings import Settings
 
@@ -22,6 +24,18 @@ def announce(settings: Settings) -> None:
     logger.info("Scheduling %s serves on %s:%d", version("scheduling"), settings.host, settings.port)
     if settings.email_provider == "mock":
         logger.warning("No e-mail is sent: EMAIL_PROVIDER is mock, which prints them to this log")
+
+
+def warn_if_nobody_delivers(settings: Settings, ini: str | None) -> None:
+    """Log a warning where messages would wait for ever: no broker, and a server that delivers none itself."""
+    server = plaster.get_settings(ini, "server:main").get("use", "") if settings.embedded and ini else ""
+    if server and not server.startswith("egg:scheduling"):
+        logger.warning(
+            "No message is delivered, e-mails neither: the server of %s is %s. Set REDIS_URL and run "
+            "`scheduling worker`, or take `use = egg:scheduling`, which is waitress with a worker beside it.",
+            ini,
+            server,
+        )
 
 
 def greeting(settings: Settings) -> str:
