@@ -92,6 +92,8 @@ def import_granian() -> ModuleType:
     try:
         return import_module("scheduling.server.granian")
     except ModuleNotFoundError as error:
+        if error.name != "granian":
+            raise
         raise StartupError("granian is not installed: pip install 'scheduling[granian]'") from error
 
 
