@@ -59,6 +59,12 @@ def test_several_processes_are_refused_where_there_can_be_only_one(tmp_path, opt
     assert site.web.output == f"{said}\n"
 
 
+def test_without_a_broker_it_delivers_messages_too(make_web):
+    site = make_web("--processes", "1", REDIS_URL="")
+    site.register()
+    wait_for(lambda: "Welcome" in site.web.output)
+
+
 @pytest.mark.usefixtures("only_granian")
 def test_a_process_that_dies_is_replaced(make_web):
     site = make_web()
