@@ -7,7 +7,7 @@ A plugin is a package whose ``plugin`` is a :class:`Plugin` manifest, named in t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
 from scheduling.accounts.events import LoggedIn, LoginFailed, UserRegistered
 from scheduling.accounts.models import users
@@ -20,15 +20,16 @@ from scheduling.db.statements import Statement
 from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured, OutgoingEmail, SendResult
 from scheduling.events import Activity, Event, InApp, Notice, publish
 from scheduling.exceptions import Invalid, Missing
-from scheduling.messaging.outbox import Message, enqueue
+from scheduling.messaging.outbox import DEFAULT_ATTEMPTS, Message, enqueue
 from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
+from scheduling.observability.registry import Registry
 from scheduling.security.identity import Identity
 from scheduling.security.permissions import SITE_ADMIN, Permission, Role, user_principal
 from scheduling.times import format_timestamp, utcnow
 from scheduling.web.pagination import Keyset, PageQuery, paginate
 from scheduling.web.problems import problem
 from scheduling.web.request import Request
-from scheduling.web.resources import Acl, Resource
+from scheduling.web.resources import Acl, Item, Resource, ResourceFactory
 from scheduling.web.responses import json_response
 from scheduling.web.schemas import (
     Choice,
@@ -43,7 +44,9 @@ from scheduling.web.schemas import (
 )
 
 if TYPE_CHECKING:
-    from pyramid.registry import Registry
+    from collections.abc import Mapping
+
+    Handler = Callable[[Message, "Registry"], str | None]
 
 __all__ = [
     "API_VERSION",
@@ -53,12 +56,14 @@ __all__ = [
     "Ambiguous",
     "BigId",
     "Choice",
+    "Configurator",
     "EmailAddress",
     "EmailProvider",
     "Event",
     "Identity",
     "InApp",
     "Invalid",
+    "Item",
     "Json",
     "JsonObject",
     "Keyset",
@@ -78,6 +83,7 @@ __all__ = [
     "Postpone",
     "Program",
     "Query",
+    "Registry",
     "Request",
     "RequestSchema",
     "Resource",
@@ -109,6 +115,73 @@ __all__ = [
     "users",
     "utcnow",
 ]
+
+
+class Configurator(Protocol):
+    """What a plugin's ``includeme(config)`` is given: Pyramid's Configurator with Scheduling's directives.
+
+    Of Pyramid's own methods these are the ones that a plugin usually needs; all others are there too
+    (https://docs.pylonsproject.org/projects/pyramid/en/latest/api/config.html).
+    """
+
+    registry: Registry
+
+    def include(self, module: Any, route_prefix: str | None = None) -> None:
+        """Call the ``includeme(config)`` of a module of the plugin, such as ``subscribers``."""
+
+    def scan(self, package: Any) -> None:
+        """Register the views that ``@view_config`` declares in a module or package."""
+
+    def add_subscriber(self, subscriber: Callable[[Any], None], event: type[Event]) -> None:
+        """Call ``subscriber(event)`` at each event of a class, in the transaction of what happened.
+
+        It writes through ``event.db``, and undoes everything by raising.
+        """
+
+    def add_api_resource(self, name: str, factory: ResourceFactory) -> None:
+        """Make ``factory(request, name, parent)``, a ``Resource`` class, the child ``name`` of ``/api/v1``.
+
+        Raises ``StartupError`` when another plugin, or core, has claimed the name.
+        """
+
+    def add_event_consumer(self, name: str, event: type[Event], handler: Handler) -> None:
+        """Run ``handler(message, registry)`` in a worker, at least once, for each event of a class.
+
+        The message's kind is the name of the event's class, its payload the event's facts. What the handler
+        returns and raises is as in :meth:`add_outbox_consumer`.
+        """
+
+    def add_outbox_consumer(self, name: str, handler: Handler, attempts: int = DEFAULT_ATTEMPTS) -> None:
+        """Run ``handler(message, registry)`` in a worker, at least once, for each message to ``name``.
+
+        The plugin writes the messages with :func:`enqueue`. The handler returns the provider's id of what it
+        did, or None. It raises ``Transient`` to be tried again, ``Permanent`` to be given up at once, and
+        ``Skip`` where nothing is left to do; any other exception counts as transient. After so many attempts
+        in all the message is dead.
+        """
+
+    def add_housekeeping(self, name: str, work: Callable[[Registry], bool | None], seconds: float) -> None:
+        """Call ``work(registry)`` in every worker, and again after ``seconds``.
+
+        Where it returns True there is more to do, and it is called again at once. Several workers may call it
+        at the same time; what must not be done twice takes a lock of its own.
+        """
+
+    def add_email_template(
+        self,
+        kind: str,
+        base: str,
+        sample: Mapping[str, Any],
+        *,
+        wanted: Callable[[Session, Mapping[str, Any]], bool] | None = None,
+        on_ambiguous: Literal["resend", "hold"] = "resend",
+    ) -> None:
+        """Register ``templates/<base>.subject.txt``, ``.txt`` and ``.html`` for a kind of e-mail.
+
+        ``sample`` is data that renders them. ``wanted(db, data)`` is asked right before sending; False skips
+        the e-mail. Where nobody knows whether the provider accepted an e-mail, ``resend`` sends it again and
+        ``hold`` keeps it for an operator.
+        """
 
 
 class Program(Protocol):

@@ -1,4 +1,4 @@
-"""From an ini file and the environment to everything that can be known before the application is built."""
+"""Reads and checks all settings, and loads the plugins' manifests and the e-mail provider."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Setup:
 
     settings: Settings
     plugins: list[Loaded]
-    options: dict[str, dict[str, Any]] = field(repr=False)
+    plugin_settings: dict[str, dict[str, Any]] = field(repr=False)
     email_provider: EmailProvider
 
 
@@ -36,24 +36,25 @@ def set_up(ini: Mapping[str, str], environ: Mapping[str, str]) -> Setup:
 
     Raises ``StartupError`` with every mistake in the settings of core, the plugins and the e-mail provider.
     """
-    return read(Configuration(ini, environ))
+    return set_up_from(Configuration(ini, environ))
 
 
-def read(configuration: Configuration) -> Setup:
-    """Do the same; a mistake that the configuration knows already is reported too."""
+def set_up_from(configuration: Configuration) -> Setup:
+    """Do the same from a configuration in which mistakes may be noted already; those are reported too."""
     core = configuration.section("scheduling", CoreSchema())
     settings = Settings(**core) if core.keys() == CoreSchema().fields.keys() else None
     enabled = core.get("plugins", [])
-    plugins, options = _plugins(configuration, enabled)
-    provider = _email_provider(configuration, core.get("email_provider", "mock"), settings)
+    plugins, plugin_settings = _load_plugins(configuration, enabled)
+    provider = _make_email_provider(configuration, core.get("email_provider", "mock"), settings)
+    # What is installed and not enabled may have its settings in the file already.
     providers = entry_points(group=PROVIDERS).names
-    configuration.claim({"scheduling", "pyramid", *enabled, *loader.installed(), *providers})
+    configuration.refuse_other_sections({"scheduling", "pyramid", *enabled, *loader.installed(), *providers})
     if settings is None or provider is None or configuration.mistakes:
         raise configuration.failure()
-    return Setup(settings, plugins, options, provider)
+    return Setup(settings, plugins, plugin_settings, provider)
 
 
-def _plugins(
+def _load_plugins(
     configuration: Configuration, enabled: list[str]
 ) -> tuple[list[Loaded], dict[str, dict[str, Any]]]:
     """Load the enabled plugins and read their settings."""
@@ -68,7 +69,7 @@ def _plugins(
     }
 
 
-def _email_provider(
+def _make_email_provider(
     configuration: Configuration, name: str, settings: Settings | None
 ) -> EmailProvider | None:
     """Make the chosen provider from its settings; None where a mistake keeps that from being done."""

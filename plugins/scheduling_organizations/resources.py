@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyramid.authorization import DENY_ALL, Allow, Authenticated
+from pyramid.authorization import Allow, Authenticated
 from pyramid.decorator import reify
 
-from scheduling.plugin import SITE_ADMIN, Acl, Missing, Permission, Resource, parse_id, user_principal
+from scheduling.plugin import SITE_ADMIN, Acl, Item, Missing, Permission, Resource, parse_id, user_principal
 from scheduling_organizations import service
 
 if TYPE_CHECKING:
-    from scheduling.plugin import Request, Row
+    from scheduling.plugin import Row
 
 
 class Organizations(Resource):
@@ -27,12 +27,10 @@ class Organizations(Resource):
         return Organization(self.request, organization_id, self)
 
 
-class Organization(Resource):
+class Organization(Item):
     """One organization: members look at it; the owner and site admins change it."""
 
-    def __init__(self, request: Request, organization_id: int, parent: Organizations) -> None:
-        super().__init__(request, str(organization_id), parent)
-        self.id = organization_id
+    id: int
 
     # Not functools.cached_property, by whose lock Python 3.11 would ask the database for one at a time.
     @reify
@@ -43,7 +41,8 @@ class Organization(Resource):
             raise Missing("Organization not found")
         return row
 
-    def __acl__(self) -> Acl:
+    def acl(self) -> Acl:
+        """Allow the owner and site admins everything, the sender to look at it if it is a member."""
         everything = (Permission.VIEW, Permission.EDIT, Permission.DELETE)
         acl: Acl = [
             (Allow, user_principal(self.row.owner_id), everything),
@@ -51,8 +50,7 @@ class Organization(Resource):
         ]
         if self.row.sender_is_member:
             acl.append((Allow, user_principal(self.request.identity.id), (Permission.VIEW,)))
-        # What everybody may do on the container ends here.
-        return [*acl, DENY_ALL]
+        return acl
 
     def __getitem__(self, name: str) -> Members:
         if name == "members":
@@ -75,14 +73,13 @@ class Members(Resource):
         return Member(self.request, user_id, self)
 
 
-class Member(Resource):
-    """One membership, by its user: whoever may delete the organization ends it, and the member itself."""
+class Member(Item):
+    """One membership, by its user's id: the owner, site admins and the member itself end it."""
 
+    id: int
     __parent__: Members
 
-    def __init__(self, request: Request, user_id: int, parent: Members) -> None:
-        super().__init__(request, str(user_id), parent)
-        self.user_id = user_id
-
-    def __acl__(self) -> Acl:
-        return [(Allow, user_principal(self.user_id), Permission.DELETE)]
+    def acl(self) -> Acl:
+        """Allow ending the membership."""
+        owner = user_principal(self.__parent__.__parent__.row.owner_id)
+        return [(Allow, who, Permission.DELETE) for who in (user_principal(self.id), owner, SITE_ADMIN)]

@@ -85,5 +85,5 @@ def list_members(context: Members, request: Request) -> Response:
 @view_config(context=Member, request_method="DELETE", permission=Permission.DELETE)
 def remove_member(context: Member, request: Request) -> dict[str, Any]:
     """End a membership."""
-    service.remove_member(request.db, context.__parent__.__parent__.row, context.user_id)
+    service.remove_member(request.db, context.__parent__.__parent__.row, context.id)
     return {"message": "Member removed"}

@@ -18,7 +18,7 @@ from scheduling.exceptions import StartupError
 from scheduling.logs import printable
 from scheduling.observability import otel
 from scheduling.server import waitress
-from scheduling.startup import read
+from scheduling.startup import set_up_from
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -51,7 +51,7 @@ def check(program: Program) -> None:
         set_up_logging(program.ini_path)
     with _collecting_mistakes(configuration):
         threads = waitress.adjustments(server_options(program.ini_path, None)).threads
-    setup = read(configuration)
+    setup = set_up_from(configuration)
     make_app(setup, program.ini)
     given = sorted(name for name in configuration.variables if os.environ.get(name))
     click.echo(f"settings     {program.ini_path}")

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     import click
-    from pyramid.registry import Registry
     from pyramid.router import Router
     from sqlalchemy import Engine
+
+    from scheduling.plugin import Registry
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Program:
     @cached_property
     def registry(self) -> Registry:
         """The registry of the whole application, on a database that is migrated."""
-        registry = self.application.registry
+        registry: Registry = self.application.registry
         migrations.require_upgraded(registry.engine, registry.plugins)
         return registry
 

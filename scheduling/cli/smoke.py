@@ -20,11 +20,9 @@ from scheduling.logs import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pyramid.registry import Registry
-
     from scheduling.cli.program import Program
     from scheduling.config.loader import Loaded
-    from scheduling.plugin import SmokeStep, SmokeUser
+    from scheduling.plugin import Registry, SmokeStep, SmokeUser
 
 
 @click.command()
@@ -56,8 +54,8 @@ def smoke(program: Program, url: str | None, address: str | None, timeout: int) 
 
 
 def _own_url(registry: Registry) -> str:
-    host = registry.scheduling.host
-    return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{registry.scheduling.port}"  # noqa: S104
+    host = registry.core_settings.host
+    return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{registry.core_settings.port}"  # noqa: S104
 
 
 def _checked(url: str) -> str:

@@ -19,10 +19,9 @@ from scheduling.times import utcnow
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pyramid.registry import Registry
-
     from scheduling.db.metadata import Row
     from scheduling.db.session import Session
+    from scheduling.plugin import Registry
 
 _POLL_SECONDS = 0.2
 _MAX_CLOCK_DIFFERENCE = timedelta(minutes=10)

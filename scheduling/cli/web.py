@@ -75,7 +75,7 @@ def serve(
         listener = stack.enter_context(listen(registry))
         stack.enter_context(serving(open_port(registry, application(registry))))
         stack.enter_context(delivering(registry))
-        announce(registry.scheduling)
+        announce(registry.core_settings)
         # What was loaded so far is no garbage, whenever the collector looks.
         gc.freeze()
         if server == "granian":

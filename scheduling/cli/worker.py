@@ -20,9 +20,8 @@ from scheduling.messaging.worker import Worker
 from scheduling.observability.probes import application, open_port, serving, worker_probes
 
 if TYPE_CHECKING:
-    from pyramid.registry import Registry
-
     from scheduling.cli.program import Program
+    from scheduling.plugin import Registry
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ def worker(program: Program, ini: str | None, concurrency: int, grace: int) -> N
         program = program.with_ini(ini)
     set_up_logging(program.ini_path)
     registry = program.registry
-    if registry.scheduling.embedded:
+    if registry.core_settings.embedded:
         raise StartupError(
             "A worker needs a broker that it shares with the relay of others: set REDIS_URL. "
             "Without one the web process delivers by itself."
@@ -59,7 +58,7 @@ def worker(program: Program, ini: str | None, concurrency: int, grace: int) -> N
 
 def check_provider(registry: Registry) -> None:
     """Raise ``StartupError`` if the e-mail provider refuses the key, the sender or the account."""
-    name = registry.scheduling.email_provider
+    name = registry.core_settings.email_provider
     try:
         registry.email_provider.check()
     except Misconfigured as error:

@@ -25,7 +25,7 @@ class Configuration:
         """The environment variables that the sections read, whether they are set or not."""
 
     def section(self, name: str, schema: Schema) -> dict[str, Any]:
-        """Return the valid settings of the keys ``<name>.…``, and remember what is wrong with the others."""
+        """Return the valid settings of the keys ``<name>.…``, and note what is wrong with the others."""
         prefix = f"{name}."
         given = {k.removeprefix(prefix): v for k, v in self._ini.items() if k.startswith(prefix)}
         variables = {key: environment_variable(name, key, item) for key, item in schema.fields.items()}
@@ -42,8 +42,8 @@ class Configuration:
             return dict(valid)
         return loaded
 
-    def claim(self, names: Collection[str]) -> None:
-        """Remember as a mistake every key that starts with none of these names and a dot.
+    def refuse_other_sections(self, names: Collection[str]) -> None:
+        """Note as a mistake every key ``<section>.<name>`` of the ini file whose section is none of these.
 
         Keys without a dot are Pyramid's, or are there for others to refer to.
         """

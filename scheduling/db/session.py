@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pyramid.registry import Registry
     from sqlalchemy.sql.base import Executable
 
     from scheduling.db.metadata import Query, Row
+    from scheduling.db.registry import DatabaseRegistry
 
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class Session:
     COMMITTED it must be anyway.
     """
 
-    def __init__(self, engine: sa.Engine, registry: Registry) -> None:
+    def __init__(self, engine: sa.Engine, registry: DatabaseRegistry) -> None:
         self.registry = registry
         self._engine = engine
         self._connection: sa.Connection | None = None
@@ -189,7 +189,7 @@ class Session:
 
 
 @contextmanager
-def session_scope(registry: Registry) -> Iterator[Session]:
+def session_scope(registry: DatabaseRegistry) -> Iterator[Session]:
     """Give a session to code outside a request; commit at the end, or undo everything on an exception."""
     session = Session(registry.engine, registry)
     try:

@@ -21,7 +21,8 @@ from scheduling.times import utcnow
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
-    from pyramid.registry import Registry
+
+    from scheduling.email.registry import EmailRegistry
 
 CONSUMER = "email"
 """The name of the consumer to which e-mails are messages."""
@@ -37,7 +38,7 @@ def enqueue_email(notice: Notice) -> None:
         enqueue(notice.db, consumer=CONSUMER, kind=notice.email, payload=payload)
 
 
-def deliver(message: Message, registry: Registry) -> str | None:
+def deliver(message: Message, registry: EmailRegistry) -> str | None:
     """Consumer: render a message and send it to the address that the user has now.
 
     Returns the provider's id. Raises ``Skip`` where nobody needs the e-mail any more, and whatever the
@@ -55,13 +56,13 @@ def deliver(message: Message, registry: Registry) -> str | None:
             raise Skip("nobody needs it any more")
     mail = templates.render(message.kind, user.name, message.payload["data"])
     outgoing = OutgoingEmail(
-        sender=registry.scheduling.email_from,
+        sender=registry.core_settings.email_from,
         to_name=" ".join(user.name.split()),
         to_address=user.email,
         subject=mail.subject,
         text=mail.text,
         html=mail.html,
-        headers=headers(message, registry.scheduling.email_from),
+        headers=headers(message, registry.core_settings.email_from),
     )
     return _send(message, outgoing, registry)
 
@@ -81,7 +82,7 @@ def headers(message: Message, sender: str) -> dict[str, str]:
     }
 
 
-def _send(message: Message, outgoing: OutgoingEmail, registry: Registry) -> str | None:
+def _send(message: Message, outgoing: OutgoingEmail, registry: EmailRegistry) -> str | None:
     """Send an e-mail, if there is no pause and the rate limit has a slot; return the provider's id."""
     provider: EmailProvider = registry.email_provider
     never_twice = not provider.deduplicates and registry.email_templates.on_ambiguous(message.kind) == "hold"
@@ -102,8 +103,8 @@ def _send(message: Message, outgoing: OutgoingEmail, registry: Registry) -> str 
 
 def includeme(config: Configurator) -> None:
     """Register the channel, its consumer and the directive for templates."""
-    config.registry.email_templates = Templates(config.registry.scheduling.email_templates)
+    config.registry.email_templates = Templates(config.registry.core_settings.email_templates)
     config.add_directive("add_email_template", add_email_template)
     config.registry.sending_pause = SendingPause()
-    config.add_outbox_consumer(CONSUMER, deliver, config.registry.scheduling.email_retry_attempts)
+    config.add_outbox_consumer(CONSUMER, deliver, config.registry.core_settings.email_retry_attempts)
     config.add_subscriber(enqueue_email, Notice)

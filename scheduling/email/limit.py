@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from pyramid.registry import Registry
-
     from scheduling.db.metadata import Row
     from scheduling.db.session import Session
+    from scheduling.email.registry import EmailRegistry
     from scheduling.messaging.outbox import Message
 
 MAX_DELAY = timedelta(seconds=3)
@@ -51,7 +50,7 @@ email_slots = sa.Table(
 )
 
 
-def take_slot(registry: Registry, message: Message, clock: Callable[[], datetime] = utcnow) -> None:
+def take_slot(registry: EmailRegistry, message: Message, clock: Callable[[], datetime] = utcnow) -> None:
     """Take a slot for sending a message now; raise ``Postpone`` until its slot if none is free now."""
     # A worker that died may have used the slot that was reserved.
     at = None if message.recovered else message.reserved_at
@@ -64,9 +63,9 @@ def take_slot(registry: Registry, message: Message, clock: Callable[[], datetime
         raise Postpone("waits for the e-mail rate limit: the database took too long", now)
 
 
-def _reserve_slot(registry: Registry, now: datetime) -> datetime:
+def _reserve_slot(registry: EmailRegistry, now: datetime) -> datetime:
     """Reserve the slot that is free first, and return the moment for which: ``now`` or later."""
-    limit = registry.scheduling.email_rate_limit
+    limit = registry.core_settings.email_rate_limit
     for _ in range(_MAX_TRIES):
         with session_scope(registry) as db:
             slots = _first_free(db, limit)

@@ -14,7 +14,7 @@ import kombu
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pyramid.registry import Registry
+    from scheduling.messaging.registry import MessagingRegistry
 
 # The default exchange routes by the queue's name and has no bindings that a broker could lose.
 QUEUE = kombu.Queue("scheduling", exchange=kombu.Exchange(""), routing_key="scheduling", durable=True)
@@ -24,12 +24,12 @@ BROKER_ERRORS: tuple[type[Exception], ...] = (kombu.exceptions.KombuError, kombu
 
 
 @contextmanager
-def connect(registry: Registry) -> Iterator[kombu.Connection]:
+def connect(registry: MessagingRegistry) -> Iterator[kombu.Connection]:
     """Give a connection to the broker of the settings, which is closed in the end.
 
     It is opened when it is first used. ``OSError`` and :data:`BROKER_ERRORS` are raised by what uses it.
     """
-    settings = registry.scheduling
+    settings = registry.core_settings
     options: dict[str, Any] = {"polling_interval": 0.05}
     if not settings.embedded:
         options = {

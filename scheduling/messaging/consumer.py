@@ -18,9 +18,8 @@ from scheduling.messaging.broker import QUEUE, connect
 from scheduling.messaging.delivery import deliver
 
 if TYPE_CHECKING:
-    from pyramid.registry import Registry
-
     from scheduling.messaging.loops import Loop
+    from scheduling.messaging.registry import MessagingRegistry
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ def run_consumer(loop: Loop) -> None:
         channel.close()
 
 
-def _receive(registry: Registry, body: Any, received: kombu.Message) -> None:
+def _receive(registry: MessagingRegistry, body: Any, received: kombu.Message) -> None:
     """Deliver the message whose id was received, and acknowledge it."""
     try:
         message_id = uuid.UUID(body["id"])

@@ -24,9 +24,8 @@ from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
-    from pyramid.registry import Registry
-
     from scheduling.db.metadata import Row
+    from scheduling.messaging.registry import MessagingRegistry
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class Result(NamedTuple):
     """What else is written to the message's row, by column."""
 
 
-def deliver(registry: Registry, message_id: uuid.UUID) -> State | None:
+def deliver(registry: MessagingRegistry, message_id: uuid.UUID) -> State | None:
     """Claim a message, run its handler and write the result; return the message's new state.
 
     Returns None where the message cannot be claimed, such as one that is done, and where its lease ran out
@@ -67,13 +66,13 @@ def deliver(registry: Registry, message_id: uuid.UUID) -> State | None:
         return _write_result(registry, row, owner, result)
 
 
-def _claim(registry: Registry, message_id: uuid.UUID, owner: str) -> tuple[Row, bool] | None:
+def _claim(registry: MessagingRegistry, message_id: uuid.UUID, owner: str) -> tuple[Row, bool] | None:
     """Take a message for the length of a lease: one that is queued, or one whose owner's lease ran out.
 
     Returns its row, and True in the second case; None if the message is neither.
     """
     now = utcnow()
-    lease = now + timedelta(seconds=registry.scheduling.outbox_lease)
+    lease = now + timedelta(seconds=registry.core_settings.outbox_lease)
     claim = (
         sa.update(outbox)
         .where(outbox.c.id == message_id)
@@ -100,7 +99,7 @@ def _claim(registry: Registry, message_id: uuid.UUID, owner: str) -> tuple[Row, 
     return None
 
 
-def _run_handler(registry: Registry, row: Row, *, recovered: bool) -> Result:
+def _run_handler(registry: MessagingRegistry, row: Row, *, recovered: bool) -> Result:
     """Run the handler of a claimed message; what it raises becomes a result too."""
     consumer = registry.outbox_consumers.get(row.consumer)
     if consumer is None:
@@ -117,7 +116,7 @@ def _run_handler(registry: Registry, row: Row, *, recovered: bool) -> Result:
     return Result(State.DONE, {"provider_id": provider_id, "last_error": None})
 
 
-def _result_of_error(registry: Registry, row: Row, error: Exception, max_attempts: int) -> Result:
+def _result_of_error(registry: MessagingRegistry, row: Row, error: Exception, max_attempts: int) -> Result:
     """Return what follows from an exception of a handler: a later attempt, or the message's end."""
     if isinstance(error, Postpone):
         return _postponed(row, error)
@@ -128,7 +127,7 @@ def _result_of_error(registry: Registry, row: Row, error: Exception, max_attempt
         logger.warning("Message %s (%s) is dead in attempt %d: %s", row.id, row.kind, row.attempts, error)
         return Result(State.DEAD, {"last_error": _text(error)})
     retry_after = error.retry_after if isinstance(error, Transient) else None
-    base = timedelta(seconds=registry.scheduling.outbox_backoff)
+    base = timedelta(seconds=registry.core_settings.outbox_backoff)
     wait = timedelta(seconds=retry_after) if retry_after is not None else backoff(row.attempts, base)
     logger.info("Message %s (%s) is tried again in %s: %s", row.id, row.kind, wait, error)
     return Result(State.RETRY, {"due_at": utcnow() + wait, "last_error": _text(error)})
@@ -155,7 +154,7 @@ def backoff(attempt: int, base: timedelta) -> timedelta:
     return random.random() * longest  # noqa: S311
 
 
-def _write_result(registry: Registry, row: Row, owner: str, result: Result) -> State | None:
+def _write_result(registry: MessagingRegistry, row: Row, owner: str, result: Result) -> State | None:
     """Write the result and return the new state; None if the lease ran out and another took the message."""
     now = utcnow()
     columns = {

@@ -5,41 +5,30 @@ Core has one, which deletes old messages from the outbox. Plugins add theirs wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from scheduling.db.session import session_scope
 from scheduling.messaging.models import is_finished, outbox
+from scheduling.messaging.registry import HousekeepingTask
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyramid.config import Configurator
-    from pyramid.registry import Registry
 
+    from scheduling.db.registry import DatabaseRegistry
     from scheduling.messaging.loops import Loop
 
 PRUNE_SECONDS = 600.0
 PRUNE_BATCH = 1000
 
 
-@dataclass(frozen=True)
-class HousekeepingTask:
-    """A function that workers call again and again."""
-
-    work: Callable[[Registry], bool | None]
-    """Does a bounded part of what is to be done, and returns True where there is more."""
-
-    seconds: float
-    """How long to wait where there is no more."""
-
-
 def add_housekeeping(
-    config: Configurator, name: str, work: Callable[[Registry], bool | None], seconds: float
+    config: Configurator, name: str, work: Callable[[Any], bool | None], seconds: float
 ) -> None:
     """Directive: call ``work(registry)`` in every worker, and again after ``seconds``.
 
@@ -64,12 +53,12 @@ def run_task(task: HousekeepingTask, loop: Loop) -> None:
             loop.stopping.wait(task.seconds)
 
 
-def prune(registry: Registry) -> bool:
+def prune(registry: DatabaseRegistry) -> bool:
     """Delete a batch of messages that were finished long ago; tell whether there may be more.
 
     How long ago, the setting ``scheduling.outbox_retention_days`` says.
     """
-    before = utcnow() - timedelta(days=registry.scheduling.outbox_retention_days)
+    before = utcnow() - timedelta(days=registry.core_settings.outbox_retention_days)
     old = sa.select(outbox.c.id).where(is_finished, outbox.c.done_at < before).order_by(outbox.c.done_at)
     with session_scope(registry) as db:
         ids = [row.id for row in db.rows(old.limit(PRUNE_BATCH))]

@@ -20,7 +20,7 @@ from scheduling.messaging.broker import BROKER_ERRORS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyramid.registry import Registry
+    from scheduling.messaging.registry import MessagingRegistry
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Loop:
     """
 
     def __init__(
-        self, name: str, registry: Registry, stopping: threading.Event, run: Callable[[Loop], None]
+        self, name: str, registry: MessagingRegistry, stopping: threading.Event, run: Callable[[Loop], None]
     ) -> None:
         self.name = name
         self.registry = registry

@@ -27,12 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pyramid.config import Configurator
-    from pyramid.registry import Registry
 
     from scheduling.db.session import Session
     from scheduling.events import Event
 
-    Handler = Callable[["Message", Registry], str | None]
+    Handler = Callable[["Message", Any], str | None]
 
 DEFAULT_ATTEMPTS = 8
 """With the default back-off a consumer is tried again for about three quarters of an hour."""

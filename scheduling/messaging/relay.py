@@ -21,10 +21,9 @@ from scheduling.times import utcnow
 if TYPE_CHECKING:
     import uuid
 
-    from pyramid.registry import Registry
-
     from scheduling.db.session import Session
     from scheduling.messaging.loops import Loop
+    from scheduling.messaging.registry import MessagingRegistry
 
 EMBEDDED_POLL_SECONDS = 1.0
 """How often to look in the web process, where ``registry.message_written`` tells of each new message.
@@ -56,7 +55,7 @@ def run_relay(loop: Loop) -> None:
 
 def _publish_until_stopped(loop: Loop, connection: kombu.Connection) -> None:
     registry = loop.registry
-    poll_seconds = EMBEDDED_POLL_SECONDS if registry.scheduling.embedded else POLL_SECONDS
+    poll_seconds = EMBEDDED_POLL_SECONDS if registry.core_settings.embedded else POLL_SECONDS
     channel = connection.channel()
     producer = kombu.Producer(channel, serializer="json")
     while not loop.stopping.is_set():
@@ -71,7 +70,7 @@ def _publish_until_stopped(loop: Loop, connection: kombu.Connection) -> None:
     channel.close()
 
 
-def claim_due(registry: Registry) -> list[uuid.UUID]:
+def claim_due(registry: MessagingRegistry) -> list[uuid.UUID]:
     """Mark up to :data:`BATCH` due messages as queued and return their ids, oldest first, for publishing.
 
     Any number of relays can do so at once; each gets other rows.
@@ -88,7 +87,7 @@ def claim_due(registry: Registry) -> list[uuid.UUID]:
         # that another worker may have begun it.
         state = sa.case((outbox.c.state == State.RUNNING, State.RUNNING), else_=State.QUEUED)
         claim = claim.values(
-            state=state, due_at=now + timedelta(seconds=registry.scheduling.outbox_republish)
+            state=state, due_at=now + timedelta(seconds=registry.core_settings.outbox_republish)
         )
         claimed = db.write(claim.returning(outbox.c.id, outbox.c.created_at)).all()
     return [row.id for row in sorted(claimed, key=attrgetter("created_at"))]

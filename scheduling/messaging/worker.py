@@ -15,7 +15,7 @@ from scheduling.messaging.relay import run_relay
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pyramid.registry import Registry
+    from scheduling.messaging.registry import MessagingRegistry
 
 _HOUSEKEEPING_STOP_SECONDS = 1.0
 """How long the end of a worker waits for housekeeping; a task that is cut off is rolled back."""
@@ -24,7 +24,7 @@ _HOUSEKEEPING_STOP_SECONDS = 1.0
 class Worker:
     """One relay, some consumers and the housekeeping tasks; :meth:`start` and :meth:`stop` it once each."""
 
-    def __init__(self, registry: Registry, consumers: int = 1) -> None:
+    def __init__(self, registry: MessagingRegistry, consumers: int = 1) -> None:
         self._registry = registry
         self._stopping = threading.Event()
         self._loops = {"relay": Loop("relay", registry, self._stopping, run_relay)}

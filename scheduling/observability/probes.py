@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from pyramid.registry import Registry
-
     from scheduling.messaging.worker import Worker
+    from scheduling.observability.registry import Registry
 
     Probe = Callable[[], dict[str, Any]]
 
@@ -113,7 +112,7 @@ def open_port(registry: Registry, app: WSGIApplication) -> WSGIServer:
 
     Raises ``StartupError`` if the port is taken.
     """
-    host, port = registry.scheduling.host, registry.scheduling.metrics_port
+    host, port = registry.core_settings.host, registry.core_settings.metrics_port
     try:
         return make_server(host, port, app, _Server, _QuietHandler)
     except OSError as error:

@@ -198,5 +198,5 @@ def _claims(payload: dict[str, Any]) -> Claims:
 
 def includeme(config: Configurator) -> None:
     """Put the application's one :class:`Tokens` on the registry."""
-    settings = config.registry.scheduling
+    settings = config.registry.core_settings
     config.registry.tokens = Tokens(settings.jwt_secret, settings.jwt_lifetime, settings.jwt_secret_fallbacks)

@@ -17,7 +17,7 @@ from scheduling.web.request import request_id
 from scheduling.web.tweens import SECURITY_HEADERS
 
 if TYPE_CHECKING:
-    from scheduling.web.health import Readiness
+    from scheduling.web.readiness import Readiness
 
 logger = logging.getLogger(__name__)
 

@@ -25,8 +25,9 @@ from scheduling.startup import set_up
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
-    from pyramid.registry import Registry
     from waitress.adjustments import Adjustments
+
+    from scheduling.plugin import Registry
 
 _MIN_BUFFER_BYTES = 8192
 """granian refuses a smaller buffer for a request's head."""
@@ -49,8 +50,8 @@ def serve(
     draining = multiprocessing.Value("b", lock=False)
     server = Granian(
         "scheduling",
-        registry.scheduling.host,
-        registry.scheduling.port,
+        registry.core_settings.host,
+        registry.core_settings.port,
         interface=Interfaces.WSGI,
         workers=processes,
         blocking_threads=settings.threads,

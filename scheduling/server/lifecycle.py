@@ -15,7 +15,7 @@ from scheduling.messaging.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pyramid.registry import Registry
+    from scheduling.plugin import Registry
 
 BACKLOG = 1024
 """Connections that may wait to be accepted (listen(2)); the kernel caps it at net.core.somaxconn."""
@@ -27,7 +27,7 @@ def listen(registry: Registry) -> socket.socket:
     Raises ``StartupError`` for a database whose schema is behind, and for an address that cannot be had.
     """
     migrations.require_upgraded(registry.engine, registry.plugins)
-    host, port = registry.scheduling.host, registry.scheduling.port
+    host, port = registry.core_settings.host, registry.core_settings.port
     try:
         # Of a name's addresses the first is taken; 0.0.0.0 and :: stand for all of their family.
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -42,7 +42,7 @@ def listen(registry: Registry) -> socket.socket:
 @contextmanager
 def delivering(registry: Registry) -> Iterator[None]:
     """Record traces meanwhile, and deliver messages if there is no broker to share; then close everything."""
-    worker = Worker(registry) if registry.scheduling.embedded else None
+    worker = Worker(registry) if registry.core_settings.embedded else None
     registry.tracer.start()
     try:
         if worker:

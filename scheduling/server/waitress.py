@@ -58,7 +58,7 @@ def run(app: Router, global_config: dict[str, str], **options: Any) -> None:
         # pserve takes a SystemExit from here for a good end, and exits with 0.
         sys.stderr.write(f"{error}\n")
         os._exit(1)
-    announce(app.registry.scheduling)
+    announce(app.registry.core_settings)
     with delivering(app.registry):
         serve(app, listener, options, drain=0, grace=_GRACE_SECONDS)
 

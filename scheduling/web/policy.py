@@ -16,15 +16,15 @@ from scheduling.security.tokens import TokenError
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
-    from pyramid.registry import Registry
 
+    from scheduling.web.registry import WebRegistry
     from scheduling.web.request import Request
 
 
 class SecurityPolicy:
     """Bearer tokens (RFC 6750) for the identity, ACLs along the resource tree for the permission."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: WebRegistry) -> None:
         self._tokens = registry.tokens
         self._acl = ACLHelper()
 

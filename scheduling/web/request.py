@@ -13,11 +13,10 @@ from pyramid.request import Request as PyramidRequest
 from scheduling import tracing
 
 if TYPE_CHECKING:
-    from pyramid.registry import Registry
-
     from scheduling.config.settings import Settings
     from scheduling.db.session import Session
     from scheduling.security.identity import Identity
+    from scheduling.web.registry import WebRegistry
 
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
@@ -26,7 +25,7 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
 class Request(PyramidRequest):
     """A request as views see it."""
 
-    registry: Registry
+    registry: WebRegistry
     context: Any
     method: str
     view_name: str
@@ -61,7 +60,7 @@ class Request(PyramidRequest):
     @property
     def settings(self) -> Settings:
         """The application's typed settings."""
-        settings: Settings = self.registry.scheduling
+        settings: Settings = self.registry.core_settings
         return settings
 
     @property

@@ -1,16 +1,16 @@
-"""The traversal tree: ``/`` → ``api`` → ``v1`` → one container for each API resource."""
+"""The traversal tree: ``/`` → ``api`` → ``v1`` → one container for each API resource, and ``/health``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, final
 
+from pyramid.authorization import DENY_ALL
 from pyramid.traversal import ResourceTreeTraverser
 
 from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pyramid.config import Configurator
 
     from scheduling.web.request import Request
@@ -36,13 +36,46 @@ class Resource:
         raise KeyError(name)
 
 
+ResourceFactory = Callable[["Request", str, Resource], Resource]
+"""Makes a resource of a request, its name and its parent, as a class derived from :class:`Resource` does."""
+
+
+class Item(Resource):
+    """One thing that its container finds by an id. What nobody is allowed to do with it here is denied.
+
+    The container's rules do not reach it: everybody may list and make bookings in ``/bookings``, and nobody
+    may do anything with ``/bookings/7`` for that. What hangs below an item, such as an organization's
+    ``/members``, inherits from the item.
+    """
+
+    def __init__(self, request: Request, item_id: Any, parent: Resource) -> None:
+        super().__init__(request, str(item_id), parent)
+        self.id = item_id
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__acl__" in cls.__dict__:
+            raise TypeError(f"{cls.__name__} is an Item: its rules are what acl() returns, not __acl__()")
+
+    def acl(self) -> Acl:
+        """Return who may do what with this item; nobody anything, unless a subclass says otherwise."""
+        return []
+
+    @final
+    def __acl__(self) -> Acl:
+        return [*self.acl(), DENY_ALL]
+
+
 class Root(Resource):
-    """``/``."""
+    """``/``: its children are ``/api`` and ``/health``."""
 
     def __getitem__(self, name: str) -> Resource:
-        if name == "api":
-            return Api(self.request, name, self)
-        raise KeyError(name)
+        children = {"api": Api, "health": Health}
+        return children[name](self.request, name, self)
+
+
+class Health(Resource):
+    """``/health``: the views of :mod:`scheduling.web.health`, which everybody may call."""
 
 
 class Api(Resource):
@@ -58,16 +91,19 @@ class Version1(Resource):
     """``/api/v1``: its children are what core and the plugins added with ``add_api_resource``."""
 
     def __getitem__(self, name: str) -> Resource:
-        factory = self.request.registry.api_resources[name]
-        resource: Resource = factory(self.request, name, self)
-        return resource
+        factory: ResourceFactory = self.request.registry.api_resources[name]
+        return factory(self.request, name, self)
 
 
 class WholePathTraverser(ResourceTreeTraverser):
-    """Traversal that leaves no rest: what follows a view's name makes it another, unknown name."""
+    """Traversal for which a path that goes on behind a view's name is unknown.
+
+    Pyramid calls the view ``login`` for ``/auth/login/and/more`` too, and gives it the rest as a subpath.
+    Here the name of the view is then ``login/and/more``, which no view has, so that the answer is 404.
+    """
 
     def __call__(self, request: Request) -> dict[str, Any]:
-        """Traverse."""
+        """Return the context, the view's name and what else Pyramid wants to know of a request's path."""
         # Pyramid would take the header, which any client can send, for the root of the path.
         request.environ.pop("HTTP_X_VHM_ROOT", None)
         found: dict[str, Any] = super().__call__(request)
@@ -77,9 +113,7 @@ class WholePathTraverser(ResourceTreeTraverser):
         return found
 
 
-def add_api_resource(
-    config: Configurator, name: str, factory: Callable[[Request, str, Resource], Resource]
-) -> None:
+def add_api_resource(config: Configurator, name: str, factory: ResourceFactory) -> None:
     """Directive: make ``factory(request, name, parent)`` the child ``name`` of ``/api/v1``.
 
     Raises ``StartupError`` when another plugin, or core, has claimed the name.
@@ -110,7 +144,7 @@ def _claimant(config: Configurator) -> str:
 
 
 def includeme(config: Configurator) -> None:
-    """Set the root and the directive."""
+    """Set the root and the traverser, and register the directive."""
     config.registry.api_resources = {}
     config.registry.api_resource_claims = {}
     config.set_root_factory(Root)

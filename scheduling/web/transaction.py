@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyramid.config import Configurator
-    from pyramid.registry import Registry
     from pyramid.response import Response
 
+    from scheduling.web.registry import WebRegistry
     from scheduling.web.request import Request
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ _SERIALIZATION_FAILURE, _DEADLOCK = "40001", "40P01"
 
 
 def transaction_tween_factory(
-    handler: Callable[[Request], Response], registry: Registry
+    handler: Callable[[Request], Response], registry: WebRegistry
 ) -> Callable[[Request], Response]:
     """Run the handler in a unit of work. What it returns is committed, what it raises is undone."""
 

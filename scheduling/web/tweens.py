@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyramid.config import Configurator
-    from pyramid.registry import Registry
+
+    from scheduling.web.registry import WebRegistry
 
 
 # One host, perhaps with a port (RFC 9112, 3.2): two header lines would have been joined by a comma.
@@ -43,10 +44,10 @@ SECURITY_HEADERS = [
 
 
 def http_tween_factory(
-    handler: Callable[[Request], Response], registry: Registry
+    handler: Callable[[Request], Response], registry: WebRegistry
 ) -> Callable[[Request], Response]:
     """Give a request its id, and its answer the headers that every answer has; log one line."""
-    cors = Cors(registry.scheduling.cors_origins, credentials=registry.scheduling.cors_credentials)
+    cors = Cors(registry.core_settings.cors_origins, credentials=registry.core_settings.cors_credentials)
 
     def http_tween(request: Request) -> Response:
         started = perf_counter()

@@ -39,7 +39,7 @@ def provide(site):
     def use(*errors, kind=Scripted):
         calls = []
         options = {"errors": list(errors), "calls": calls}
-        site.registry.email_provider = kind(site.registry.scheduling, options)
+        site.registry.email_provider = kind(site.registry.core_settings, options)
         return calls
 
     yield use

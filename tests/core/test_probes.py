@@ -35,7 +35,8 @@ def get(site, worker):
 
 
 def with_settings(registry, **changes):
-    return SimpleNamespace(**registry.__dict__ | {"scheduling": replace(registry.scheduling, **changes)})
+    changed = replace(registry.core_settings, **changes)
+    return SimpleNamespace(**registry.__dict__ | {"core_settings": changed})
 
 
 def ask(registry, worker, path):

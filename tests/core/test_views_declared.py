@@ -8,10 +8,10 @@ from scheduling.exceptions import StartupError
 from scheduling.security.permissions import Permission
 
 PUBLIC = {
-    "GET Root/health",
-    "GET Root/health/live",
-    "GET Root/health/ready",
-    "GET Root/health/startup",
+    "GET Health",
+    "GET Health/live",
+    "GET Health/ready",
+    "GET Health/startup",
     "POST Auth/login",
     "POST Auth/register",
     "POST Analytics/event",

@@ -73,7 +73,7 @@ class BrokenProvider(EmailProvider):
 @pytest.fixture
 def broken_provider(site):
     sent = []
-    site.registry.email_provider = BrokenProvider(site.registry.scheduling, {"sent": sent})
+    site.registry.email_provider = BrokenProvider(site.registry.core_settings, {"sent": sent})
     yield sent
     site.registry.email_provider = site.provider
 

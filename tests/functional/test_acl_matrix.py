@@ -17,7 +17,7 @@ from scheduling.security.permissions import Permission
 from scheduling.testing import Client
 from scheduling.testing.site import PASSWORD
 from scheduling.web.request import Request
-from scheduling.web.resources import Resource
+from scheduling.web.resources import Item, Resource
 from scheduling_bookings.models import bookings
 from scheduling_notifications.models import notifications
 from scheduling_organizations.models import organization_members, organizations
@@ -31,6 +31,7 @@ LETTERS = {letter[0].upper(): letter for letter in Permission}
 # belong to the organization, org_admin with the role admin; other belongs to nothing.
 GRANTS = """
 Root           /                                     -     -     -     -     -     -
+Health         /health                               -     -     -     -     -     -
 Api            /api                                  -     -     -     -     -     -
 Version1       /api/v1                               -     -     -     -     -     -
 Auth           /api/v1/auth                          -     VE    VE    VE    VE    VE
@@ -41,8 +42,8 @@ Booking        /api/v1/bookings/{booking}            -     VED   -     -     -  
 Organizations  /api/v1/organizations                 -     LC    LC    LC    LC    LC
 Organization   /api/v1/organizations/{org}           -     VED   -     V     V     VED
 Members        /api/v1/organizations/{org}/members   -     VCED  -     V     V     VED
-Member         …/members/{me}                        -     VCED  D     VD    VD    VED
-Member         …/members/{colleague}                 -     VCED  -     V     V     VED
+Member         …/members/{me}                        -     D     D     D     D     D
+Member         …/members/{colleague}                 -     D     -     -     -     D
 Notifications  /api/v1/notifications                 -     LE    LE    LE    LE    LE
 Notification   /api/v1/notifications/{notification}  -     ED    404   404   404   404
 Analytics      /api/v1/analytics                     -     V     V     V     V     LV
@@ -194,7 +195,7 @@ def resource_classes(site, base=Resource):
     """Give the resource classes of core and of the enabled plugins, found by inheritance."""
     packages = {"scheduling", *(plugin.package for plugin in site.registry.plugins)}
     found = {cls for cls in base.__subclasses__() if cls.__module__.partition(".")[0] in packages}
-    return found.union(*(resource_classes(site, cls) for cls in found))
+    return found.union(*(resource_classes(site, cls) for cls in found)) - {Item}
 
 
 def registered_views(site):

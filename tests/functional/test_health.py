@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from scheduling.testing import Site
 from scheduling.times import parse_timestamp
-from scheduling.web.health import SLOW_SECONDS, Readiness
+from scheduling.web.readiness import SLOW_SECONDS, Readiness
 
 PRODUCTION = {
     "scheduling.app_env": "production",

@@ -17,10 +17,9 @@ from scheduling.web.pagination import Keyset
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pyramid.registry import Registry
-
     from scheduling.db.metadata import Query, Row
     from scheduling.db.session import Session
+    from scheduling.messaging.registry import MessagingRegistry
 
 PUBLIC = (
     outbox.c.id,
@@ -92,7 +91,7 @@ def discard(db: Session, message_id: uuid.UUID) -> Row:
     return _change(db, message_id, DISCARDABLE, values, "discarded")
 
 
-def redrive_all(registry: Registry, state: str, kind: str | None = None) -> list[uuid.UUID]:
+def redrive_all(registry: MessagingRegistry, state: str, kind: str | None = None) -> list[uuid.UUID]:
     """Redrive every message of a state, and of a kind, oldest first; return their ids.
 
     Each batch is a transaction. One that is redriven here and fails again meanwhile is not met twice.

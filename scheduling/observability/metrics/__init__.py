@@ -14,7 +14,8 @@ from scheduling.observability.metrics.process import BuildCollector, PoolGauge, 
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
-    from pyramid.registry import Registry
+
+    from scheduling.web.registry import WebRegistry
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _DELIVERY_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
@@ -23,7 +24,7 @@ _DELIVERY_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 720
 class Metrics:
     """What the processes of an application count, and what is read from the database at each scrape."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: WebRegistry) -> None:
         self._counted = CollectorRegistry()
         self.http = HttpMetrics(self._counted, registry)
         self.pool = PoolGauge(self._counted, registry)

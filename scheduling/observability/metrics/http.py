@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from prometheus_client import CollectorRegistry
-    from pyramid.registry import Registry
     from pyramid.response import Response
 
+    from scheduling.web.registry import WebRegistry
     from scheduling.web.request import Request
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -27,7 +27,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
 class HttpMetrics:
     """Counts requests. Its labels have few values, whatever clients send, so that series do not grow."""
 
-    def __init__(self, collectors: CollectorRegistry, registry: Registry) -> None:
+    def __init__(self, collectors: CollectorRegistry, registry: WebRegistry) -> None:
         self.routes = Routes(registry)
         self.in_flight = Gauge(
             "scheduling_http_requests_in_flight",
@@ -64,7 +64,7 @@ class HttpMetrics:
 
 
 def tween_factory(
-    handler: Callable[[Request], Response], registry: Registry
+    handler: Callable[[Request], Response], registry: WebRegistry
 ) -> Callable[[Request], Response]:
     """Count every request; one whose exception no other tween handled is a 500."""
     metrics: HttpMetrics = registry.metrics.http

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from prometheus_client.metrics_core import Metric
-    from pyramid.registry import Registry
+
+    from scheduling.web.registry import WebRegistry
 
 
 class OutboxCollector:
     """How many messages are unfinished, due and late; no metric at all while the database is away."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: WebRegistry) -> None:
         self._registry = registry
 
     def describe(self) -> list[Metric]:
@@ -54,7 +55,7 @@ class OutboxCollector:
         yield from (rows, age, waiting)
 
 
-def unfinished(registry: Registry) -> dict[tuple[str, str], int]:
+def unfinished(registry: WebRegistry) -> dict[tuple[str, str], int]:
     """Return how many unfinished messages there are by kind and state."""
     query = (
         sa.select(outbox.c.kind, outbox.c.state, sa.func.count())
@@ -65,7 +66,7 @@ def unfinished(registry: Registry) -> dict[tuple[str, str], int]:
         return {(kind, state): number for kind, state, number in db.rows(query)}
 
 
-def due(registry: Registry) -> int:
+def due(registry: WebRegistry) -> int:
     """Return how many messages wait for a worker: what workers are scaled on.
 
     One that is published is due too; its ``due_at`` says when it is published again.
@@ -75,7 +76,7 @@ def due(registry: Registry) -> int:
         return db.scalar(sa.select(sa.func.count()).where(is_open, is_due)) or 0
 
 
-def oldest_due_seconds(registry: Registry) -> float:
+def oldest_due_seconds(registry: WebRegistry) -> float:
     """Return for how many seconds the message that is due longest has been due, 0 if none is."""
     with session_scope(registry) as db:
         oldest = db.scalar(sa.select(sa.func.min(outbox.c.due_at)).where(is_open))

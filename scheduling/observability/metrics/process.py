@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from prometheus_client import Gauge
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from sqlalchemy import QueuePool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from prometheus_client import CollectorRegistry
     from prometheus_client.metrics_core import Metric
-    from pyramid.registry import Registry
+
+    from scheduling.web.registry import WebRegistry
 
 SAMPLE_SECONDS = 2.0
 """How often a process counts the connections of its pool."""
@@ -27,7 +29,7 @@ SAMPLE_SECONDS = 2.0
 class PoolGauge:
     """How many connections to the database a process has: in use, and idle."""
 
-    def __init__(self, collectors: CollectorRegistry, registry: Registry) -> None:
+    def __init__(self, collectors: CollectorRegistry, registry: WebRegistry) -> None:
         self._registry = registry
         self._connections = Gauge(
             "scheduling_database_pool_connections",
@@ -45,6 +47,7 @@ class PoolGauge:
         pause = threading.Event()
         while True:
             pool = self._registry.engine.pool
+            assert isinstance(pool, QueuePool)  # noqa: S101 - SQLAlchemy's choice for both databases
             self._connections.labels("in_use").set(pool.checkedout())
             self._connections.labels("idle").set(pool.checkedin())
             pause.wait(SAMPLE_SECONDS)
@@ -53,7 +56,7 @@ class PoolGauge:
 class BuildCollector:
     """The release that runs, and its plugins."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: WebRegistry) -> None:
         build = GaugeMetricFamily(
             "scheduling_build_info", "The release that runs.", labels=["version", "python"]
         )

@@ -10,8 +10,7 @@ from pyramid.location import lineage
 from scheduling.web.schemas import parse_id, parse_uuid
 
 if TYPE_CHECKING:
-    from pyramid.registry import Registry
-
+    from scheduling.web.registry import WebRegistry
     from scheduling.web.request import Request
 
 UNMATCHED = "unmatched"
@@ -21,7 +20,7 @@ UNMATCHED = "unmatched"
 class Routes:
     """Makes patterns of the resources that traversal found, never of the path that a client sent."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: WebRegistry) -> None:
         self._registry = registry
         # Classes of resources and names of views are as many as were registered, so this does not grow.
         self._known: dict[tuple[type, str], str] = {}

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from opentelemetry.context import Context
-    from pyramid.registry import Registry
     from pyramid.response import Response
 
+    from scheduling.web.registry import WebRegistry
     from scheduling.web.request import Request
 
 STOP_SECONDS = 3.0
@@ -153,10 +153,11 @@ def _cursors_of(tracer: OtelTracer) -> Callable[..., None]:
 
 
 def tween_factory(
-    handler: Callable[[Request], Response], registry: Registry
+    handler: Callable[[Request], Response], registry: WebRegistry
 ) -> Callable[[Request], Response]:
     """Record every request but the probes."""
-    tracer: OtelTracer = registry.tracer
+    tracer = registry.tracer
+    assert isinstance(tracer, OtelTracer)  # noqa: S101 - the tween is added together with it
     routes = registry.metrics.http.routes
     headers = {f"HTTP_{name.upper().replace('-', '_')}": name for name in get_global_textmap().fields}
 

@@ -1,0 +1,25 @@
+"""The application's registry as far as e-mail knows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scheduling.messaging.registry import MessagingRegistry
+
+if TYPE_CHECKING:
+    from scheduling.email.pause import SendingPause
+    from scheduling.email.provider import EmailProvider
+    from scheduling.email.rendering import Templates
+
+
+class EmailRegistry(MessagingRegistry):
+    """What sending e-mails needs beside messages."""
+
+    email_provider: EmailProvider
+    """The provider that the settings chose."""
+
+    email_templates: Templates
+    """The templates of core and of the plugins, by the e-mail's kind."""
+
+    sending_pause: SendingPause
+    """Keeps e-mails from a provider that has just refused us."""

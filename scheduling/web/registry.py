@@ -1,0 +1,33 @@
+"""The application's registry as far as the web layer knows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scheduling.db.registry import DatabaseRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scheduling.security.passwords import Passwords
+    from scheduling.security.tokens import Tokens
+    from scheduling.web.readiness import Readiness
+
+
+class WebRegistry(DatabaseRegistry):
+    """What requests need beside the database."""
+
+    tokens: Tokens
+    """Makes and checks access tokens."""
+
+    passwords: Passwords
+    """Hashes and checks passwords."""
+
+    api_resources: dict[str, Callable[..., Any]]
+    """What makes the children of ``/api/v1``, by name: ``web.resources.ResourceFactory``."""
+
+    api_resource_claims: dict[str, str]
+    """Who added each of them, as an operator knows it."""
+
+    readiness: Readiness
+    """Tells whether requests should come to this process."""
