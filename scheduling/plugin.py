@@ -26,7 +26,7 @@ from scheduling.observability.registry import Registry
 from scheduling.security.identity import Identity
 from scheduling.security.permissions import SITE_ADMIN, Permission, Role, user_principal
 from scheduling.times import format_timestamp, utcnow
-from scheduling.web.pagination import Keyset, PageQuery, paginate
+from scheduling.web.pagination import Keyset, Page, PageQuery, paginate
 from scheduling.web.problems import problem
 from scheduling.web.request import Request
 from scheduling.web.resources import Acl, Item, Resource, ResourceFactory
@@ -75,6 +75,7 @@ __all__ = [
     "Moment",
     "Notice",
     "OutgoingEmail",
+    "Page",
     "PageQuery",
     "PatchSchema",
     "Permanent",

@@ -41,7 +41,10 @@ def parse_timestamp(text: str) -> datetime:
 
 
 def format_timestamp(moment: datetime) -> str:
-    """Write an aware moment as RFC 3339 in UTC with milliseconds: ``2027-04-01T09:00:00.000Z``."""
+    """Write a moment as RFC 3339 in UTC with milliseconds: ``2027-04-01T09:00:00.000Z``.
+
+    One without a time zone is taken as UTC, as SQLite gives it for a column of the type ``sa.DateTime``.
+    """
     if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"

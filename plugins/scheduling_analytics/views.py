@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
-from scheduling.plugin import Keyset, Permission, paginate
+from scheduling.plugin import Keyset, Page, Permission, paginate
 from scheduling_analytics import dashboard, service
 from scheduling_analytics.models import analytics_events
 from scheduling_analytics.resources import Analytics
 from scheduling_analytics.schemas import DashboardQuery, EventQuery, NewEvent
 
 if TYPE_CHECKING:
-    from pyramid.response import Response
-
     from scheduling.plugin import Request
 
 DEFAULT_ROWS = 50
@@ -54,6 +52,6 @@ def show(context: Analytics, request: Request) -> dict[str, Any]:
 @view_config(
     context=Analytics, name="events", request_method="GET", permission=Permission.LIST, query=EventQuery
 )
-def index(context: Analytics, request: Request) -> Response:
+def index(context: Analytics, request: Request) -> Page:
     """List single events, newest first."""
     return paginate(request, service.select_events(request.validated.get("type")), NEWEST_FIRST, DEFAULT_ROWS)

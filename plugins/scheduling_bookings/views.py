@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid.view import view_config
 
-from scheduling.plugin import Keyset, Permission, paginate
+from scheduling.plugin import Keyset, Page, Permission, paginate
 from scheduling_bookings import service
 from scheduling_bookings.models import bookings
 from scheduling_bookings.resources import Booking, Bookings
 from scheduling_bookings.schemas import BookingPatch, BookingQuery, NewBooking
 
 if TYPE_CHECKING:
-    from pyramid.response import Response
-
     from scheduling.plugin import Request, Row
 
 LATEST_START_FIRST = Keyset((bookings.c.start_time, bookings.c.id), (True, True))
@@ -32,7 +30,7 @@ def create(context: Bookings, request: Request) -> dict[str, Any]:
 
 
 @view_config(context=Bookings, request_method="GET", permission=Permission.LIST, query=BookingQuery)
-def index(context: Bookings, request: Request) -> Response:
+def index(context: Bookings, request: Request) -> Page:
     """List my bookings, the latest start first."""
     filters = {name: value for name, value in request.validated.items() if name in service.FILTERS}
     query = service.select_of_user(*sorted(filters))

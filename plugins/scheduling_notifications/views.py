@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid.view import view_config
 
-from scheduling.plugin import Keyset, PageQuery, Permission, paginate
+from scheduling.plugin import Keyset, Page, PageQuery, Permission, paginate
 from scheduling_notifications import service
 from scheduling_notifications.models import notifications
 from scheduling_notifications.resources import Notification, Notifications
 
 if TYPE_CHECKING:
-    from pyramid.response import Response
-
     from scheduling.plugin import Request
 
 DEFAULT_ROWS = 50
@@ -25,7 +23,7 @@ UNREAD_FIRST = Keyset(
 
 
 @view_config(context=Notifications, request_method="GET", permission=Permission.LIST, query=PageQuery)
-def index(context: Notifications, request: Request) -> Response:
+def index(context: Notifications, request: Request) -> Page:
     """List my notifications, unread first, then newest first."""
     mine = {"owner_id": request.identity.id}
     return paginate(request, service.select_of_user, UNREAD_FIRST, DEFAULT_ROWS, mine)
@@ -34,7 +32,7 @@ def index(context: Notifications, request: Request) -> Response:
 @view_config(
     context=Notifications, name="unread", request_method="GET", permission=Permission.LIST, query=PageQuery
 )
-def unread(context: Notifications, request: Request) -> Response:
+def unread(context: Notifications, request: Request) -> Page:
     """List my unread notifications, newest first."""
     mine = {"owner_id": request.identity.id}
     return paginate(request, service.select_unread, NEWEST_FIRST, DEFAULT_ROWS, mine)

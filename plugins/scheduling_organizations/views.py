@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid.view import view_config
 
-from scheduling.plugin import Keyset, PageQuery, Permission, paginate
+from scheduling.plugin import Keyset, Page, PageQuery, Permission, paginate
 from scheduling_organizations import service
 from scheduling_organizations.models import organization_members, organizations
 from scheduling_organizations.resources import Member, Members, Organization, Organizations
 from scheduling_organizations.schemas import NewMember, OrganizationName, OrganizationQuery
 
 if TYPE_CHECKING:
-    from pyramid.response import Response
-
     from scheduling.plugin import Request
 
 NEWEST_FIRST = Keyset((organizations.c.created_at, organizations.c.id), (True, True))
@@ -35,7 +33,7 @@ def create(context: Organizations, request: Request) -> dict[str, Any]:
 
 
 @view_config(context=Organizations, request_method="GET", permission=Permission.LIST, query=OrganizationQuery)
-def index(context: Organizations, request: Request) -> Response:
+def index(context: Organizations, request: Request) -> Page:
     """List my organizations, newest first."""
     query = service.select_of_user(request.identity.id, request.validated["scope"])
     return paginate(request, query, NEWEST_FIRST)
@@ -77,7 +75,7 @@ def add_member(context: Members, request: Request) -> dict[str, Any]:
 
 
 @view_config(context=Members, request_method="GET", permission=Permission.VIEW, query=PageQuery)
-def list_members(context: Members, request: Request) -> Response:
+def list_members(context: Members, request: Request) -> Page:
     """List the members, oldest membership first."""
     return paginate(request, service.select_members(context.__parent__.id), OLDEST_FIRST)
 

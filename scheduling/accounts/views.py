@@ -14,7 +14,7 @@ from scheduling.accounts.resources import Auth, Me, Users
 from scheduling.accounts.schemas import Credentials, Logout, PasswordChange, ProfilePatch, Registration
 from scheduling.events import publish
 from scheduling.security.permissions import Permission
-from scheduling.web.pagination import Keyset, PageQuery, paginate
+from scheduling.web.pagination import Keyset, Page, PageQuery, paginate
 from scheduling.web.problems import problem
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
 
 
 @view_config(context=Users, request_method="GET", permission=Permission.LIST, query=PageQuery)
-def index(context: Users, request: Request) -> Response:
+def index(context: Users, request: Request) -> Page:
     """List all users, newest first."""
     return paginate(request, service.select_user, NEWEST_FIRST)
 

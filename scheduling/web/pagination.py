@@ -6,7 +6,8 @@ import binascii
 import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -16,16 +17,13 @@ import orjson
 import sqlalchemy as sa
 from marshmallow import fields, validate
 
-from scheduling.db.metadata import MAX_ID, Timestamp, on_the_wire
+from scheduling.db.metadata import MAX_ID, Timestamp, rfc3339_text
 from scheduling.db.statements import Statement
 from scheduling.exceptions import Invalid
-from scheduling.web.responses import json_response
 from scheduling.web.schemas import RequestSchema, WholeNumber, parse_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from pyramid.response import Response
 
     from scheduling.db.metadata import Query
     from scheduling.web.request import Request
@@ -35,6 +33,10 @@ MAX_LIMIT = 200
 
 DEFAULT_ROWS = 1000
 """How many rows a list gives to a client that asks for no page."""
+
+
+Page = list[dict[str, Any]]
+"""The rows of a page, as they are answered."""
 
 
 class PageQuery(RequestSchema):
@@ -81,8 +83,7 @@ class Keyset:
 
     def cursor(self, values: Iterable[Any]) -> str:
         """Return the cursor that stands for the row with these values of the columns."""
-        texts = [v.isoformat() if isinstance(v, datetime) else v for v in values]
-        return urlsafe_b64encode(orjson.dumps([self._name, *texts])).rstrip(b"=").decode()
+        return urlsafe_b64encode(orjson.dumps([self._name, *map(_text, values)])).rstrip(b"=").decode()
 
     def parameters(self, cursor: str) -> dict[str, Any]:
         """Read a cursor back as the parameters of :meth:`after`.
@@ -95,7 +96,7 @@ class Keyset:
             if name == self._name:
                 pairs = zip(self.columns, texts, strict=True)
                 return {f"after_{i}": _value(column, text) for i, (column, text) in enumerate(pairs)}
-        except (ValueError, TypeError, OverflowError, binascii.Error):
+        except (ValueError, TypeError, ArithmeticError, binascii.Error):
             pass
         raise Invalid({"cursor": ["is not one that this list gave"]})
 
@@ -104,7 +105,16 @@ class Keyset:
         return ".".join(str(column) for column in self.columns)
 
 
+def _text(value: Any) -> Any:
+    """Return a value of a row as a cursor holds it."""
+    if isinstance(value, datetime):
+        # SQLite has no time zones: a column of the plain type gives UTC without saying so.
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    return str(value) if isinstance(value, Decimal) else value
+
+
 def _value(column: sa.Column[Any], value: Any) -> Any:
+    """Read a column's value out of a cursor; raise an error of whatever kind for one that no row can have."""
     kind = column.type.python_type
     if kind is datetime:
         moment = datetime.fromisoformat(value)
@@ -114,7 +124,12 @@ def _value(column: sa.Column[Any], value: Any) -> Any:
         return moment.astimezone(UTC)
     if kind is uuid.UUID:
         value = parse_uuid(value)
-    if type(value) is not kind or (kind is int and not 0 < value <= MAX_ID):
+    elif kind is date:
+        value = date.fromisoformat(value)
+    elif kind is Decimal and isinstance(value, str):
+        value = Decimal(value)
+    least = 1 if column.primary_key else -MAX_ID
+    if type(value) is not kind or (kind is int and not least <= value <= MAX_ID):
         raise TypeError("a value of another type")
     return value
 
@@ -125,10 +140,11 @@ def paginate(
     keyset: Keyset,
     default: int = DEFAULT_ROWS,
     parameters: Mapping[str, Any] | None = None,
-) -> Response:
-    """Answer with one page in one query; the view needs ``query=PageQuery`` or a subclass of it.
+) -> Page:
+    """Return one page in one query, and put a link to the next one into the headers of the answer.
 
-    A query that is made once and given its ``parameters`` each time is compiled once; one that is made
+    The view returns the page as it is, and needs ``query=PageQuery`` or a subclass of it. A query that is
+    made once and given its ``parameters`` each time is compiled once; one that is made
     for this request has none.
     """
     limit = request.validated.get("limit", default)
@@ -140,11 +156,10 @@ def paginate(
     statement, names = make(query, keyset, cursor is not None, limit + 1)
     rows = request.db.rows(statement, values)
     # The columns of the keyset come last, and zip leaves them out.
-    page = [dict(zip(names, row, strict=False)) for row in rows[:limit]]
-    if len(rows) <= limit:
-        return json_response(page)
-    following = _next(request, keyset.cursor(rows[limit - 1][len(names) :]))
-    return json_response(page, headers=[("Link", f'<{following}>; rel="next"')])
+    if len(rows) > limit:
+        following = _next(request, keyset.cursor(rows[limit - 1][len(names) :]))
+        request.response.headers["Link"] = f'<{following}>; rel="next"'
+    return [dict(zip(names, row, strict=False)) for row in rows[:limit]]
 
 
 def _page(query: Query, keyset: Keyset, continued: bool, rows: int) -> tuple[Query, list[str]]:  # noqa: FBT001
@@ -153,7 +168,7 @@ def _page(query: Query, keyset: Keyset, continued: bool, rows: int) -> tuple[Que
     It selects them as they are answered, and then the columns of the keyset as they are.
     """
     names = query.selected_columns.keys()
-    wire = [on_the_wire(c).label(c.key) if c.type is Timestamp else c for c in query.selected_columns]
+    wire = [rfc3339_text(c).label(c.key) if c.type is Timestamp else c for c in query.selected_columns]
     keys = [column.label(f"key_{i}") for i, column in enumerate(keyset.columns)]
     # Spelled out, not bound: a generic plan takes a parameter for a tenth of the table.
     limit: sa.ColumnElement[int] = sa.literal_column(str(rows))

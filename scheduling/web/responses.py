@@ -1,8 +1,10 @@
-"""Writes answers as JSON, with an ETag where one thing is shown."""
+"""Writes answers: the JSON renderer of all views, the response that it fills, and ETags."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -16,41 +18,58 @@ if TYPE_CHECKING:
 
     from scheduling.web.request import Request
 
-    View = Callable[[Any, Request], Any]
 
+# The names of the columns of a plain sa.Table are of a class derived from str, which orjson refuses as keys
+# unless it is told to take others than str.
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 
-_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
+_HEADERS = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 
 
 def to_json(value: Any) -> bytes:
-    """Write a view's value as JSON: rows as objects, moments as RFC 3339 with milliseconds."""
-    return orjson.dumps(value, default=_plain, option=_OPTIONS)
+    """Write a view's value as JSON, in UTF-8. Raises ``TypeError`` for a value that JSON has no form for.
+
+    Rows and mappings of SQLAlchemy become objects, moments RFC 3339 in UTC with milliseconds, dates and
+    times of day ISO 8601, UUIDs text, and decimal numbers numbers with all their digits.
+    """
+    return orjson.dumps(value, default=_to_plain, option=_OPTIONS)
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
+    """Return something that orjson can write, for a value that it cannot write itself."""
     if isinstance(value, datetime):
         return format_timestamp(value)
     if hasattr(value, "_asdict"):
         return value._asdict()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(f"{value:f}")
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
+def json_renderer(info: Any) -> Callable[[Any, Mapping[str, Any]], bytes]:
+    """Renderer factory: return what writes a view's value, for Pyramid to put into ``request.response``."""
+    return lambda value, system: to_json(value)
+
+
+def empty_response(request: Request) -> Response:
+    """Response factory: make ``request.response``, to be filled by the renderer. No cache keeps it."""
+    return Response(headerlist=[*_HEADERS])
+
+
 def json_response(value: Any, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> Response:
-    """Return a JSON response that no cache keeps."""
-    response = Response(to_json(value), status=status, content_type="application/json", charset=None)
-    response.headerlist.append(("Cache-Control", "no-store"))
-    response.headerlist.extend(headers)
-    return response
+    """Return a JSON response that no cache keeps, for a view that does not leave that to the renderer."""
+    return Response(to_json(value), status=status, headerlist=[*_HEADERS, *headers])
 
 
-def cacheable_response(request: Request, value: Any) -> Response:
-    """Return one thing with its ETag (RFC 9110, 8.8.3), or 304 if the client has it already."""
-    body = to_json(value)
-    etag = blake2b(body, digest_size=12).hexdigest()
+def with_etag(request: Request, response: Response) -> Response:
+    """Give a response its ETag (RFC 9110, 8.8.3), or return 304 if the client has the same already."""
+    etag = blake2b(response.body, digest_size=12).hexdigest()
     if etag in request.if_none_match:
         response = Response(status=304)
         response.headers.pop("Content-Type", None)
-    else:
-        response = Response(body, content_type="application/json", charset=None)
-    response.headerlist.extend([("ETag", f'"{etag}"'), ("Cache-Control", "private, no-cache")])
+    response.headers.update({"ETag": f'"{etag}"', "Cache-Control": "private, no-cache"})
     return response

@@ -50,6 +50,8 @@ def transaction_tween_factory(
 
     def attempt_once(request: Request) -> Response:
         request.db = Session(registry.engine, registry)
+        # An attempt that failed may have set its status or headers.
+        request.__dict__.pop("response", None)
         try:
             response = handler(request)
             request.db.commit()

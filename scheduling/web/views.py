@@ -1,6 +1,4 @@
-"""How every view is wrapped: the body or the query is read by a schema, the answer becomes JSON.
-
-Options of ``@view_config`` beside Pyramid's own:
+"""The options of ``@view_config`` that Scheduling adds to Pyramid's own, each done by a view deriver.
 
 ``schema``
     a :class:`~scheduling.web.schemas.RequestSchema` class that reads the JSON body into ``request.validated``
@@ -11,18 +9,19 @@ Options of ``@view_config`` beside Pyramid's own:
 ``etag``
     True for a GET of one thing: the answer carries an ETag and If-None-Match is honoured
 
-``permission`` is mandatory; ``NO_PERMISSION_REQUIRED`` makes a view public.
+``permission`` is mandatory; ``NO_PERMISSION_REQUIRED`` makes a view public. What a view returns is written by
+the JSON renderer, unless it names another one or returns a response.
 """
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from pyramid.exceptions import ConfigurationError
-from pyramid.response import Response
 from pyramid.viewderivers import VIEW
 
-from scheduling.web.responses import cacheable_response, json_response
+from scheduling.web.responses import empty_response, json_renderer, with_etag
 from scheduling.web.validation import read_object, validate
 
 if TYPE_CHECKING:
@@ -35,8 +34,11 @@ if TYPE_CHECKING:
     View = Callable[[Any, Request], Any]
 
 
-def api_view(view: View, info: Any) -> View:
-    """View deriver: read the request by its schema, run the view, write its value as JSON."""
+def reading_view(view: View, info: Any) -> View:
+    """View deriver below the renderer: read the body or the query string by the view's schema.
+
+    Raises ``ConfigurationError`` for a view without a permission.
+    """
     if info.exception_only:
         return view
     options = info.options
@@ -46,24 +48,46 @@ def api_view(view: View, info: Any) -> View:
         )
     body_schema = options["schema"]() if options.get("schema") else None
     query_schema = options["query"]() if options.get("query") else None
-    status, etag = options.get("status", 200), options.get("etag", False)
 
-    def wrapped(context: Any, request: Request) -> Any:
+    def read_then_view(context: Any, request: Request) -> Any:
         if body_schema is not None:
             request.validated = validate(body_schema, read_object(request))
         elif query_schema is not None:
             request.validated = validate(query_schema, request.GET)
-        value = view(context, request)
-        if isinstance(value, Response):
-            return value
-        return cacheable_response(request, value) if etag else json_response(value, status)
+        return view(context, request)
 
-    return wrapped
+    return view if body_schema is query_schema is None else read_then_view
 
 
-api_view.options = ("schema", "query", "status", "etag")  # type: ignore[attr-defined]
+def answering_view(view: View, info: Any) -> View:
+    """View deriver above the renderer: give the answer its status, or its ETag."""
+    status, etag = info.options.get("status", HTTPStatus.OK), info.options.get("etag", False)
+
+    def view_with_status(context: Any, request: Request) -> Any:
+        # What the renderer will fill. A view that returns a response of its own, or raises, is not concerned.
+        request.response.status_int = status
+        return view(context, request)
+
+    def view_with_etag(context: Any, request: Request) -> Any:
+        response = view(context, request)
+        return with_etag(request, response) if response.status_int == HTTPStatus.OK else response
+
+    if etag:
+        return view_with_etag
+    return view if status == HTTPStatus.OK else view_with_status
+
+
+reading_view.options = ("schema", "query")  # type: ignore[attr-defined]
+answering_view.options = ("status", "etag")  # type: ignore[attr-defined]
 
 
 def includeme(config: Configurator) -> None:
-    """Register the deriver innermost, so that permissions are decided before a body is read."""
-    config.add_view_deriver(api_view, under="rendered_view", over=VIEW)
+    """Register the renderer, also for views that name none, and the derivers.
+
+    Both are below Pyramid's ``secured_view``: permissions are decided before a body is read.
+    """
+    config.add_renderer("json", json_renderer)
+    config.add_renderer(None, json_renderer)
+    config.set_response_factory(empty_response)
+    config.add_view_deriver(reading_view, under="rendered_view", over=VIEW)
+    config.add_view_deriver(answering_view, over="rendered_view")

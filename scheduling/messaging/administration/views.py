@@ -10,17 +10,15 @@ from scheduling.messaging.administration import service
 from scheduling.messaging.administration.resources import Outbox, OutboxMessage
 from scheduling.messaging.administration.schemas import OutboxQuery
 from scheduling.security.permissions import Permission
-from scheduling.web.pagination import paginate
+from scheduling.web.pagination import Page, paginate
 
 if TYPE_CHECKING:
-    from pyramid.response import Response
-
     from scheduling.db.metadata import Row
     from scheduling.web.request import Request
 
 
 @view_config(context=Outbox, request_method="GET", permission=Permission.LIST, query=OutboxQuery)
-def index(context: Outbox, request: Request) -> Response:
+def index(context: Outbox, request: Request) -> Page:
     """List messages, newest first."""
     sent = request.validated
     return paginate(request, service.select(sent.get("state"), sent.get("kind")), service.NEWEST_FIRST)
