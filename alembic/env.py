@@ -9,8 +9,10 @@ import os
 from alembic import context
 
 from scheduling.config.ini import read_ini
-from scheduling.db.engine import begin, create_engine
-from scheduling.db.migrations import comparison, trees
+from scheduling.db.driver import begin
+from scheduling.db.engine import create_engine
+from scheduling.db.migrations import comparison
+from scheduling.db.trees import trees
 from scheduling.startup import set_up
 
 

@@ -31,7 +31,7 @@ def record_activity(activity: Activity) -> None:
         "user_id": activity.user_id,
         "created_at": utcnow(),
     }
-    activity.db.later(_record_activity, values)
+    activity.db.insert_at_commit(_record_activity, values)
 
 
 def select_events(event_type: str | None) -> Query:

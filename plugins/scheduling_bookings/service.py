@@ -74,7 +74,7 @@ def create(db: Session, user_id: int, title: str, start: datetime, end: datetime
         "created_at": now,
         "updated_at": now,
     }
-    db.later(_create, booking)
+    db.insert_at_commit(_create, booking)
     _publish(BookingCreated, db, booking)
     return booking
 

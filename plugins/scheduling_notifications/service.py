@@ -35,9 +35,6 @@ select_unread = sa.select(*PUBLIC).where(_is_unread)
 """The query for the notifications that ``:owner_id`` has not read."""
 
 _count_unread = Statement(sa.select(sa.func.count()).where(_is_unread))
-_owner = Statement(
-    sa.select(notifications.c.user_id).where(notifications.c.id == sa.bindparam("notification_id"))
-)
 _add = Statement(sa.insert(notifications))
 
 
@@ -48,7 +45,7 @@ def count_unread(db: Session, user_id: int) -> int:
 
 def owner(db: Session, notification_id: int) -> int | None:
     """Return the id of the user whose notification this is, or None."""
-    return db.scalar(_owner, {"notification_id": notification_id})
+    return db.scalar(sa.select(notifications.c.user_id).where(notifications.c.id == notification_id))
 
 
 def add(notice: Notice) -> None:
@@ -65,7 +62,7 @@ def add(notice: Notice) -> None:
         "metadata": text.metadata,
         "created_at": utcnow(),
     }
-    notice.db.later(_add, values)
+    notice.db.insert_at_commit(_add, values)
 
 
 def mark_read(db: Session, notification_id: int) -> Row:

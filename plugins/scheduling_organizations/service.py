@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from scheduling.plugin import Invalid, Missing, Role, Statement, email_is, publish, users, utcnow
+from scheduling.plugin import Invalid, Missing, Role, email_is, publish, users, utcnow
 from scheduling_organizations.events import MemberAdded
 from scheduling_organizations.models import organization_members as members
 from scheduling_organizations.models import organizations
@@ -29,19 +29,14 @@ MEMBERSHIP = (members.c.id, members.c.organization_id, members.c.user_id, member
 MAX_EMBEDDED = 1000
 """How many members an organization shows with itself; ``/members`` has pages for more."""
 
-_is_member = sa.exists().where(
-    members.c.organization_id == organizations.c.id, members.c.user_id == sa.bindparam("sender_id")
-)
-_find = Statement(
-    sa.select(*PUBLIC, _is_member.label("sender_is_member")).where(
-        organizations.c.id == sa.bindparam("organization_id")
-    )
-)
-
 
 def find(db: Session, organization_id: int, sender_id: int) -> Row | None:
     """Return an organization and, as ``sender_is_member``, whether that user belongs to it; or None."""
-    return db.row(_find, {"organization_id": organization_id, "sender_id": sender_id})
+    is_member = sa.exists().where(
+        members.c.organization_id == organizations.c.id, members.c.user_id == sender_id
+    )
+    query = sa.select(*PUBLIC, is_member.label("sender_is_member"))
+    return db.row(query.where(organizations.c.id == organization_id))
 
 
 def select_of_user(user_id: int, scope: str) -> Query:

@@ -14,7 +14,6 @@ from scheduling.db.statements import Statement
 from scheduling.events import Notice, publish
 from scheduling.exceptions import Invalid
 from scheduling.security.permissions import Role
-from scheduling.times import utcnow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,14 +34,8 @@ def email_is(address: str) -> sa.ColumnElement[bool]:
     return sa.func.lower(users.c.email) == sa.func.lower(sa.bindparam("address", address.lower()))
 
 
-_register = Statement(sa.insert(users).returning(*PUBLIC))
+# Clients ask for this all day: each token that is verified, each profile that is shown.
 _find = Statement(select_user.where(users.c.id == sa.bindparam("user_id")))
-_find_credentials = Statement(sa.select(*PUBLIC, users.c.password_hash).where(email_is("")))
-_lock_unchanged = Statement(
-    select_user.where(
-        users.c.id == sa.bindparam("user_id"), users.c.password_hash == sa.bindparam("hashed")
-    ).with_for_update(read=True)
-)
 
 
 def find(db: Session, user_id: int) -> Row | None:
@@ -55,18 +48,9 @@ def register(db: Session, *, name: str, email: str, password_hash: str, role: st
 
     Raises :class:`Invalid` when the address is taken, also when another request takes it right now.
     """
-    now = utcnow()
-    values = {
-        "name": name,
-        "email": email,
-        "password_hash": password_hash,
-        "role": role,
-        "created_at": now,
-        "updated_at": now,
-    }
+    insert = sa.insert(users).values(name=name, email=email, password_hash=password_hash, role=role)
     with _unless_taken():
-        user = db.write_row(_register, values)
-    assert user is not None  # noqa: S101 - an INSERT returns its row
+        user = db.write(insert.returning(*PUBLIC)).one()
     publish(UserRegistered(db=db, user_id=user.id, name=user.name))
     publish(Notice(db=db, user_id=user.id, email="WELCOME"))
     return user
@@ -86,7 +70,7 @@ def find_with_password(db: Session, user_id: int) -> Row | None:
 
 def find_credentials(db: Session, address: str) -> Row | None:
     """Return the user with this address, its password hash included, or None."""
-    return db.row(_find_credentials, {"address": address.lower()})
+    return db.row(sa.select(*PUBLIC, users.c.password_hash).where(email_is(address)))
 
 
 def lock_unchanged(db: Session, user: Row) -> Row | None:
@@ -95,7 +79,8 @@ def lock_unchanged(db: Session, user: Row) -> Row | None:
     While a password was being checked, another request may have changed it, or the role, and ended all
     tokens. A token must be made of what holds now, and before such a change or after it.
     """
-    return db.write_row(_lock_unchanged, {"user_id": user.id, "hashed": user.password_hash})
+    unchanged = sa.and_(users.c.id == user.id, users.c.password_hash == user.password_hash)
+    return db.row(select_user.where(unchanged).with_for_update(read=True))
 
 
 def replace_password(db: Session, user: Row, new_hash: str) -> Row | None:

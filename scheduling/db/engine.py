@@ -1,4 +1,4 @@
-"""The engine: what each database is told about time-outs and plans, and how a transaction begins."""
+"""The engine: what each database is told about time-outs and plans."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 
-from scheduling.db import statements
+from scheduling.db.driver import begin_if_it_locks
 from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 def create_engine(settings: Settings) -> sa.Engine:
     """Return an engine whose connections are in autocommit until a session begins a transaction.
 
-    Reads then cost one round trip instead of three, since most requests are one SELECT. Times are in
-    seconds. A connection that waits for the pool, for the server or for a lock gives up in time.
+    Reads then cost one round trip instead of three, since most requests are one SELECT; a SELECT that locks
+    rows begins a transaction by itself. Times are in seconds. A connection that waits for the pool, for the
+    server or for a lock gives up in time.
     """
     postgres = settings.database_url.get_backend_name() == "postgresql"
     engine = sa.create_engine(
@@ -39,8 +41,18 @@ def create_engine(settings: Settings) -> sa.Engine:
         **({"paramstyle": "format"} if postgres else {}),
     )
     if not postgres:
+        engine.dialect.statement_compiler = _SQLiteCompiler
         sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "before_cursor_execute", begin_if_it_locks)
     return engine
+
+
+class _SQLiteCompiler(SQLiteCompiler):
+    """SQLite locks the whole database and no rows; a comment says that a SELECT would lock its rows."""
+
+    def for_update_clause(self, select: Any, **options: Any) -> str:
+        """Return the comment for ``with_for_update()``, which SQLAlchemy leaves out otherwise."""
+        return " /* FOR UPDATE */"
 
 
 def _postgres_arguments(settings: Settings) -> dict[str, Any]:
@@ -90,14 +102,3 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
     # The mode stays with the file. SQLite fails, without waiting, where another connection is setting it.
     with suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA journal_mode = WAL")
-
-
-def begin(connection: sa.Connection) -> None:
-    """Begin a transaction on a connection of :func:`create_engine`; its ``commit`` or ``rollback`` ends it.
-
-    SQLite takes its only write lock at once, since upgrading a read lock later can fail.
-    """
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    else:
-        statements.execute(connection, "BEGIN")

@@ -9,10 +9,8 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alembic import command
@@ -22,13 +20,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DatabaseError
 
-from scheduling.db.engine import begin
+from scheduling.db.driver import begin
 from scheduling.db.failures import one_line
 from scheduling.db.metadata import metadata
+from scheduling.db.trees import Tree, core_folder, trees
 from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import sqlalchemy as sa
 
@@ -43,50 +42,9 @@ _ADVISORY_LOCK = 0x5C4ED01
 """Any number that no other program uses on the same database."""
 
 
-CORE_TABLES = ("email_slots", "outbox", "token_cutoffs", "users")
-
-
-@dataclass(frozen=True)
-class Tree:
-    """One line of migrations and the tables that it makes."""
-
-    name: str
-    package: str
-    owns: Callable[[str], bool]
-
-    @property
-    def version_table(self) -> str:
-        """The table that remembers how far this tree is."""
-        return "alembic_version" if self.name == "core" else f"alembic_version_{self.name}"
-
-    @property
-    def versions(self) -> Path:
-        """The folder of the tree's migrations."""
-        folder = _core_folder() if self.name == "core" else _package_folder(self.package) / "migrations"
-        return folder / "versions"
-
-
-def trees(plugins: Sequence[Loaded]) -> list[Tree]:
-    """Return core's tree, then those of the plugins, which are sorted by what they require."""
-    models = [plugin for plugin in plugins if plugin.manifest.migrations]
-    core = Tree("core", "scheduling", lambda table: table in CORE_TABLES)
-    return [core, *(Tree(p.name, p.package, p.manifest.owns) for p in models)]
-
-
-def _core_folder() -> Path:
-    """Return the folder of env.py: in the package where it is installed, beside it in a checkout."""
-    here = Path(__file__).parents[1]
-    installed = here / "alembic"
-    return installed if installed.is_dir() else here.parent / "alembic"
-
-
-def _package_folder(package: str) -> Path:
-    return Path(str(import_module(package).__file__)).parent
-
-
 def _config(tree: Tree, connection: sa.Connection | None = None) -> Config:
     config = Config()
-    locations = {"script_location": _core_folder(), "version_locations": tree.versions}
+    locations = {"script_location": core_folder(), "version_locations": tree.versions}
     for option, path in locations.items():
         config.set_main_option(option, str(path).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")

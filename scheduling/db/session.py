@@ -1,4 +1,4 @@
-"""The database: metadata, column types, the engine, and a session that is one unit of work."""
+"""The session: one unit of work on the database, which is a request's ``db``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from scheduling.db import statements
-from scheduling.db.engine import begin
+from scheduling.db import driver, statements
 from scheduling.db.statements import Statement
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from sqlalchemy.sql.base import Executable
-
-    from scheduling.db.metadata import Query, Row
+    from scheduling.db.metadata import Row
     from scheduling.db.registry import DatabaseRegistry
 
 
@@ -44,10 +41,12 @@ _last_sqlite_id = sa.text("SELECT seq FROM sqlite_sequence WHERE name = :table_n
 class Session:
     """One unit of work: reads, then writes in one transaction, then what must follow a commit.
 
-    Nothing is sent before the first statement, and the transaction begins with the first write, so a
-    request that only reads holds no transaction and one that hashes a password first holds no lock.
-    A read that a later write relies on must therefore be part of the write's own WHERE, as under READ
-    COMMITTED it must be anyway.
+    Nothing is sent before the first statement, and the transaction begins with the first write or with the
+    first SELECT that locks rows (``with_for_update()``). So a request that only reads holds no transaction,
+    and one that hashes a password first holds no lock. Each read before that sees what others have committed
+    by then: a read that a later write relies on must lock its rows, or be part of the write's own WHERE.
+
+    Statements are SQLAlchemy's: ``sa.select(table)``, ``sa.insert(table).values(…)``, also ``sa.text("…")``.
     """
 
     def __init__(self, engine: sa.Engine, registry: DatabaseRegistry) -> None:
@@ -55,8 +54,7 @@ class Session:
         self._engine = engine
         self._connection: sa.Connection | None = None
         self._postgres = engine.dialect.name == "postgresql"
-        self._writing = False
-        self._later: list[tuple[Statement, Mapping[str, Any]]] = []
+        self._inserts: list[tuple[Statement, Mapping[str, Any]]] = []
         self._after_commit: list[Callable[[], None]] = []
         self.committing = False
         """True from the moment a COMMIT is sent: after an error nobody knows whether it took effect."""
@@ -69,19 +67,21 @@ class Session:
         return self._connection
 
     def rows(
-        self, statement: Query | Statement, parameters: Mapping[str, Any] | None = None
+        self, statement: sa.Executable | Statement, parameters: Mapping[str, Any] | None = None
     ) -> Sequence[Row]:
         """Return all rows of a query."""
         if isinstance(statement, Statement):
             return self._run(statement, parameters or {})
-        return self.connection.execute(statement, parameters).all()
+        return self._execute(statement, parameters).all()
 
-    def row(self, statement: Query | Statement, parameters: Mapping[str, Any] | None = None) -> Row | None:
+    def row(
+        self, statement: sa.Executable | Statement, parameters: Mapping[str, Any] | None = None
+    ) -> Row | None:
         """Return the first row of a query, or None."""
         if isinstance(statement, Statement):
             rows = self._run(statement, parameters or {})
             return rows[0] if rows else None
-        return self.connection.execute(statement, parameters).first()
+        return self._execute(statement, parameters).first()
 
     def scalar(
         self, statement: sa.Select[T] | Statement, parameters: Mapping[str, Any] | None = None
@@ -92,18 +92,29 @@ class Session:
             return rows[0][0] if rows else None
         return self.connection.execute(statement, parameters).scalar()
 
-    def write_row(self, statement: Statement, parameters: Mapping[str, Any]) -> Row | None:
-        """Write as :meth:`write` does, and return the first row that the statement returns, or None."""
-        self._begin()
-        rows = self._run(statement, parameters)
-        return rows[0] if rows else None
+    def write(
+        self,
+        statement: sa.Executable,
+        parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    ) -> sa.CursorResult[Any]:
+        """Run an INSERT, UPDATE or DELETE, or whatever else needs the transaction, and begin that before."""
+        driver.begin(self.connection)
+        return self.connection.execute(statement, parameters)
 
-    def later(self, statement: Statement, parameters: Mapping[str, Any]) -> None:
-        """Write with the commit: the INSERTs of one request that nobody reads back are one round trip."""
-        self._later.append((statement, parameters))
+    def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+        """Return the dialect's own INSERT, which knows ON CONFLICT, for :meth:`write`."""
+        dialect = self._engine.dialect.name
+        return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+    def insert_at_commit(self, statement: Statement, parameters: Mapping[str, Any]) -> None:
+        """Insert a row that nobody reads before the commit, together with all others of this kind.
+
+        PostgreSQL is sent one statement for all of them. What it refuses, it refuses at the commit.
+        """
+        self._inserts.append((statement, parameters))
 
     def reserve_id(self, table: sa.Table) -> int:
-        """Return the id for a row of this table that is going to be inserted :meth:`later`.
+        """Return the id for a row of this table that is going to be inserted at the commit.
 
         A process reserves ids in blocks, so that most requests need no round trip for one. What is left
         of a block when the process ends is never used.
@@ -117,35 +128,17 @@ class Session:
                 return block.popleft()
             block.extend(row[0] for row in self._run(_reserve_ids, {"table_name": table.name}))
 
-    def write(
-        self,
-        statement: Executable,
-        parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-    ) -> sa.CursorResult[Any]:
-        """Run an INSERT, UPDATE or DELETE, beginning the transaction if this is its first write."""
-        self._begin()
-        return self.connection.execute(statement, parameters)
-
-    def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-        """Return the dialect's own INSERT, which knows ON CONFLICT, for :meth:`write`."""
-        dialect = self._engine.dialect.name
-        return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-
     def after_commit(self, hook: Callable[[], None]) -> None:
         """Call ``hook`` once the transaction is committed; it must not fail and must not write."""
         self._after_commit.append(hook)
 
     def commit(self) -> None:
         """Commit what was written, if anything was, and then call the hooks."""
-        if self._later:
-            self._write_later()
-        if self._writing:
+        if self._inserts:
+            self._insert_rows()
+        if self._connection is not None and driver.is_in_transaction(self._connection):
             self.committing = True
-            if self._postgres:
-                statements.execute(self.connection, "COMMIT")
-            else:
-                self.connection.commit()
-            self._writing = False
+            driver.commit(self._connection)
         hooks, self._after_commit = self._after_commit, []
         for hook in hooks:
             hook()
@@ -154,13 +147,26 @@ class Session:
         """Undo what was not committed and give the connection back."""
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            self._writing = False
             connection.close()
 
-    def _begin(self) -> None:
-        if not self._writing:
-            begin(self.connection)
-            self._writing = True
+    # The names that these had before; they go with the next release.
+
+    def later(self, statement: Statement, parameters: Mapping[str, Any]) -> None:
+        """Do as :meth:`insert_at_commit`."""
+        self.insert_at_commit(statement, parameters)
+
+    def write_row(self, statement: Statement, parameters: Mapping[str, Any]) -> Row | None:
+        """Do as :meth:`write`, and return the first row that the statement returns, or None."""
+        driver.begin(self.connection)
+        return self.row(statement, parameters)
+
+    def _execute(
+        self, statement: sa.Executable, parameters: Mapping[str, Any] | None
+    ) -> sa.CursorResult[Any]:
+        # An UPDATE … RETURNING, say, which would be committed at once.
+        if statement.is_dml:
+            driver.begin(self.connection)
+        return self.connection.execute(statement, parameters)
 
     def _run(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]:
         if self._postgres:
@@ -170,21 +176,21 @@ class Session:
 
     def _next_sqlite_id(self, table: sa.Table) -> int:
         # Nobody else writes until this transaction ends.
-        self._begin()
+        driver.begin(self.connection)
         last = self.connection.execute(_last_sqlite_id, {"table_name": table.name}).scalar() or 0
-        inserts = (statement.core for statement, _ in self._later if isinstance(statement.core, sa.Insert))
-        waiting = sum(insert.table is table for insert in inserts)
+        inserts = (statement.core for statement, _ in self._inserts)
+        waiting = sum(isinstance(insert, sa.Insert) and insert.table is table for insert in inserts)
         return last + waiting + 1
 
-    def _write_later(self) -> None:
-        later, self._later = self._later, []
+    def _insert_rows(self) -> None:
+        inserts, self._inserts = self._inserts, []
         if self._postgres:
             # Where nothing was written before, this one statement is the whole transaction.
-            self.committing = not self._writing
-            statements.run_together(self.connection, later)
+            self.committing = not driver.is_in_transaction(self.connection)
+            statements.run_together(self.connection, inserts)
             return
-        self._begin()
-        for statement, parameters in later:
+        driver.begin(self.connection)
+        for statement, parameters in inserts:
             self._run(statement, parameters)
 
 

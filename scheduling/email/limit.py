@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from scheduling.db.metadata import Timestamp, metadata
 from scheduling.db.session import session_scope
+from scheduling.email.models import email_slots
 from scheduling.messaging.outcomes import Postpone
 from scheduling.times import utcnow
 
@@ -41,13 +41,6 @@ _MAX_TRIES = 100
 
 _CANDIDATES = 16
 """Among how many free slots one is chosen at random, so that workers seldom try for the same one."""
-
-email_slots = sa.Table(
-    "email_slots",
-    metadata,
-    sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("free_at", Timestamp, nullable=False, index=True),
-)
 
 
 def take_slot(registry: EmailRegistry, message: Message, clock: Callable[[], datetime] = utcnow) -> None:

@@ -99,7 +99,7 @@ def enqueue(
         "traceparent": str(span) if span else None,
     }
     if dedupe_key is None:
-        db.later(_enqueue, row)
+        db.insert_at_commit(_enqueue, row)
     else:
         db.write(db.insert(outbox).values(row).on_conflict_do_nothing(index_elements=["dedupe_key"]))
     db.after_commit(db.registry.message_written.set)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import sqlalchemy as sa
 
-from scheduling.db.metadata import MAX_ID, BigId, Timestamp, metadata
+from scheduling.db.metadata import MAX_ID
+from scheduling.security.models import token_cutoffs
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
@@ -35,16 +36,6 @@ _OVERLAP = timedelta(minutes=1)
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 _CACHED_TOKENS = 4096
-
-
-class TokenCutoffColumns(sa.TypedColumns):
-    """Tokens of ``user_id`` made before ``not_before`` are refused, also after the account is gone."""
-
-    user_id: sa.Named[int] = sa.Column(BigId, primary_key=True, autoincrement=False)
-    not_before: sa.Named[datetime] = sa.Column(Timestamp, nullable=False, index=True)
-
-
-token_cutoffs = sa.Table("token_cutoffs", metadata, TokenCutoffColumns)
 
 
 class TokenError(Exception):

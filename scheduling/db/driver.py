@@ -1,0 +1,90 @@
+"""What is asked of the database's driver directly: transactions, and SQL that passes by SQLAlchemy.
+
+Connections are in autocommit until somebody begins a transaction (see :mod:`scheduling.db.engine`).
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.pq import TransactionStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE
+_LOCKING = re.compile(r"\bFOR (?:(?:NO KEY )?UPDATE|(?:KEY )?SHARE)\b", re.IGNORECASE)
+
+
+def execute(connection: sa.Connection, text: str, values: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
+    """Run SQL on PostgreSQL; raise the errors that SQLAlchemy raises."""
+    driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
+    try:
+        return driver.execute(text, values)
+    except psycopg.Error as error:
+        raise _translated(connection, driver, text, error) from error
+
+
+def _translated(
+    connection: sa.Connection, driver: psycopg.Connection[Any], text: str, error: psycopg.Error
+) -> BaseException:
+    if driver.closed:
+        # The other connections of the pool are most likely broken too, so that all are made anew.
+        connection.invalidate(error)
+        connection.engine.dispose(close=False)
+    return sa.exc.DBAPIError.instance(
+        text,
+        None,
+        error,
+        psycopg.Error,
+        hide_parameters=True,
+        connection_invalidated=driver.closed,
+        dialect=connection.dialect,
+    )
+
+
+def is_in_transaction(connection: sa.Connection) -> bool:
+    """Tell whether a transaction is open, which SQLAlchemy does not know of a connection in autocommit."""
+    driver: Any = connection.connection.driver_connection
+    if isinstance(driver, sqlite3.Connection):
+        return driver.in_transaction
+    return bool(driver.info.transaction_status != TransactionStatus.IDLE)
+
+
+def begin(connection: sa.Connection) -> None:
+    """Begin a transaction, which :func:`commit` ends; nothing happens where one is open already.
+
+    SQLite takes its only write lock at once, since upgrading a read lock later can fail.
+    """
+    if is_in_transaction(connection):
+        return
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        execute(connection, "BEGIN")
+
+
+def commit(connection: sa.Connection) -> None:
+    """Commit the transaction that is open."""
+    if connection.dialect.name == "sqlite":
+        connection.commit()
+    else:
+        execute(connection, "COMMIT")
+
+
+def locks_rows(sql: str) -> bool:
+    """Tell whether a statement is a ``SELECT … FOR UPDATE``, ``FOR SHARE`` or the like, by its text."""
+    return _LOCKING.search(sql) is not None
+
+
+def begin_if_it_locks(connection: sa.Connection, cursor: Any, sql: str, *details: Any) -> None:
+    """Listener of SQLAlchemy's ``before_cursor_execute``: begin a transaction for a SELECT that locks rows.
+
+    In autocommit PostgreSQL would give the lock back as soon as the SELECT ends, and say nothing of it.
+    """
+    if locks_rows(sql):
+        begin(connection)
