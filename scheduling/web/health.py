@@ -43,10 +43,10 @@ def live(context: Health, request: Request) -> dict[str, str]:
 @view_config(context=Health, name="ready", request_method="GET", permission=NO_PERMISSION_REQUIRED)
 def ready(context: Health, request: Request) -> dict[str, str] | Response:
     """Tell whether requests should come here, else 503 that says why not."""
-    trouble = request.registry.readiness.trouble()
-    if trouble is None:
+    reason = request.registry.readiness.failure()
+    if reason is None:
         return {"status": "OK"}
-    return problem(request, 503, trouble, [("Retry-After", str(RETRY_AFTER_SECONDS))])
+    return problem(request, 503, reason, [("Retry-After", str(RETRY_AFTER_SECONDS))])
 
 
 def includeme(config: Configurator) -> None:

@@ -38,13 +38,13 @@ class Readiness:
         """Be ready no more."""
         self.draining = True
 
-    def trouble(self) -> str | None:
+    def failure(self) -> str | None:
         """Return what keeps this process from being ready, as a sentence, or None."""
         if self.draining:
             return "This process is ending."
-        return self._database_trouble()
+        return self._database_failure()
 
-    def _database_trouble(self) -> str | None:
+    def _database_failure(self) -> str | None:
         """Ask the database, unless it was asked just now or another thread is at it."""
         if self._asking.acquire(blocking=False):
             try:

@@ -118,7 +118,7 @@ def test_a_probe_does_not_wait_for_a_database_that_hangs(own_site, monkeypatch):
         return []
 
     monkeypatch.setattr("scheduling.db.migrations.behind", hang)
-    asking = threading.Thread(target=own_site.registry.readiness.trouble)
+    asking = threading.Thread(target=own_site.registry.readiness.failure)
     asking.start()
     try:
         assert hanging.wait(30)
