@@ -52,7 +52,7 @@ def is_in_transaction(connection: sa.Connection) -> bool:
     driver: Any = connection.connection.driver_connection
     if isinstance(driver, sqlite3.Connection):
         return driver.in_transaction
-    return bool(driver.info.transaction_status != TransactionStatus.IDLE)
+    return bool(driver.pgconn.transaction_status != TransactionStatus.IDLE)
 
 
 def begin(connection: sa.Connection) -> None:
