@@ -17,7 +17,7 @@ from scheduling.config.sources import Configuration
 from scheduling.exceptions import StartupError
 from scheduling.logs import printable
 from scheduling.observability import otel
-from scheduling.server import with_waitress
+from scheduling.server import waitress
 from scheduling.startup import read
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def check(program: Program) -> None:
     with _collecting_mistakes(configuration):
         set_up_logging(program.ini_path)
     with _collecting_mistakes(configuration):
-        threads = with_waitress.adjustments(server_options(program.ini_path, None)).threads
+        threads = waitress.adjustments(server_options(program.ini_path, None)).threads
     setup = read(configuration)
     make_app(setup, program.ini)
     given = sorted(name for name in configuration.variables if os.environ.get(name))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from scheduling import waiting
 from scheduling.db import statements
 from scheduling.db.engine import begin
 from scheduling.db.statements import Statement
@@ -143,8 +142,7 @@ class Session:
         if self._writing:
             self.committing = True
             if self._postgres:
-                with waiting.aside():  # the disk takes its time
-                    statements.execute(self.connection, "COMMIT")
+                statements.execute(self.connection, "COMMIT")
             else:
                 self.connection.commit()
             self._writing = False
@@ -183,8 +181,7 @@ class Session:
         if self._postgres:
             # Where nothing was written before, this one statement is the whole transaction.
             self.committing = not self._writing
-            with waiting.aside():
-                statements.run_together(self.connection, later)
+            statements.run_together(self.connection, later)
             return
         self._begin()
         for statement, parameters in later:

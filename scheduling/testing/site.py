@@ -142,6 +142,8 @@ class Site:
         self.registry = self.wsgi_app.registry
         self.provider = RecordingProvider(setup.settings, {})
         self.registry.email_provider = self.provider
+        # There is no server here whose threads log-ins could keep from others.
+        self.registry.passwords.use_threads(1000)
         self.clear_mail()
         migrations.upgrade(self.registry.engine, setup.plugins)
         self.app = TestApp(self.wsgi_app)

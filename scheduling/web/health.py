@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -40,20 +39,15 @@ class Readiness:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        # Memory that processes forked from this one share with it.
-        self._draining = mmap.mmap(-1, 1)
+        self.draining = False
+        """True after :meth:`drain`."""
         self._asking = threading.Lock()
         self._asked = float("-inf")
         self._database: str | None = None
 
     def drain(self) -> None:
-        """Be ready no more, in this process and in those that were forked from it."""
-        self._draining[0] = 1
-
-    @property
-    def draining(self) -> bool:
-        """True after :meth:`drain`."""
-        return self._draining[0] != 0
+        """Be ready no more."""
+        self.draining = True
 
     def trouble(self) -> str | None:
         """Return what keeps this process from being ready, as a sentence, or None."""
