@@ -45,9 +45,11 @@ def listen(registry: Registry, processes: int = 1) -> list[socket.socket]:
                 for _ in range(processes)
             ]
     except OSError as error:
+        # create_server repeats the address in the text of the error.
+        reason = (error.strerror or "").partition(" (")[0]
         raise StartupError(
-            f"Cannot listen on {host}:{port} ({error.strerror}); "
-            "set another PORT, or end the program that has this one."
+            f"Cannot listen on {host}:{port} ({reason}); "
+            f"set another port, as in PORT={port + 1}, or end the program that has this one."
         ) from error
     for listener in listeners:
         listener.setblocking(False)
