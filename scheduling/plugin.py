@@ -28,7 +28,7 @@ from scheduling.times import format_timestamp, utcnow
 from scheduling.web.pagination import Keyset, PageQuery, paginate
 from scheduling.web.problems import problem
 from scheduling.web.request import Request
-from scheduling.web.resources import Acl, Resource
+from scheduling.web.resources import Acl, Item, Resource
 from scheduling.web.responses import json_response
 from scheduling.web.schemas import (
     Choice,
@@ -59,6 +59,7 @@ __all__ = [
     "Identity",
     "InApp",
     "Invalid",
+    "Item",
     "Json",
     "JsonObject",
     "Keyset",

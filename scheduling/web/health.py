@@ -13,7 +13,7 @@ from pyramid.view import view_config
 from scheduling.db import migrations
 from scheduling.times import utcnow
 from scheduling.web.problems import RETRY_AFTER_SECONDS, problem
-from scheduling.web.resources import Root
+from scheduling.web.resources import Health
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
@@ -76,8 +76,8 @@ class Readiness:
         return f"The database lacks migrations of: {', '.join(behind)}." if behind else None
 
 
-@view_config(context=Root, name="health", request_method="GET", permission=NO_PERMISSION_REQUIRED)
-def health(context: Root, request: Request) -> dict[str, Any]:
+@view_config(context=Health, request_method="GET", permission=NO_PERMISSION_REQUIRED)
+def health(context: Health, request: Request) -> dict[str, Any]:
     """Tell that the process answers; ``uptime`` is in seconds."""
     return {
         "status": "OK",
@@ -87,15 +87,15 @@ def health(context: Root, request: Request) -> dict[str, Any]:
     }
 
 
-@view_config(context=Root, name="health/live", request_method="GET", permission=NO_PERMISSION_REQUIRED)
-@view_config(context=Root, name="health/startup", request_method="GET", permission=NO_PERMISSION_REQUIRED)
-def live(context: Root, request: Request) -> dict[str, str]:
+@view_config(context=Health, name="live", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+@view_config(context=Health, name="startup", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+def live(context: Health, request: Request) -> dict[str, str]:
     """Tell that the process answers, which it does only after it has booted; nothing else is asked."""
     return {"status": "OK"}
 
 
-@view_config(context=Root, name="health/ready", request_method="GET", permission=NO_PERMISSION_REQUIRED)
-def ready(context: Root, request: Request) -> dict[str, str] | Response:
+@view_config(context=Health, name="ready", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+def ready(context: Health, request: Request) -> dict[str, str] | Response:
     """Tell whether requests should come here, else 503 that says why not."""
     trouble = request.registry.readiness.trouble()
     if trouble is None:

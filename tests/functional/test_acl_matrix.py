@@ -31,6 +31,7 @@ LETTERS = {letter[0].upper(): letter for letter in Permission}
 # belong to the organization, org_admin with the role admin; other belongs to nothing.
 GRANTS = """
 Root           /                                     -     -     -     -     -     -
+Health         /health                               -     -     -     -     -     -
 Api            /api                                  -     -     -     -     -     -
 Version1       /api/v1                               -     -     -     -     -     -
 Auth           /api/v1/auth                          -     VE    VE    VE    VE    VE
