@@ -39,7 +39,7 @@ def prometheus():
 
 
 @pytest.fixture(scope="session")
-def database_kind():
+def site_kind():
     """Choose one kind of database, since metrics are the same on both."""
     return "sqlite"
 
