@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from serverkit.site import Site
 
 from scheduling.testing.processes import wait_for
+from tests.server.serverkit.installation import ServedInstallation
 
 THREADS = 3
 
@@ -18,7 +18,7 @@ def site(tmp_path, postgres, server):
     folder = tmp_path / "tmp"
     folder.mkdir()
     url = postgres.create_database(name)
-    site = Site(tmp_path, tmp_path / "none.db", {"TMPDIR": str(folder), "DATABASE_URL": url})
+    site = ServedInstallation(tmp_path, tmp_path / "none.db", {"TMPDIR": str(folder), "DATABASE_URL": url})
     site.upgrade()
     site.serve("--server", server, "--processes", "1", "--threads", str(THREADS))
     site.web.start().wait_until_ready()
