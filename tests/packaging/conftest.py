@@ -44,7 +44,7 @@ def build_wheel(project, folder):
     return wheel
 
 
-class Installation:
+class WheelEnvironment:
     """A virtual environment with some wheels, and an empty folder to work in."""
 
     def __init__(self, folder, *wheels):
@@ -73,7 +73,7 @@ class Installation:
     @contextmanager
     def serving(self, ini, **environ):
         """Run pserve, and end it at the end if it still runs."""
-        server = Server(self, ini, environ)
+        server = PserveProcess(self, ini, environ)
         try:
             server.wait_for(server.answers)
             yield server
@@ -82,7 +82,7 @@ class Installation:
             server.process.wait()
 
 
-class Server:
+class PserveProcess:
     """A pserve of an installation, on a port of its own."""
 
     def __init__(self, installation, ini, environ):
@@ -157,16 +157,16 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def installation(wheel, tmp_path_factory):
-    return Installation(tmp_path_factory.mktemp("installation"), wheel)
+    return WheelEnvironment(tmp_path_factory.mktemp("installation"), wheel)
 
 
 @pytest.fixture(scope="session")
 def installation_with_example(wheel, tmp_path_factory):
     example = build_wheel(EXAMPLES / "booking_log", tmp_path_factory.mktemp("example_wheel"))
-    return Installation(tmp_path_factory.mktemp("installation_with_example"), wheel, example)
+    return WheelEnvironment(tmp_path_factory.mktemp("installation_with_example"), wheel, example)
 
 
 @pytest.fixture(scope="session")
 def installation_with_provider(wheel, tmp_path_factory):
     provider = build_wheel(EXAMPLES / "postmark_provider", tmp_path_factory.mktemp("provider_wheel"))
-    return Installation(tmp_path_factory.mktemp("installation_with_provider"), wheel, provider)
+    return WheelEnvironment(tmp_path_factory.mktemp("installation_with_provider"), wheel, provider)

@@ -13,7 +13,7 @@ from scheduling.config.sources import environment_variable
 from scheduling.plugin import Event
 from scheduling_analytics.cli import commands as analytics
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 OPERATORS = (ROOT / "docs/operators/README.md").read_text()
 PLUGINS = (ROOT / "docs/plugins.md").read_text()
 API = (ROOT / "docs/api.md").read_text()
