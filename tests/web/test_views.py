@@ -13,7 +13,7 @@ from scheduling.web.request import Request
 from scheduling.web.resources import Item
 
 PUBLIC = {
-    "GET Health/",
+    "GET Health",
     "GET Health/live",
     "GET Health/ready",
     "GET Health/startup",
