@@ -85,7 +85,7 @@ def about(server: str, seconds: float) -> dict[str, str | float]:
         "commit": commit,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "server": server,
-        "processes": PROCESSES,
+        "processes": PROCESSES[server],
         "seconds": seconds,
     }
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
-PROCESSES = 2
+PROCESSES = {"waitress": 1, "granian": 2}
 """Of the web server, on whatever machine, so that results can be compared."""
 
 SAFE = ("-cfsync=on", "-cfull_page_writes=on")
@@ -94,7 +94,7 @@ def running(server: str, *postgres_options: str) -> Iterator[Stack]:
         environ = {"SCHEDULING_BCRYPT_COST": "10", "EMAIL_RATE_LIMIT": "6000"}
         ini = ROOT / "production.ini"
         with Installation(Path(folder), ini, database_url, redis.url, environ) as installation:
-            installation.serve(f"--server={server}", f"--processes={PROCESSES}")
+            installation.serve(f"--server={server}", f"--processes={PROCESSES[server]}")
             installation.upgrade()
             run_file(database_url, "users.sql")
             installation.web.start().wait_until_ready()

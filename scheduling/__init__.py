@@ -18,6 +18,9 @@ def main(global_config: dict[str, str], **settings: Any) -> Router:
     """
     # Importing any module of the package runs this one, which must therefore import none of them.
     from scheduling.app import make_app  # noqa: PLC0415
+    from scheduling.config.announcement import warn_if_nobody_delivers  # noqa: PLC0415
     from scheduling.startup import set_up  # noqa: PLC0415
 
-    return make_app(set_up(settings, os.environ), settings)
+    setup = set_up(settings, os.environ)
+    warn_if_nobody_delivers(setup.settings, global_config.get("__file__"))
+    return make_app(setup, settings)

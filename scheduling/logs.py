@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 def context() -> dict[str, str]:
     """Return ``request_id`` and ``trace_id`` of the request or the message in hand, if there are any."""
     request_id = getattr(get_current_request(), "id", None)
-    step = tracing.current()
+    span = tracing.current()
     return {
         **({"request_id": request_id} if request_id else {}),
-        **({"trace_id": step.trace_id} if step else {}),
+        **({"trace_id": span.trace_id} if span else {}),
     }
 
 

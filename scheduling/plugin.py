@@ -6,7 +6,8 @@ A plugin is a package whose ``plugin`` is a :class:`Plugin` manifest, named in t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from scheduling.accounts.events import LoggedIn, LoginFailed, UserRegistered
 from scheduling.accounts.models import users
@@ -27,7 +28,7 @@ from scheduling.times import format_timestamp, utcnow
 from scheduling.web.pagination import Keyset, PageQuery, paginate
 from scheduling.web.problems import problem
 from scheduling.web.request import Request
-from scheduling.web.resources import Acl, Resource
+from scheduling.web.resources import Acl, Item, Resource
 from scheduling.web.responses import json_response
 from scheduling.web.schemas import (
     Choice,
@@ -58,6 +59,7 @@ __all__ = [
     "Identity",
     "InApp",
     "Invalid",
+    "Item",
     "Json",
     "JsonObject",
     "Keyset",
@@ -86,6 +88,8 @@ __all__ = [
     "Session",
     "Settings",
     "Skip",
+    "SmokeStep",
+    "SmokeUser",
     "Statement",
     "Text",
     "Timestamp",
@@ -114,3 +118,23 @@ class Program(Protocol):
     @property
     def registry(self) -> Registry:
         """The registry of the whole application, on a database that is migrated."""
+
+
+SmokeStep = tuple[str, Callable[[], None]]
+"""A step of ``scheduling smoke``: the name that is printed, and what is done, which raises if it fails."""
+
+
+class SmokeUser(Protocol):
+    """The throw-away account that ``scheduling smoke`` has registered and logged in, for a plugin's steps."""
+
+    name: str
+    """A name that nobody else has, such as ``smoke-1c11b057``."""
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Call ``path`` under ``/api/v1`` as this user; return the answer's JSON. An error fails the step."""
+
+    def wait_for_email(self, kind: str) -> None:
+        """Wait until an e-mail of this kind to the account is sent; fail the step if it is not in time."""
+
+    def fail(self, reason: str) -> NoReturn:
+        """Fail the step; ``reason`` is printed behind its name."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from scheduling.config import loader
 from scheduling.config.settings import CoreSchema, Settings
 from scheduling.config.sources import Configuration
-from scheduling.email.channel import GROUP as PROVIDERS
-from scheduling.email.channel import provider_class
 from scheduling.email.provider import Misconfigured
+from scheduling.email.providers import GROUP as PROVIDERS
+from scheduling.email.providers import provider_class
 from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Traces: which request the work in hand belongs to, here and in other systems.
+"""Traces: which request a log line, a message or a call to another system belongs to.
 
 W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context/). ``tracestate`` is not passed on: it is
 for the tracing system of whoever sent it, and what we call belongs to others.
@@ -25,27 +25,30 @@ _SAMPLED = 1
 
 
 class TraceParent(NamedTuple):
-    """A step of a trace; as text it is the header ``traceparent`` for what the step calls."""
+    """A span: one step of a trace, such as a request or an attempt at a message.
+
+    As text it is the header ``traceparent`` that is sent to whatever is called during the span.
+    """
 
     trace_id: str
-    """32 hexadecimal digits, the same in every step of a trace."""
+    """32 hexadecimal digits, the same in every span of a trace."""
 
-    step_id: str
-    """16 hexadecimal digits, which the specification calls the parent-id and others the span's id."""
+    span_id: str
+    """16 hexadecimal digits; in the header, the specification calls it the parent-id."""
 
     sampled: bool
     """True if the caller may have recorded the trace."""
 
     def __str__(self) -> str:
-        return f"00-{self.trace_id}-{self.step_id}-{self.sampled:02d}"
+        return f"00-{self.trace_id}-{self.span_id}-{self.sampled:02d}"
 
-    def next_step(self) -> TraceParent:
-        """Return a step that this one is the parent of."""
+    def child(self) -> TraceParent:
+        """Return a new span of the same trace, whose parent is this one."""
         return TraceParent(self.trace_id, os.urandom(8).hex(), self.sampled)
 
 
-def start() -> TraceParent:
-    """Return the first step of a new trace."""
+def new_trace() -> TraceParent:
+    """Return the first span of a new trace, marked as not recorded."""
     digits = os.urandom(24).hex()
     return TraceParent(digits[:32], digits[32:], sampled=False)
 
@@ -55,52 +58,52 @@ def parse(header: str | None) -> TraceParent | None:
     match = _TRACEPARENT.fullmatch(header) if header else None
     if match is None:
         return None
-    version, trace_id, step_id, flags, rest = match.groups()
+    version, trace_id, span_id, flags, rest = match.groups()
     # A version that is not known yet may have more to say.
     if rest and version == "00":
         return None
-    return TraceParent(trace_id, step_id, bool(int(flags, 16) & _SAMPLED))
+    return TraceParent(trace_id, span_id, bool(int(flags, 16) & _SAMPLED))
 
 
-def follow(header: str | None) -> TraceParent:
-    """Return the next step of the trace of a ``traceparent``, or the first of a new one."""
-    before = parse(header)
-    return before.next_step() if before else start()
+def continue_trace(header: str | None) -> TraceParent:
+    """Return a new span: a child of the one in a ``traceparent``, or the first of a new trace without one."""
+    parent = parse(header)
+    return parent.child() if parent else new_trace()
 
 
-_step: ContextVar[TraceParent | None] = ContextVar("step", default=None)
+_current: ContextVar[TraceParent | None] = ContextVar("span", default=None)
 
 
 @contextmanager
-def taking(step: TraceParent) -> Iterator[TraceParent]:
-    """Have a step be the :func:`current` one meanwhile, outside requests, which have their own."""
-    token = _step.set(step)
+def as_current(span: TraceParent) -> Iterator[TraceParent]:
+    """Make a span the :func:`current` one for the ``with`` block; a request's is so without this."""
+    token = _current.set(span)
     try:
-        yield step
+        yield span
     finally:
-        _step.reset(token)
+        _current.reset(token)
 
 
 def current() -> TraceParent | None:
-    """Return the step that this thread is at: that of the message or of the request in hand."""
+    """Return the span of the message or the request that this thread works at, or None."""
     # Pyramid keeps the request for the thread anyway, so that no request pays for this.
-    return _step.get() or getattr(get_current_request(), "trace", None)
+    return _current.get() or getattr(get_current_request(), "trace", None)
 
 
 class Tracer:
-    """Follows traces and records nothing; the application's one is ``registry.tracer``."""
+    """Continues traces and records no spans; the application's one is ``registry.tracer``."""
 
     @contextmanager
     def delivering(self, message_id: UUID, consumer: str, header: str | None) -> Iterator[None]:
-        """Take the next step of the trace that wrote a message."""
-        with taking(follow(header)):
+        """Continue the trace that wrote a message for the ``with`` block, in which it is delivered."""
+        with as_current(continue_trace(header)):
             yield
 
     def failed(self, error: Exception) -> None:
-        """Take notice that the step in hand failed."""
+        """Note that the current span failed."""
 
     def start(self) -> None:
         """Begin to record, in a process that does not fork any more."""
 
     def stop(self) -> None:
-        """Record no more, and send off what was recorded; it may take some seconds."""
+        """Record no more, and send what was recorded; it may take some seconds."""

@@ -31,7 +31,7 @@ plugin = Plugin(
 
 
 def includeme(config: Configurator) -> None:
-    """Register the resource, the views, the recorder of activities and the chores."""
+    """Register the resource, the views, the recorder of activities and the housekeeping tasks."""
     from scheduling_analytics.resources import Analytics  # noqa: PLC0415 - the manifest must import alone
 
     config.add_api_resource("analytics", Analytics)

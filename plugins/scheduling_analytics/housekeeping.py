@@ -81,7 +81,7 @@ def oldest_kept(registry: Registry) -> datetime:
 
 
 def includeme(config: Configurator) -> None:
-    """Register the chores; SQLite has neither rollups nor partitions."""
+    """Register the housekeeping tasks; SQLite has neither rollups nor partitions."""
     if config.registry.engine.dialect.name == "postgresql":
         config.add_housekeeping("analytics", fold, FOLD_SECONDS)
         config.add_housekeeping("analytics_partitions", keep_partitions, RETENTION_SECONDS)

@@ -15,6 +15,7 @@ plugin = Plugin(
     api=(1, 0),
     tables=("bookings",),
     migrations=True,
+    smoke_test=True,
 )
 
 SAMPLE = {

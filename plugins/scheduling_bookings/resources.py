@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyramid.authorization import DENY_ALL, Allow, Authenticated
+from pyramid.authorization import Allow, Authenticated
 from pyramid.decorator import reify
 
-from scheduling.plugin import SITE_ADMIN, Acl, Missing, Permission, Resource, parse_id, user_principal
+from scheduling.plugin import SITE_ADMIN, Acl, Item, Missing, Permission, Resource, parse_id, user_principal
 from scheduling_bookings import service
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Bookings(Resource):
         return Booking(self.request, booking_id, self)
 
 
-class Booking(Resource):
+class Booking(Item):
     """One booking, for its owner and for site admins."""
 
     def __init__(self, request: Request, booking_id: int, parent: Bookings) -> None:
@@ -43,11 +43,10 @@ class Booking(Resource):
             raise Missing("Booking not found")
         return row
 
-    def __acl__(self) -> Acl:
+    def rules(self) -> Acl:
+        """Return who may do what."""
         everything = (Permission.VIEW, Permission.EDIT, Permission.DELETE)
         return [
             (Allow, user_principal(self.row.user_id), everything),
             (Allow, SITE_ADMIN, everything),
-            # What everybody may do on the container ends here.
-            DENY_ALL,
         ]

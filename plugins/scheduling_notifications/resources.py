@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyramid.authorization import DENY_ALL, Allow, Authenticated
+from pyramid.authorization import Allow, Authenticated
 
-from scheduling.plugin import Acl, Missing, Permission, Resource, parse_id, user_principal
+from scheduling.plugin import Acl, Item, Missing, Permission, Resource, parse_id, user_principal
 from scheduling_notifications import service
 
 if TYPE_CHECKING:
@@ -26,15 +26,16 @@ class Notifications(Resource):
         return Notification(self.request, notification_id, self)
 
 
-class Notification(Resource):
+class Notification(Item):
     """One notification, which for anybody but its user does not exist."""
 
     def __init__(self, request: Request, notification_id: int, parent: Notifications) -> None:
         super().__init__(request, str(notification_id), parent)
         self.id = notification_id
 
-    def __acl__(self) -> Acl:
+    def rules(self) -> Acl:
+        """Return who may do what."""
         owner_id = service.owner(self.request.db, self.id)
         if owner_id is None or owner_id != self.request.identity.id:
             raise Missing("Notification not found")
-        return [(Allow, user_principal(owner_id), (Permission.EDIT, Permission.DELETE)), DENY_ALL]
+        return [(Allow, user_principal(owner_id), (Permission.EDIT, Permission.DELETE))]

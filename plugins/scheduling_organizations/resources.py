@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyramid.authorization import DENY_ALL, Allow, Authenticated
+from pyramid.authorization import Allow, Authenticated
 from pyramid.decorator import reify
 
-from scheduling.plugin import SITE_ADMIN, Acl, Missing, Permission, Resource, parse_id, user_principal
+from scheduling.plugin import SITE_ADMIN, Acl, Item, Missing, Permission, Resource, parse_id, user_principal
 from scheduling_organizations import service
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Organizations(Resource):
         return Organization(self.request, organization_id, self)
 
 
-class Organization(Resource):
+class Organization(Item):
     """One organization: members look at it; the owner and site admins change it."""
 
     def __init__(self, request: Request, organization_id: int, parent: Organizations) -> None:
@@ -43,7 +43,8 @@ class Organization(Resource):
             raise Missing("Organization not found")
         return row
 
-    def __acl__(self) -> Acl:
+    def rules(self) -> Acl:
+        """Return who may do what."""
         everything = (Permission.VIEW, Permission.EDIT, Permission.DELETE)
         acl: Acl = [
             (Allow, user_principal(self.row.owner_id), everything),
@@ -51,8 +52,7 @@ class Organization(Resource):
         ]
         if self.row.sender_is_member:
             acl.append((Allow, user_principal(self.request.identity.id), (Permission.VIEW,)))
-        # What everybody may do on the container ends here.
-        return [*acl, DENY_ALL]
+        return acl
 
     def __getitem__(self, name: str) -> Members:
         if name == "members":

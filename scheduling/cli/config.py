@@ -1,4 +1,4 @@
-"""``scheduling config``: whether the settings are such that everything can start."""
+"""``scheduling config``: checks the settings without starting anything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scheduling.config.sources import Configuration
 from scheduling.exceptions import StartupError
 from scheduling.logs import printable
 from scheduling.observability import otel
-from scheduling.server import with_waitress
+from scheduling.server import waitress
 from scheduling.startup import read
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from scheduling.startup import Setup
 
 _OTHER_VARIABLES = frozenset({"SCHEDULING_CONFIG", "SCHEDULING_PASSWORD"})
-"""What commands read beside the settings."""
+"""Variables that commands read and that are no settings."""
 
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 
@@ -47,33 +47,33 @@ def check(program: Program) -> None:
     """
     configuration = Configuration(program.ini, os.environ)
     threads = 0
-    with _noting(configuration):
+    with _collecting_mistakes(configuration):
         set_up_logging(program.ini_path)
-    with _noting(configuration):
-        threads = with_waitress.adjustments(server_options(program.ini_path, None)).threads
+    with _collecting_mistakes(configuration):
+        threads = waitress.adjustments(server_options(program.ini_path, None)).threads
     setup = read(configuration)
     make_app(setup, program.ini)
     given = sorted(name for name in configuration.variables if os.environ.get(name))
     click.echo(f"settings     {program.ini_path}")
     click.echo(f"variables    {', '.join(given) or 'none'}")
-    for line in found(setup, threads):
+    for line in summary(setup, threads):
         click.echo(printable(line))
-    for warning in (*warnings(setup.settings, threads), *unread(configuration.variables)):
+    for warning in (*warnings(setup.settings, threads), *unknown_variables(configuration.variables)):
         click.echo(f"warning: {warning}")
     click.echo("Everything can start with these settings.")
 
 
 @contextmanager
-def _noting(configuration: Configuration) -> Iterator[None]:
-    """Go on after a mistake, which is reported with the others."""
+def _collecting_mistakes(configuration: Configuration) -> Iterator[None]:
+    """Keep a ``StartupError`` of the ``with`` block, to be reported with the other mistakes."""
     try:
         yield
     except StartupError as error:
         configuration.mistakes.append(str(error))
 
 
-def found(setup: Setup, threads: int) -> Iterator[str]:
-    """Say what the settings amount to, without any secret."""
+def summary(setup: Setup, threads: int) -> Iterator[str]:
+    """Yield the lines that say what would start with the settings; none has a secret."""
     settings, database = setup.settings, setup.settings.database_url
     place = f"{database.host or 'localhost'}/" if database.drivername != "sqlite" else ""
     brokers = " ".join(_place(url) for url in settings.broker_url.split(";"))
@@ -96,7 +96,7 @@ def _place(url: str) -> str:
 
 
 def warnings(settings: Settings, threads: int) -> Iterator[str]:
-    """Say what is possible and seldom meant."""
+    """Yield what is allowed but probably not intended."""
     production = settings.app_env == "production"
     if production and settings.email_provider == "mock":
         yield "no e-mail is sent: EMAIL_PROVIDER is mock, which prints them to the log"
@@ -113,8 +113,8 @@ def warnings(settings: Settings, threads: int) -> Iterator[str]:
         )
 
 
-def unread(known: Collection[str]) -> Iterator[str]:
-    """Name the variables that look like settings and are none; a plugin may be installed and not enabled."""
+def unknown_variables(known: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each ``SCHEDULING_…`` variable that neither core nor an installed plugin reads."""
     owners = tuple(f"SCHEDULING_{name.upper()}_" for name in loader.installed())
     for name in sorted(os.environ):
         ours = name.startswith("SCHEDULING_") and not name.startswith(owners)

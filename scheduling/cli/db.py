@@ -1,4 +1,4 @@
-"""``scheduling db``: the schema of the database."""
+"""``scheduling db``: migrates the database and checks its schema."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def db() -> None:
     """Migrate the database and check its schema."""
 
 
-def _target(program: Program) -> tuple[sa.Engine, list[Loaded]]:
+def _engine_and_plugins(program: Program) -> tuple[sa.Engine, list[Loaded]]:
     return program.engine, program.setup.plugins
 
 
@@ -42,7 +42,7 @@ def _print_current(engine: sa.Engine, plugins: list[Loaded]) -> None:
 @click.pass_obj
 def upgrade(program: Program) -> None:
     """Bring core and every enabled plugin to the newest schema."""
-    engine, plugins = _target(program)
+    engine, plugins = _engine_and_plugins(program)
     migrations.upgrade(engine, plugins)
     _print_current(engine, plugins)
 
@@ -57,19 +57,19 @@ def wait(program: Program, timeout: int) -> None:
 
     For containers that start beside the one that upgrades. A newer schema is only warned of.
     """
-    target = _target(program)
+    engine, plugins = _engine_and_plugins(program)
     deadline = monotonic() + timeout
-    said = ""
+    last_message = ""
     while True:
         try:
-            migrations.require_upgraded(*target)
+            migrations.require_upgraded(engine, plugins)
         except StartupError as error:
             left = deadline - monotonic()
             if left <= 0:
                 raise StartupError(f"Gave up after {timeout} seconds. {error}") from error
-            if str(error) != said:
-                said = str(error)
-                click.echo(f"Waiting. {said}")
+            if str(error) != last_message:
+                last_message = str(error)
+                click.echo(f"Waiting. {last_message}")
             sleep(min(_POLL_SECONDS, left))
         else:
             click.echo("The database is ready.")
@@ -80,14 +80,14 @@ def wait(program: Program, timeout: int) -> None:
 @click.pass_obj
 def current(program: Program) -> None:
     """Show which revision each tree has."""
-    _print_current(*_target(program))
+    _print_current(*_engine_and_plugins(program))
 
 
 @db.command()
 @click.pass_obj
 def check(program: Program) -> None:
     """Compare the database with the models; exit 1 where they differ."""
-    engine, plugins = _target(program)
+    engine, plugins = _engine_and_plugins(program)
     behind = migrations.behind(engine, plugins)
     if behind:
         raise click.ClickException(f"Behind: {', '.join(behind)}. Run: scheduling db upgrade")
@@ -106,6 +106,6 @@ def downgrade(program: Program, tree: str, revision: str, *, yes: bool) -> None:
     """Take TREE (core, a plugin's name, or all) back to REVISION ("base" for nothing)."""
     if not yes:
         click.confirm(f"Take {tree} back to {revision}? Rows of tables that go are lost.", abort=True)
-    engine, plugins = _target(program)
+    engine, plugins = _engine_and_plugins(program)
     migrations.downgrade(engine, plugins, tree, revision)
     _print_current(engine, plugins)

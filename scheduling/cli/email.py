@@ -1,4 +1,4 @@
-"""``scheduling email``: what the system's e-mails look like."""
+"""``scheduling email``: shows what e-mails look like."""
 
 from __future__ import annotations
 

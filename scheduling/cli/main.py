@@ -1,4 +1,4 @@
-"""The ``scheduling`` command."""
+"""The command ``scheduling``: its subcommands, those of plugins, and how it ends."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ _INI_VARIABLE, _DEFAULT_INI = "SCHEDULING_CONFIG", "development.ini"
 
 
 class Commands(click.Group):
-    """Scheduling's commands and those of the enabled plugins.
+    """Scheduling's subcommands and those of the enabled plugins.
 
-    They say in one line that the database is away, or that it has no such revision.
+    Errors of the database, and of Alembic such as an unknown revision, are printed as one line.
     """
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """Return the names; without those of plugins where the settings cannot be read."""
+        """Return the names, without those of plugins if the settings cannot be read."""
         names = super().list_commands(context)
         with suppress(StartupError):
             names += _program(context).plugin_commands
         return sorted(names)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """Return a command, or None; raise ``StartupError`` where settings are wrong that it depends on."""
+        """Return a command, or None; raise ``StartupError`` for a plugin's if the settings are wrong."""
         command = super().get_command(context, name)
         if command is None and name in loader.installed():
             return _program(context).plugin_commands.get(name)
         return command
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command."""
+        """Run the subcommand."""
         try:
             return super().invoke(context)
         except DatabaseError as error:
@@ -65,7 +65,7 @@ class Commands(click.Group):
 
 
 def _program(context: click.Context) -> Program:
-    # For --help it is asked for before :func:`main` is called.
+    """Return the program of the settings file; for ``--help`` it is made before :func:`main` is called."""
     if context.obj is None:
         ini = context.params.get("config") or os.environ.get(_INI_VARIABLE) or _DEFAULT_INI
         context.obj = Program(ini, context.with_resource(ExitStack()))
@@ -75,9 +75,10 @@ def _program(context: click.Context) -> Program:
 
 @contextmanager
 def ending_on_sigterm() -> Iterator[None]:
-    """End by an exception on SIGTERM, with the status of a shell, so that what is open is closed.
+    """End by ``SystemExit`` on SIGTERM during the ``with`` block, with the status that a shell would give.
 
-    The first process of a container would not end at all: there the signal does nothing by default.
+    So ``finally`` blocks run, such as the one that deletes the account of the smoke test. As the first
+    process of a container it would not end at all otherwise: there the signal does nothing by default.
     """
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
@@ -102,7 +103,7 @@ def ending_on_sigterm() -> Iterator[None]:
 @click.pass_context
 def main(context: click.Context, config: str) -> None:
     """Run and look after a Scheduling installation."""
-    # These have more to do then, and children that inherit what the signal does.
+    # Those two handle SIGTERM themselves: they finish what is in progress.
     if context.invoked_subcommand not in ("web", "worker"):
         context.with_resource(ending_on_sigterm())
     context.obj = Program(config, context.with_resource(ExitStack()))

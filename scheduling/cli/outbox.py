@@ -1,4 +1,4 @@
-"""``scheduling outbox``: the messages that leave the system, and what to do about those that do not."""
+"""``scheduling outbox``: lists messages of the outbox, has them tried again, or gives them up."""
 
 from __future__ import annotations
 

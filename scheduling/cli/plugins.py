@@ -1,4 +1,4 @@
-"""``scheduling plugins``: what is installed and what is enabled."""
+"""``scheduling plugins``: lists the installed plugins and checks the enabled ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def plugins() -> None:
 @click.pass_obj
 def list_plugins(program: Program) -> None:
     """List the installed plugins, each with its state and its distribution."""
-    # Not program.setup: the list is wanted most where a plugin keeps that from being made.
+    # Not program.setup, which fails if a plugin is broken: that is when the list is needed most.
     core = Configuration(program.ini, os.environ).section("scheduling", CoreSchema())
     enabled = core.get("plugins", [])
     installed = loader.installed()

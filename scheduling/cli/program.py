@@ -1,4 +1,4 @@
-"""What every command works with."""
+"""What every command is given: the settings, the engine and the application, made when first used."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Program:
-    """What every command works with, made when it is first asked for."""
+    """What every command is given; each part is made when it is first used."""
 
     ini_path: str
     resources: ExitStack
-    """What is closed when the command ends."""
+    """Closes what was opened, when the command ends."""
 
     def with_ini(self, path: str) -> Program:
-        """Return the same for another ini file."""
+        """Return a program for another ini file."""
         return Program(path, self.resources)
 
     @cached_property
@@ -69,5 +69,5 @@ class Program:
     @property
     def plugin_commands(self) -> dict[str, click.Group]:
         """The commands of the enabled plugins, by the plugins' names."""
-        having = [plugin for plugin in self.setup.plugins if plugin.manifest.commands]
-        return {plugin.name: import_module(f"{plugin.package}.cli").commands for plugin in having}
+        plugins = [plugin for plugin in self.setup.plugins if plugin.manifest.commands]
+        return {plugin.name: import_module(f"{plugin.package}.cli").commands for plugin in plugins}

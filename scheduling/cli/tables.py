@@ -1,4 +1,4 @@
-"""Tables for people."""
+"""Prints tables in the terminal."""
 
 from __future__ import annotations
 

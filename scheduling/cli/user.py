@@ -1,4 +1,4 @@
-"""``scheduling user``: accounts, and who is an admin."""
+"""``scheduling user``: creates, lists and deletes accounts, and gives them roles."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def create(
 
     The password comes from SCHEDULING_PASSWORD or the input, or is asked for.
     """
-    there = _find(program, email) if if_missing else None
-    if there is not None:
+    existing = _find(program, email) if if_missing else None
+    if existing is not None:
         # Its role is left alone too: whoever registered that address first must not become an admin by it.
-        click.echo(f"{printable(there.email)} exists already, as {there.role}; nothing was changed.")
+        click.echo(f"{printable(existing.email)} exists already, as {existing.role}; nothing was changed.")
         return
     password = _password(from_stdin=password_stdin)
     sent = {"email": email, "name": name or email.partition("@")[0], "password": password}

@@ -1,30 +1,26 @@
-"""``scheduling web``: serves the API with several processes until it is told to end."""
+"""``scheduling web``: serves the API until it is told to end."""
 
 from __future__ import annotations
 
 import gc
-import sys
-from functools import partial
+from contextlib import ExitStack
+from importlib import import_module
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 import plaster
 
+from scheduling.config.announcement import announce
 from scheduling.config.ini import set_up_logging
 from scheduling.exceptions import StartupError
 from scheduling.observability.metrics import share_folder
-from scheduling.observability.probes import application, open_port
-from scheduling.server import cpus, with_granian, with_waitress
-from scheduling.server.listening import announce, listen
-from scheduling.server.single import delivering
-from scheduling.server.supervisor import Child, Supervisor
+from scheduling.observability.probes import application, open_port, serving
+from scheduling.server import waitress
+from scheduling.server.lifecycle import delivering, listen
 
 if TYPE_CHECKING:
-    import socket
-
-    from pyramid.router import Router
-    from waitress.adjustments import Adjustments
+    from types import ModuleType
 
     from scheduling.cli.program import Program
 
@@ -32,7 +28,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("ini", required=False)
 @click.option(
-    "--processes", type=click.IntRange(1, 64), help="Child processes.  [default: the CPU quota, rounded up]"
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that serve; several need --server granian.",
 )
 @click.option("--threads", type=click.IntRange(1, 256), help="Threads of each.  [default: the ini file's]")
 @click.option("--server", type=click.Choice(["waitress", "granian"]), default="waitress", show_default=True)
@@ -56,64 +56,61 @@ def web(program: Program, /, ini: str | None, **options: Any) -> None:
     if ini is not None:
         program = program.with_ini(ini)
     set_up_logging(program.ini_path)
-    with TemporaryDirectory(prefix="scheduling-", ignore_cleanup_errors=True) as folder:
-        share_folder(folder)
-        status = serve(program, **options)
-    sys.exit(status)
+    serve(program, **options)
 
 
 def serve(
-    program: Program, *, processes: int | None, threads: int | None, server: str, drain: int, grace: int
-) -> int:
-    """Serve until a signal comes and return the exit status."""
-    app = program.application
-    registry = app.registry
-    processes = number_of_processes(processes, embedded=registry.scheduling.embedded)
-    settings = with_waitress.adjustments(server_options(program.ini_path, threads))
-    listeners = listen(registry, 1 if server == "granian" else processes)
-    metrics = open_port(registry, application(registry))
-    if server == "granian":
-        with_granian.require()
-        # Its processes bind the port themselves (SO_REUSEPORT); this one has shown that it is free.
-        [listener] = listeners
-        host, port = listener.getsockname()[:2]
-        listener.close()
-        work = partial(with_granian.serve, app, host, port, processes, settings, grace)
-        serving = [Child("granian", work)]
-    else:
-        work = partial(serve_with_waitress, app, settings=settings, grace=grace)
-        serving = [Child("web", partial(work, listener), listener) for listener in listeners]
-    registry.passwords.use_threads(max(1, cpus.available() // processes))
-    announce(registry)
-    # What was loaded so far is shared by the children as long as the collector leaves it alone.
-    gc.collect()
-    gc.freeze()
-    supervisor = Supervisor(
-        [Child("metrics", metrics.serve_forever), *serving],
-        drain=registry.readiness.drain,
-        drain_seconds=drain,
-        grace_seconds=grace,
-    )
-    return supervisor.run()
+    program: Program, *, processes: int, threads: int | None, server: str, drain: int, grace: int
+) -> None:
+    """Serve until a signal comes, with metrics on a port of their own."""
+    check_processes(processes, server, embedded=program.setup.settings.embedded)
+    options = server_options(program.ini_path, threads)
+    settings = waitress.adjustments(options)
+    with ExitStack() as stack:
+        if server == "granian":
+            granian = import_granian()
+            folder = stack.enter_context(TemporaryDirectory(prefix="scheduling-", ignore_cleanup_errors=True))
+            share_folder(folder)
+        registry = program.application.registry
+        listener = stack.enter_context(listen(registry))
+        stack.enter_context(serving(open_port(registry, application(registry))))
+        stack.enter_context(delivering(registry))
+        announce(registry.scheduling)
+        # What was loaded so far is no garbage, whenever the collector looks.
+        gc.freeze()
+        if server == "granian":
+            # Its processes bind the port themselves; this one has shown that it is free.
+            listener.close()
+            granian.serve(registry, program.ini_path, settings, processes=processes, drain=drain, grace=grace)
+        else:
+            registry.metrics.pool.watch()
+            waitress.serve(program.application, listener, options, drain=drain, grace=grace)
 
 
-def serve_with_waitress(app: Router, listener: socket.socket, settings: Adjustments, grace: float) -> None:
-    """Serve in a child process."""
-    app.registry.metrics.pool.watch()
-    with delivering(app.registry):
-        with_waitress.serve(app, listener, settings, grace)
+def import_granian() -> ModuleType:
+    """Return ``scheduling.server.granian``; raise ``StartupError`` where the extra is not installed."""
+    try:
+        return import_module("scheduling.server.granian")
+    except ModuleNotFoundError as error:
+        if error.name != "granian":
+            raise
+        raise StartupError("granian is not installed: pip install 'scheduling[granian]'") from error
 
 
-def number_of_processes(asked: int | None, *, embedded: bool) -> int:
-    """Return how many processes serve; raise ``StartupError`` for several without a broker to share."""
-    if not embedded:
-        return asked or cpus.available()
-    if asked and asked > 1:
+def check_processes(number: int, server: str, *, embedded: bool) -> None:
+    """Raise ``StartupError`` for several processes with a server, or without a broker, that has only one."""
+    if number == 1:
+        return
+    if server == "waitress":
+        raise StartupError(
+            "waitress serves with one process: run more pods, or on one machine "
+            f"scheduling web --server granian --processes {number}."
+        )
+    if embedded:
         raise StartupError(
             "Without a broker the one web process delivers the messages: set REDIS_URL and run workers, "
             "or leave --processes away."
         )
-    return 1
 
 
 def server_options(ini: str, threads: int | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``scheduling worker``: delivers messages until it is told to end."""
+"""``scheduling worker``: delivers messages until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def worker(program: Program, ini: str | None, concurrency: int, grace: int) -> N
         )
     check_provider(registry)
     finished = run(registry, concurrency, grace)
-    # Else Python looks through all that there is for garbage before the process ends.
+    # Without this, Python searches all objects for garbage before the process ends, which takes time.
     gc.freeze()
     sys.exit(0 if finished else 1)
 
 
 def check_provider(registry: Registry) -> None:
-    """Raise ``StartupError`` where the e-mail provider refuses us."""
+    """Raise ``StartupError`` if the e-mail provider refuses the key, the sender or the account."""
     name = registry.scheduling.email_provider
     try:
         registry.email_provider.check()
@@ -69,29 +69,30 @@ def check_provider(registry: Registry) -> None:
 
 
 def run(registry: Registry, concurrency: int, grace: float) -> bool:
-    """Work until a signal comes; tell whether everything in hand was finished in ``grace`` seconds.
+    """Deliver until a signal comes; tell whether all messages in hand were finished in ``grace`` seconds.
 
-    A second signal ends the process at once; what it had in hand is taken over when the lease is over.
+    A second signal ends the process at once. Another worker delivers what it had in hand when the lease has
+    run out.
     """
-    told_to_end = threading.Event()
+    stopping = threading.Event()
 
     def end(number: int, frame: object) -> None:
-        if told_to_end.is_set():
+        if stopping.is_set():
             os._exit(128 + number)
-        told_to_end.set()
+        stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    working = Worker(registry, concurrency)
-    port = open_port(registry, application(registry, worker_probes(registry, working)))
+    worker = Worker(registry, concurrency)
+    port = open_port(registry, application(registry, worker_probes(registry, worker)))
     registry.tracer.start()
-    working.start()
+    worker.start()
     registry.metrics.pool.watch()
     with serving(port):
         logger.info("The worker delivers with %d consumers", concurrency)
-        told_to_end.wait()
+        stopping.wait()
         logger.info("The worker finishes what it has in hand")
-        finished = working.stop(grace)
+        finished = worker.stop(grace)
     registry.tracer.stop()
     logger.info("The worker ended" if finished else "The worker ended with messages in hand")
     return finished

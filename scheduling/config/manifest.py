@@ -41,6 +41,12 @@ class Plugin:
     commands: bool = False
     """True if the package has ``cli`` with a click group ``commands``, which is ``scheduling <name>``."""
 
+    smoke_test: bool = False
+    """True if the package has ``smoke`` with a function ``steps(user)``, for ``scheduling smoke``.
+
+    It is given a ``SmokeUser`` and returns a list of ``SmokeStep``, one of which should wait for an e-mail.
+    """
+
     def owns(self, table: str) -> bool:
         """Tell whether a table belongs to this plugin."""
         return table in self.tables or table.startswith(f"{self.name}_")

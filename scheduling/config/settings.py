@@ -8,6 +8,7 @@ the one that its field names in ``metadata={"env": …}``, else ``SCHEDULING_<NA
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
@@ -36,8 +37,77 @@ def _is_secret(value: str) -> bool:
     return value != DEVELOPMENT_SECRET and len(value.encode()) >= MIN_SECRET_BYTES
 
 
-class CoreSchema(Schema):
-    """The settings of core, each with its default."""
+def setting(item: fields.Field[Any], *, env: str | None = None, secret: bool = False) -> Any:
+    """Declare a setting by the marshmallow field that reads it.
+
+    ``env`` is its environment variable, ``SCHEDULING_<NAME>`` by default. A secret is in no ``repr``.
+    """
+    if env is not None:
+        item.metadata = {**item.metadata, "env": env}
+    return field(repr=not secret, metadata={"setting": item})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of core, each declared here and nowhere else. Durations are in seconds, sizes in bytes."""
+
+    app_env: str = setting(
+        fields.String(
+            load_default="development",
+            validate=validate.OneOf(["development", "production"], error="must be one of: {choices}"),
+        ),
+        env="APP_ENV",
+    )
+    host: str = setting(fields.String(load_default="127.0.0.1"))
+    port: int = setting(
+        fields.Integer(load_default=3000, validate=validate.Range(1, 65535, error="must be from 1 to 65535")),
+        env="PORT",
+    )
+    metrics_port: int = setting(
+        fields.Integer(load_default=9100, validate=validate.Range(1, 65535, error="must be from 1 to 65535"))
+    )
+    plugins: list[str] = setting(Words(load_default=list))
+    database_url: sa.URL = setting(DatabaseUrl(required=True), env="DATABASE_URL", secret=True)
+    database_pool_size: int = setting(fields.Integer(load_default=10, validate=validate.Range(1)))
+    database_timeout: int = setting(fields.Integer(load_default=10, validate=validate.Range(1)))
+    broker_url: str = setting(
+        fields.String(load_default="memory://", validate=is_broker_url), env="REDIS_URL", secret=True
+    )
+    broker_master: str = setting(fields.String(load_default="mymaster"))
+    jwt_secret: str = setting(Secret(required=True), env="JWT_SECRET", secret=True)
+    jwt_secret_fallbacks: list[str] = setting(
+        Secrets(load_default=list), env="JWT_SECRET_FALLBACKS", secret=True
+    )
+    jwt_lifetime: int = setting(fields.Integer(load_default=7 * 86400, validate=validate.Range(60)))
+    bcrypt_cost: int = setting(fields.Integer(load_default=10, validate=validate.Range(4, 15)))
+    cors_origins: list[str] = setting(Words(load_default=list), env="CORS_ORIGINS")
+    cors_credentials: bool = setting(fields.Boolean(load_default=False), env="CORS_CREDENTIALS")
+    max_body_bytes: int = setting(fields.Integer(load_default=1024 * 1024, validate=validate.Range(1024)))
+    outbox_lease: int = setting(fields.Integer(load_default=120, validate=validate.Range(1)))
+    outbox_republish: int = setting(fields.Integer(load_default=60, validate=validate.Range(1)))
+    outbox_backoff: int = setting(fields.Integer(load_default=10, validate=validate.Range(1)))
+    outbox_retention_days: int = setting(fields.Integer(load_default=30, validate=validate.Range(1)))
+    email_provider: str = setting(fields.String(load_default="mock"), env="EMAIL_PROVIDER")
+    email_api_key: str = setting(fields.String(load_default=""), env="EMAIL_API_KEY", secret=True)
+    email_from: str = setting(
+        fields.String(load_default="Scheduling <noreply@localhost>", validate=is_one_line), env="EMAIL_FROM"
+    )
+    email_templates: str = setting(fields.String(load_default=""))
+    email_rate_limit: int = setting(
+        fields.Integer(load_default=30, validate=validate.Range(1)), env="EMAIL_RATE_LIMIT"
+    )
+    email_retry_attempts: int = setting(
+        fields.Integer(load_default=3, validate=validate.Range(1)), env="EMAIL_RETRY_ATTEMPTS"
+    )
+
+    @property
+    def embedded(self) -> bool:
+        """True when there is no broker to share, so that the web process delivers its own messages."""
+        return self.broker_url.startswith("memory://")
+
+
+class _Checks(Schema):
+    """What is checked of several settings together."""
 
     class Meta:
         """A name that is not known is a typing mistake."""
@@ -45,52 +115,6 @@ class CoreSchema(Schema):
         unknown = RAISE
 
     error_messages = {"unknown": "is not a setting"}  # noqa: RUF012
-
-    app_env = fields.String(
-        load_default="development",
-        validate=validate.OneOf(["development", "production"], error="must be one of: {choices}"),
-        metadata={"env": "APP_ENV"},
-    )
-    host = fields.String(load_default="127.0.0.1")
-    port = fields.Integer(
-        load_default=3000,
-        validate=validate.Range(1, 65535, error="must be from 1 to 65535"),
-        metadata={"env": "PORT"},
-    )
-    metrics_port = fields.Integer(
-        load_default=9100, validate=validate.Range(1, 65535, error="must be from 1 to 65535")
-    )
-    plugins = Words(load_default=list)
-    database_url = DatabaseUrl(required=True, metadata={"env": "DATABASE_URL"})
-    database_pool_size = fields.Integer(load_default=10, validate=validate.Range(1))
-    database_timeout = fields.Integer(load_default=10, validate=validate.Range(1))
-    broker_url = fields.String(
-        load_default="memory://", validate=is_broker_url, metadata={"env": "REDIS_URL"}
-    )
-    broker_master = fields.String(load_default="mymaster")
-    jwt_secret = Secret(required=True, metadata={"env": "JWT_SECRET"})
-    jwt_secret_fallbacks = Secrets(load_default=list, metadata={"env": "JWT_SECRET_FALLBACKS"})
-    jwt_lifetime = fields.Integer(load_default=7 * 86400, validate=validate.Range(60))
-    bcrypt_cost = fields.Integer(load_default=10, validate=validate.Range(4, 15))
-    cors_origins = Words(load_default=list, metadata={"env": "CORS_ORIGINS"})
-    cors_credentials = fields.Boolean(load_default=False, metadata={"env": "CORS_CREDENTIALS"})
-    max_body_bytes = fields.Integer(load_default=1024 * 1024, validate=validate.Range(1024))
-    outbox_lease = fields.Integer(load_default=120, validate=validate.Range(1))
-    outbox_republish = fields.Integer(load_default=60, validate=validate.Range(1))
-    outbox_backoff = fields.Integer(load_default=10, validate=validate.Range(1))
-    outbox_retention_days = fields.Integer(load_default=30, validate=validate.Range(1))
-    email_provider = fields.String(load_default="mock", metadata={"env": "EMAIL_PROVIDER"})
-    email_api_key = fields.String(load_default="", metadata={"env": "EMAIL_API_KEY"})
-    email_from = fields.String(
-        load_default="Scheduling <noreply@localhost>", validate=is_one_line, metadata={"env": "EMAIL_FROM"}
-    )
-    email_templates = fields.String(load_default="")
-    email_rate_limit = fields.Integer(
-        load_default=30, validate=validate.Range(1), metadata={"env": "EMAIL_RATE_LIMIT"}
-    )
-    email_retry_attempts = fields.Integer(
-        load_default=3, validate=validate.Range(1), metadata={"env": "EMAIL_RETRY_ATTEMPTS"}
-    )
 
     # Not only when all else is right: one report has every mistake.
     @validates_schema(skip_on_field_errors=False)
@@ -114,39 +138,8 @@ class CoreSchema(Schema):
             )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """The settings of core. Durations are in seconds, sizes in bytes."""
-
-    app_env: str
-    host: str
-    port: int
-    metrics_port: int
-    plugins: list[str]
-    database_url: sa.URL = field(repr=False)
-    database_pool_size: int
-    database_timeout: int
-    broker_url: str = field(repr=False)
-    broker_master: str
-    jwt_secret: str = field(repr=False)
-    jwt_secret_fallbacks: list[str] = field(repr=False)
-    jwt_lifetime: int
-    bcrypt_cost: int
-    cors_origins: list[str]
-    cors_credentials: bool
-    max_body_bytes: int
-    outbox_lease: int
-    outbox_republish: int
-    outbox_backoff: int
-    outbox_retention_days: int
-    email_provider: str
-    email_api_key: str = field(repr=False)
-    email_from: str
-    email_templates: str
-    email_rate_limit: int
-    email_retry_attempts: int
-
-    @property
-    def embedded(self) -> bool:
-        """True when there is no broker to share, so that the web process delivers its own messages."""
-        return self.broker_url.startswith("memory://")
+CoreSchema = _Checks.from_dict(
+    {declared.name: declared.metadata["setting"] for declared in dataclass_fields(Settings)},
+    name="CoreSchema",
+)
+"""The schema that reads :class:`Settings`."""

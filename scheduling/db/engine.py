@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import sqlalchemy as sa
 
-from scheduling import waiting
 from scheduling.db import statements
 from scheduling.exceptions import StartupError
 
@@ -39,17 +38,9 @@ def create_engine(settings: Settings) -> sa.Engine:
         # Statements are run together by appending their texts and their values.
         **({"paramstyle": "format"} if postgres else {}),
     )
-    if postgres:
-        sa.event.listen(engine, "do_connect", _connect)
-    else:
+    if not postgres:
         sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
-
-
-def _connect(dialect: object, record: object, arguments: Any, options: Any) -> waiting.Connection:
-    # A server that does not answer takes seconds, in which others are to be served.
-    with waiting.aside():
-        return waiting.Connection.connect(*arguments, **options)
 
 
 def _postgres_arguments(settings: Settings) -> dict[str, Any]:
@@ -107,7 +98,6 @@ def begin(connection: sa.Connection) -> None:
     SQLite takes its only write lock at once, since upgrading a read lock later can fail.
     """
     if connection.dialect.name == "sqlite":
-        with waiting.aside():  # others may be writing
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
         statements.execute(connection, "BEGIN")

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -30,8 +31,6 @@ from scheduling.exceptions import StartupError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import sqlalchemy as sa
-
     from scheduling.config.loader import Loaded
 
 logger = logging.getLogger(__name__)
@@ -43,7 +42,13 @@ _ADVISORY_LOCK = 0x5C4ED01
 """Any number that no other program uses on the same database."""
 
 
-CORE_TABLES = ("email_slots", "outbox", "token_cutoffs", "users")
+CORE_MODELS = (
+    "scheduling.accounts.models",
+    "scheduling.email.limit",
+    "scheduling.messaging.models",
+    "scheduling.security.tokens",
+)
+"""The modules that define core's tables. They stand above this one, so they are named and not imported."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,14 @@ class Tree:
 def trees(plugins: Sequence[Loaded]) -> list[Tree]:
     """Return core's tree, then those of the plugins, which are sorted by what they require."""
     models = [plugin for plugin in plugins if plugin.manifest.migrations]
-    core = Tree("core", "scheduling", lambda table: table in CORE_TABLES)
+    core = Tree("core", "scheduling", core_tables().__contains__)
     return [core, *(Tree(p.name, p.package, p.manifest.owns) for p in models)]
+
+
+def core_tables() -> frozenset[str]:
+    """Return the names of the tables that core's models define, and have them known to the metadata."""
+    defined = (vars(import_module(module)).values() for module in CORE_MODELS)
+    return frozenset(thing.name for things in defined for thing in things if isinstance(thing, sa.Table))
 
 
 def _core_folder() -> Path:

@@ -1,4 +1,4 @@
-"""The database: metadata, column types, the engine, and a session that is one unit of work."""
+"""The session: one unit of work on the database, of a request, a message or a command."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from scheduling import waiting
 from scheduling.db import statements
 from scheduling.db.engine import begin
-from scheduling.db.statements import Statement
+from scheduling.db.statements import Statement, locks_rows
 
 if TYPE_CHECKING:
     from collections import deque
@@ -45,10 +44,11 @@ _last_sqlite_id = sa.text("SELECT seq FROM sqlite_sequence WHERE name = :table_n
 class Session:
     """One unit of work: reads, then writes in one transaction, then what must follow a commit.
 
-    Nothing is sent before the first statement, and the transaction begins with the first write, so a
-    request that only reads holds no transaction and one that hashes a password first holds no lock.
-    A read that a later write relies on must therefore be part of the write's own WHERE, as under READ
-    COMMITTED it must be anyway.
+    Nothing is sent before the first statement. The transaction begins with the first write, or with the
+    first read that has a locking clause (``with_for_update``), whose lock holds until the commit. Reads
+    before that are outside any transaction, so a request that only reads holds none, and one that hashes a
+    password first holds no lock. What such a read found may have changed before a write that relies on it:
+    repeat the condition in the WHERE of the write, or read with ``with_for_update``.
     """
 
     def __init__(self, engine: sa.Engine, registry: Registry) -> None:
@@ -73,12 +73,14 @@ class Session:
         self, statement: Query | Statement, parameters: Mapping[str, Any] | None = None
     ) -> Sequence[Row]:
         """Return all rows of a query."""
+        self._begin_if_locking(statement)
         if isinstance(statement, Statement):
             return self._run(statement, parameters or {})
         return self.connection.execute(statement, parameters).all()
 
     def row(self, statement: Query | Statement, parameters: Mapping[str, Any] | None = None) -> Row | None:
         """Return the first row of a query, or None."""
+        self._begin_if_locking(statement)
         if isinstance(statement, Statement):
             rows = self._run(statement, parameters or {})
             return rows[0] if rows else None
@@ -88,6 +90,7 @@ class Session:
         self, statement: sa.Select[T] | Statement, parameters: Mapping[str, Any] | None = None
     ) -> T | None:
         """Return the first column of the first row, or None."""
+        self._begin_if_locking(statement)
         if isinstance(statement, Statement):
             rows = self._run(statement, parameters or {})
             return rows[0][0] if rows else None
@@ -143,8 +146,7 @@ class Session:
         if self._writing:
             self.committing = True
             if self._postgres:
-                with waiting.aside():  # the disk takes its time
-                    statements.execute(self.connection, "COMMIT")
+                statements.execute(self.connection, "COMMIT")
             else:
                 self.connection.commit()
             self._writing = False
@@ -158,6 +160,11 @@ class Session:
             connection, self._connection = self._connection, None
             self._writing = False
             connection.close()
+
+    def _begin_if_locking(self, statement: Query | sa.Select[Any] | Statement) -> None:
+        # In autocommit a lock ends with its own statement, and would protect nothing.
+        if statement.locks_rows if isinstance(statement, Statement) else locks_rows(statement):
+            self._begin()
 
     def _begin(self) -> None:
         if not self._writing:
@@ -183,8 +190,7 @@ class Session:
         if self._postgres:
             # Where nothing was written before, this one statement is the whole transaction.
             self.committing = not self._writing
-            with waiting.aside():
-                statements.run_together(self.connection, later)
+            statements.run_together(self.connection, later)
             return
         self._begin()
         for statement, parameters in later:

@@ -6,11 +6,14 @@ costs 100 to 200 µs (docs/performance.md). Any other statement is run by SQLAlc
 
 from __future__ import annotations
 
+import re
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.selectable import ForUpdateArg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +21,18 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
 
     Core = sa.Select[*tuple[Any, ...]] | sa.Insert | sa.Update | sa.Delete
+
+# https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE
+_LOCKING_CLAUSE = re.compile(r"\bFOR\s+((NO\s+KEY\s+)?UPDATE|(KEY\s+)?SHARE)\b", re.IGNORECASE)
+
+
+def locks_rows(statement: sa.ClauseElement) -> bool:
+    """Tell whether a query has a locking clause, by ``with_for_update`` or in the SQL of ``sa.text``."""
+    return any(
+        isinstance(part, ForUpdateArg)
+        or (isinstance(part, sa.TextClause) and _LOCKING_CLAUSE.search(part.text) is not None)
+        for part in visitors.iterate(statement)
+    )
 
 
 class Statement:
@@ -33,6 +48,7 @@ class Statement:
         names = [str(name) for name in core.exported_columns.keys()]  # noqa: SIM118 - it is no dict
         self.row: Any = namedtuple("Row", names, rename=True) if names else None  # noqa: PYI024
         """The class of the rows that the statement returns; None if it returns nothing."""
+        self.locks_rows = locks_rows(core)
         self._text = ""
         self._slots: list[tuple[str, Callable[[Any], Any] | None]] = []
         self._constants: dict[str, Any] = {}

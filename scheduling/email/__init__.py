@@ -1,4 +1,4 @@
-"""The e-mail channel: templates, the rate limit, the interface of a provider, and the mock provider.
+"""E-mail: templates, sending with a rate limit, the interface of a provider, and the provider ``mock``.
 
 It may import ``accounts``, ``messaging`` and what lies below. :mod:`scheduling.email.http` needs httpx2,
 which the extra of each provider with an API installs.

@@ -1,4 +1,4 @@
-"""What e-mail providers with a JSON API share: one client, time-outs, and errors sorted by what to do next.
+"""The base class of e-mail providers with a JSON API: an HTTP client, time-outs, and what an error means.
 
 It needs httpx2, which the extra of each such provider installs.
 """
@@ -33,18 +33,19 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5.0
 WRITE_SECONDS = 10.0
 LONGEST_WAIT = 24 * 3600.0
-"""However long the other side asks us to wait, hardly an e-mail is of use after that."""
+"""The most seconds that a provider can ask to wait; hardly an e-mail is of use after that."""
 
 _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_REASON_CHARACTERS = 300
-# Servers close a connection that is idle for about a minute; the client has to be the first to do so.
+# Servers close a connection that is idle for about a minute. The client closes it earlier, or it could send
+# an e-mail at the moment when the server does so, and not know whether that was read.
 _KEEP_ALIVE_SECONDS = 30.0
 
-# Refused is who asks, or where, and not what is sent: the key, the account, a wrong URL, a proxy.
-_REFUSES_US = frozenset({401, 402, 403, 404, 405, 407})
-_PASSES = frozenset({408, 425, 429})
-# A gateway lost sight of the server, which may have taken the e-mail.
-_NOBODY_KNOWS = frozenset({502, 504})
+# The key, the account, the URL or a proxy is wrong, so that every e-mail would have this answer.
+_MISCONFIGURED_STATUSES = frozenset({401, 402, 403, 404, 405, 407})
+_TRANSIENT_STATUSES = frozenset({408, 425, 429})
+# A gateway had no answer from the server behind it, which may have accepted the e-mail.
+_AMBIGUOUS_STATUSES = frozenset({502, 504})
 
 
 def api_url(default: str) -> fields.String:
@@ -67,7 +68,7 @@ class HttpSettings(Schema):
     """The settings of a provider with an API, which adds its ``url``."""
 
     class Meta:
-        """A name that is not known is a typing mistake."""
+        """A name that is not known is a mistake of the operator's."""
 
         unknown = RAISE
 
@@ -121,7 +122,7 @@ class HttpProvider(EmailProvider):
         )
 
     def authorization(self, key: str) -> dict[str, str]:
-        """Return the header that proves who we are."""
+        """Return the header that authenticates requests with the key."""
         return {"Authorization": f"Bearer {key}"}
 
     def close(self) -> None:
@@ -129,7 +130,10 @@ class HttpProvider(EmailProvider):
         self._client.close()
 
     def post(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
-        """Hand something over; raise ``Transient`` if it did not leave, ``Ambiguous`` if nobody answered."""
+        """Send JSON by POST and return the answer, whatever its status.
+
+        Raises ``Transient`` if the request did not leave, ``Ambiguous`` if it did and nobody answered.
+        """
         try:
             content = orjson.dumps(body)
         except orjson.JSONEncodeError:
@@ -138,32 +142,37 @@ class HttpProvider(EmailProvider):
         return self._exchange("POST", path, sent, content, Ambiguous)
 
     def get(self, path: str) -> Answer:
-        """Ask something; raise ``Transient`` if nobody answered."""
+        """Return the answer to a GET, whatever its status; raise ``Transient`` if nobody answered."""
         # Asked before the work starts: a connection that stayed open could end up in two processes.
         return self._exchange("GET", path, {"Connection": "close"}, None, Transient)
 
     def refusal(self, answer: Answer, reason: str, otherwise: type[Exception] = Permanent) -> Exception:
-        """Return what to raise for an answer that is not the one hoped for, by its status.
+        """Return the exception to raise for an answer that is an error, by its status.
 
-        ``reason`` are the API's own words. What only the request can be blamed for becomes ``otherwise``.
+        ``reason`` is what the API said. Where only this one e-mail is at fault, it is an ``otherwise``.
         """
         words = " ".join(reason.split()).replace(self._key, "(the key)")[:_MAX_REASON_CHARACTERS]
         text = f"{self._host} answered {answer.status} {words or responses.get(answer.status, '')}"
         wait = retry_after(answer, utcnow())
-        if answer.status in _NOBODY_KNOWS or answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        if answer.status in _AMBIGUOUS_STATUSES or answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return Ambiguous(text, wait)
-        if answer.status in _PASSES or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if answer.status in _TRANSIENT_STATUSES or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return Transient(text, wait)
-        if answer.status in _REFUSES_US or answer.status < HTTPStatus.BAD_REQUEST:
+        if answer.status in _MISCONFIGURED_STATUSES or answer.status < HTTPStatus.BAD_REQUEST:
             return Misconfigured(text)
         return otherwise(text)
 
     def _exchange(
-        self, method: str, path: str, headers: dict[str, str], content: bytes | None, lost: type[Transient]
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        content: bytes | None,
+        unanswered: type[Transient],
     ) -> Answer:
         deadline = time.monotonic() + CONNECT_SECONDS + WRITE_SECONDS + self._timeout
-        step = tracing.current()
-        traced = headers | ({"traceparent": str(step)} if step else {})
+        span = tracing.current()
+        traced = headers | ({"traceparent": str(span)} if span else {})
         try:
             with self._client.stream(method, path, headers=traced, content=content) as response:
                 return Answer(response.status_code, response.headers, _read(response, deadline))
@@ -171,7 +180,7 @@ class HttpProvider(EmailProvider):
             reason = f"{self._host} cannot be reached: {_text(error)}"
             raise (Misconfigured if _is_untrusted(error) else Transient)(reason) from error
         except httpx2.RequestError as error:
-            raise lost(f"{self._host} did not answer: {_text(error)}") from error
+            raise unanswered(f"{self._host} did not answer: {_text(error)}") from error
 
 
 def retry_after(answer: Answer, now: datetime) -> float | None:
@@ -213,7 +222,7 @@ def _key(settings: Settings) -> str:
 
 
 def _read(response: httpx2.Response, deadline: float) -> dict[str, Any]:
-    """Read the JSON object of an answer, up to a size and a time: no server may hold a worker for ever."""
+    """Read the JSON object of an answer; raise ``ReadError`` for one that is too long or takes too long."""
     text = bytearray()
     for chunk in response.iter_bytes():
         text += chunk

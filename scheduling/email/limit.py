@@ -1,8 +1,9 @@
-"""The e-mail rate limit: one budget over all workers, exact under concurrency, and nobody sleeps.
+"""The e-mail rate limit: at most ``scheduling.email_rate_limit`` e-mails a minute over all workers.
 
-There are as many slots as e-mails a minute are allowed. Sending takes a slot that is free and blocks it
-for a minute from then on, so that no window of 60 seconds holds more sends than slots. Where none is free,
-the message reserves the one that is free first and comes back at that moment.
+The table ``email_slots`` has as many slots as e-mails a minute are allowed. Sending takes a slot that is free
+and blocks it for a minute from then on, so that no window of 60 seconds holds more e-mails than slots. Where
+none is free, the message reserves the one that is free first and is tried again at that moment; no thread
+sleeps meanwhile.
 """
 
 from __future__ import annotations
@@ -28,16 +29,19 @@ if TYPE_CHECKING:
     from scheduling.db.session import Session
     from scheduling.messaging.outbox import Message
 
-LATENESS = timedelta(seconds=3)
+MAX_DELAY = timedelta(seconds=3)
 """How much later than its slot an e-mail may still be sent with it; what comes later takes another slot."""
 
-ON_THE_WAY = timedelta(seconds=1)
+MAX_TRANSIT_DIFFERENCE = timedelta(seconds=1)
 """How much longer one e-mail may take from here to the provider than the next."""
 
-WINDOW = timedelta(seconds=60) + LATENESS + ON_THE_WAY
+WINDOW = timedelta(seconds=60) + MAX_DELAY + MAX_TRANSIT_DIFFERENCE
+"""For how long a slot that was taken is blocked."""
 
-_TRIES = 100
-_CHOICE = 16  # Workers that want a slot at one time take different ones where so many are free.
+_MAX_TRIES = 100
+
+_CANDIDATES = 16
+"""Among how many free slots one is chosen at random, so that workers seldom try for the same one."""
 
 email_slots = sa.Table(
     "email_slots",
@@ -47,27 +51,27 @@ email_slots = sa.Table(
 )
 
 
-def take_turn(registry: Registry, message: Message, clock: Callable[[], datetime] = utcnow) -> None:
-    """Return when the message may be sent now; raise ``Postpone`` until its slot otherwise."""
-    # A worker that died may have used the slot.
+def take_slot(registry: Registry, message: Message, clock: Callable[[], datetime] = utcnow) -> None:
+    """Take a slot for sending a message now; raise ``Postpone`` until its slot if none is free now."""
+    # A worker that died may have used the slot that was reserved.
     at = None if message.recovered else message.reserved_at
-    if at is None or clock() > at + LATENESS:
-        at = reserve(registry, clock())
+    if at is None or clock() > at + MAX_DELAY:
+        at = _reserve_slot(registry, clock())
     now = clock()
     if now < at:
         raise Postpone("waits for the e-mail rate limit", at, reserved=True)
-    if now > at + LATENESS:
+    if now > at + MAX_DELAY:
         raise Postpone("waits for the e-mail rate limit: the database took too long", now)
 
 
-def reserve(registry: Registry, now: datetime) -> datetime:
-    """Take the slot that is free first, and return when it is: ``now`` or later."""
+def _reserve_slot(registry: Registry, now: datetime) -> datetime:
+    """Reserve the slot that is free first, and return the moment for which: ``now`` or later."""
     limit = registry.scheduling.email_rate_limit
-    for _ in range(_TRIES):
+    for _ in range(_MAX_TRIES):
         with session_scope(registry) as db:
             slots = _first_free(db, limit)
             if slots and slots[0].last >= limit - 1:
-                slot, at = _choose(slots, limit, now)
+                slot, at = _choose_slot(slots, limit, now)
                 # Neither a lock nor a transaction: a worker that is frozen now holds up no other.
                 take = (
                     sa.update(email_slots)
@@ -78,7 +82,7 @@ def reserve(registry: Registry, now: datetime) -> datetime:
                     return at
             else:
                 _make_slots(db, limit, now)
-    # Others were faster every time.
+    # Other workers took the chosen slot first every time.
     raise Postpone("waits for the e-mail rate limit", now + timedelta(seconds=1))
 
 
@@ -90,12 +94,12 @@ def _first_free(db: Session, limit: int) -> list[Row]:
         sa.select(email_slots.c.slot, email_slots.c.free_at, last.label("last"), latest.label("latest"))
         .where(email_slots.c.slot < limit)
         .order_by(email_slots.c.free_at)
-        .limit(_CHOICE)
+        .limit(_CANDIDATES)
     )
     return list(db.rows(free))
 
 
-def _choose(slots: list[Row], limit: int, now: datetime) -> tuple[Row, datetime]:
+def _choose_slot(slots: list[Row], limit: int, now: datetime) -> tuple[Row, datetime]:
     """Return a slot and the moment at which it is used."""
     free = [slot for slot in slots if slot.free_at <= now]
     if free:

@@ -1,4 +1,4 @@
-"""The provider for development: it prints the e-mail."""
+"""The e-mail provider ``mock``, for development: it prints each e-mail to the log and sends nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The interface of an e-mail provider, registered under ``scheduling.email_providers``."""
+"""The interface of an e-mail provider, what it is given, and what it raises.
+
+A provider is a class with an entry point in the group ``scheduling.email_providers``.
+"""
 
 from __future__ import annotations
 
@@ -41,18 +44,18 @@ class SendResult:
 
 
 class Ambiguous(Transient):
-    """Nobody knows whether the e-mail was accepted: the connection broke after it was handed over."""
+    """Nobody knows whether the e-mail was accepted, as when the connection broke after it was handed over."""
 
 
 class Misconfigured(Exception):
-    """The other side refuses us, not the e-mail: a wrong key, a sender that is not verified."""
+    """The provider refuses the installation, not one e-mail: a wrong key, a sender that is not verified."""
 
 
 class EmailProvider(ABC):
     """Sends e-mails. One object serves all consumer threads of a process."""
 
     deduplicates: ClassVar[bool] = False
-    """True if the other side does not send an e-mail twice that is repeated with the same key."""
+    """True if the provider does not send an e-mail twice that is repeated with the same key."""
 
     settings_schema: ClassVar[type[Schema] | None] = None
     """The provider's own settings, under ``<provider>.<field>`` in the ini file."""
@@ -69,7 +72,7 @@ class EmailProvider(ABC):
         """
 
     def check(self) -> None:  # noqa: B027 - optional
-        """Ask the other side whether it would take e-mails from us; called when a worker starts.
+        """Ask the provider whether it would accept e-mails; called when a worker starts.
 
         Raises :class:`Misconfigured`, or :class:`Transient` where it cannot be asked now.
         """

@@ -42,7 +42,7 @@ def moment(timestamp: str) -> str:
 
 
 class Templates:
-    """All kinds of e-mail that core and the plugins registered."""
+    """The templates of all kinds of e-mail that core and the plugins registered, and their rendering."""
 
     def __init__(self, override_folder: str) -> None:
         self._loaders: dict[str, jinja2.BaseLoader] = {"": jinja2.PackageLoader("scheduling.email")}
@@ -84,12 +84,12 @@ class Templates:
             raise StartupError(f"The e-mail template {base} of {kind} is broken: {error}") from error
 
     def is_wanted(self, kind: str, db: Session, data: Mapping[str, Any]) -> bool:
-        """Tell whether an e-mail is still of use, as its plugin sees it."""
+        """Ask the ``wanted`` of a kind, if it has one, whether an e-mail with these data is still of use."""
         wanted = self._wanted.get(kind)
         return wanted is None or wanted(db, data)
 
     def on_ambiguous(self, kind: str) -> str:
-        """Return ``resend`` or ``hold``."""
+        """Return what is done where nobody knows whether an e-mail was accepted: ``resend`` or ``hold``."""
         return self._on_ambiguous[kind]
 
     def render(self, kind: str, name: str, data: Mapping[str, Any]) -> Rendered:

@@ -1,4 +1,4 @@
-"""Messages that leave the system: the outbox, the relay and the consumers that work it off, housekeeping.
+"""Messages that leave the system: the outbox, the worker that delivers them, and its housekeeping tasks.
 
 It may import ``web`` and what lies below that.
 """

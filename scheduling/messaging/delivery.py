@@ -1,6 +1,7 @@
-"""What happens to one outbox message in a worker: claim, handle, mark.
+"""Delivers one message of the outbox in a worker: claims it, runs its handler, writes the result.
 
-Each step is a transaction of its own, so that a crash between them leaves a lease that runs out.
+The claim and the result are transactions of their own, and none is open while the handler runs. A worker that
+dies in between leaves a message whose lease runs out, after which another worker can claim it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import random
 import socket
 import uuid
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -32,14 +33,26 @@ logger = logging.getLogger(__name__)
 BACKOFF_CAP = timedelta(hours=4)
 """The longest wait between two attempts."""
 
-UNCLAIMED_WAIT = timedelta(minutes=5)
-"""When a message is looked at again whose consumer no enabled plugin has."""
+NO_CONSUMER_WAIT = timedelta(minutes=5)
+"""How long a message waits whose consumer no enabled plugin has, until it is looked at again."""
 
 _MAX_ERROR_CHARACTERS = 500
 
 
+class Result(NamedTuple):
+    """How an attempt at a message ended."""
+
+    state: State
+    columns: dict[str, Any]
+    """What else is written to the message's row, by column."""
+
+
 def deliver(registry: Registry, message_id: uuid.UUID) -> State | None:
-    """Claim a message, run its consumer and mark the result; None if it is not ours to do."""
+    """Claim a message, run its handler and write the result; return the message's new state.
+
+    Returns None where the message cannot be claimed, such as one that is done, and where its lease ran out
+    and another worker claimed it meanwhile.
+    """
     owner = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex}"
     claimed = _claim(registry, message_id, owner)
     if claimed is None:
@@ -50,12 +63,15 @@ def deliver(registry: Registry, message_id: uuid.UUID) -> State | None:
         if recovered:
             registry.metrics.recovered_leases.inc()
             logger.warning("Message %s (%s) is taken over: its worker died", row.id, row.kind)
-        state, values = _handle(registry, row, recovered=recovered)
-        return _mark(registry, row, owner, state, values)
+        result = _run_handler(registry, row, recovered=recovered)
+        return _write_result(registry, row, owner, result)
 
 
 def _claim(registry: Registry, message_id: uuid.UUID, owner: str) -> tuple[Row, bool] | None:
-    """Take a message that is queued, or (True beside it) one whose owner's lease ran out."""
+    """Take a message for the length of a lease: one that is queued, or one whose owner's lease ran out.
+
+    Returns its row, and True in the second case; None if the message is neither.
+    """
     now = utcnow()
     lease = now + timedelta(seconds=registry.scheduling.outbox_lease)
     claim = (
@@ -75,81 +91,89 @@ def _claim(registry: Registry, message_id: uuid.UUID, owner: str) -> tuple[Row, 
             outbox.c.traceparent,
         )
     )
-    lost = sa.and_(outbox.c.state == State.RUNNING, outbox.c.lease_until <= now)
+    lease_ran_out = sa.and_(outbox.c.state == State.RUNNING, outbox.c.lease_until <= now)
     with session_scope(registry) as db:
-        for recovered, claimable in ((False, outbox.c.state == State.QUEUED), (True, lost)):
+        for recovered, claimable in ((False, outbox.c.state == State.QUEUED), (True, lease_ran_out)):
             row = db.write(claim.where(claimable)).first()
             if row is not None:
                 return row, recovered
     return None
 
 
-def _handle(registry: Registry, row: Row, *, recovered: bool) -> tuple[State, dict[str, Any]]:
-    """Run the consumer and return the state that follows, and what else is to be written."""
+def _run_handler(registry: Registry, row: Row, *, recovered: bool) -> Result:
+    """Run the handler of a claimed message; what it raises becomes a result too."""
     consumer = registry.outbox_consumers.get(row.consumer)
     if consumer is None:
-        return _postponed(
-            row, Postpone(f"no enabled plugin handles {row.consumer!r}", utcnow() + UNCLAIMED_WAIT)
-        )
+        reason = f"no enabled plugin handles {row.consumer!r}"
+        return _postponed(row, Postpone(reason, utcnow() + NO_CONSUMER_WAIT))
     if row.attempts > consumer.attempts:
-        return State.DEAD, {"last_error": "given up: the workers that tried it died"}
+        return Result(State.DEAD, {"last_error": "given up: the workers that tried it died"})
     traceparent = str(tracing.current())
     message = Message(row.id, row.kind, row.payload, row.attempts, row.reserved_at, recovered, traceparent)
     try:
         provider_id = consumer.handler(message, registry)
     except Exception as error:  # noqa: BLE001 - a handler can fail in any way
-        return _not_done(registry, row, error, consumer.attempts)
-    return State.DONE, {"provider_id": provider_id, "last_error": None}
+        return _result_of_error(registry, row, error, consumer.attempts)
+    return Result(State.DONE, {"provider_id": provider_id, "last_error": None})
 
 
-def _not_done(registry: Registry, row: Row, error: Exception, attempts: int) -> tuple[State, dict[str, Any]]:
-    """Sort what a handler raised."""
+def _result_of_error(registry: Registry, row: Row, error: Exception, max_attempts: int) -> Result:
+    """Return what follows from an exception of a handler: a later attempt, or the message's end."""
     if isinstance(error, Postpone):
         return _postponed(row, error)
     if isinstance(error, Skip):
-        return State.SKIPPED, {"last_error": str(error)}
+        return Result(State.SKIPPED, {"last_error": str(error)})
     registry.tracer.failed(error)
-    if isinstance(error, Permanent) or row.attempts >= attempts:
+    if isinstance(error, Permanent) or row.attempts >= max_attempts:
         logger.warning("Message %s (%s) is dead in attempt %d: %s", row.id, row.kind, row.attempts, error)
-        return State.DEAD, {"last_error": _text(error)}
-    asked = error.retry_after if isinstance(error, Transient) else None
+        return Result(State.DEAD, {"last_error": _text(error)})
+    retry_after = error.retry_after if isinstance(error, Transient) else None
     base = timedelta(seconds=registry.scheduling.outbox_backoff)
-    wait = timedelta(seconds=asked) if asked is not None else backoff(row.attempts, base)
+    wait = timedelta(seconds=retry_after) if retry_after is not None else backoff(row.attempts, base)
     logger.info("Message %s (%s) is tried again in %s: %s", row.id, row.kind, wait, error)
-    return State.RETRY, {"due_at": utcnow() + wait, "last_error": _text(error)}
+    return Result(State.RETRY, {"due_at": utcnow() + wait, "last_error": _text(error)})
 
 
-def _postponed(row: Row, reason: Postpone) -> tuple[State, dict[str, Any]]:
-    reserved_at = reason.until if reason.reserved else None
-    return State.RETRY, {
+def _postponed(row: Row, postpone: Postpone) -> Result:
+    """Return the result of an attempt that does not count."""
+    columns = {
         "attempts": row.attempts - 1,
-        "due_at": reason.until,
-        "reserved_at": reserved_at,
-        "last_error": str(reason),
+        "due_at": postpone.until,
+        "reserved_at": postpone.until if postpone.reserved else None,
+        "last_error": str(postpone),
     }
+    return Result(State.RETRY, columns)
 
 
 def backoff(attempt: int, base: timedelta) -> timedelta:
-    """Return a random wait of up to ``base * 2**attempt``, capped (AWS: "full jitter")."""
+    """Return a random wait of up to ``base * 2**attempt``, and at most :data:`BACKOFF_CAP`.
+
+    It is the "full jitter" of https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/:
+    messages that failed together are not tried again together.
+    """
     longest: timedelta = min(BACKOFF_CAP, base * 2 ** min(attempt, 20))
     return random.random() * longest  # noqa: S311
 
 
-def _mark(registry: Registry, row: Row, owner: str, state: State, values: dict[str, Any]) -> State | None:
-    """Write the result where we still own the row; None if the lease ran out and another took it."""
+def _write_result(registry: Registry, row: Row, owner: str, result: Result) -> State | None:
+    """Write the result and return the new state; None if the lease ran out and another took the message."""
     now = utcnow()
-    if state is not State.RETRY:
-        values = {"done_at": now, **values}
-    mark = (
-        sa.update(outbox)
-        .where(outbox.c.id == row.id, outbox.c.owner == owner, outbox.c.state == State.RUNNING)
-        .values({"state": state, "owner": None, "lease_until": None, "reserved_at": None, **values})
-    )
+    columns = {
+        "state": result.state,
+        "owner": None,
+        "lease_until": None,
+        "reserved_at": None,
+        **result.columns,
+    }
+    if result.state is not State.RETRY:
+        columns["done_at"] = now
+    is_still_ours = sa.and_(outbox.c.owner == owner, outbox.c.state == State.RUNNING)
+    write = sa.update(outbox).where(outbox.c.id == row.id, is_still_ours).values(columns)
     with session_scope(registry) as db:
-        if not db.write(mark).rowcount:
+        if not db.write(write).rowcount:
             return None
-    registry.metrics.finished(row.kind, state, (now - row.created_at).total_seconds())
-    return state
+    registry.metrics.attempt_ended(row.kind, result.state, (now - row.created_at).total_seconds())
+    return result.state
 
 
 def _text(error: Exception) -> str:

@@ -1,9 +1,19 @@
-"""Housekeeping: what every worker does from time to time, beside delivering messages."""
+"""Housekeeping: tasks that every worker runs from time to time, beside delivering messages.
+
+Core has one, which deletes old messages from the outbox. Plugins add theirs with a directive.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from scheduling.db.session import session_scope
+from scheduling.messaging.models import is_finished, outbox
+from scheduling.times import utcnow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,13 +21,18 @@ if TYPE_CHECKING:
     from pyramid.config import Configurator
     from pyramid.registry import Registry
 
+    from scheduling.messaging.loops import Loop
+
+PRUNE_SECONDS = 600.0
+PRUNE_BATCH = 1000
+
 
 @dataclass(frozen=True)
-class Chore:
-    """Something to be done again and again."""
+class HousekeepingTask:
+    """A function that workers call again and again."""
 
     work: Callable[[Registry], bool | None]
-    """Does a bounded part of it, and returns True where there is more to do."""
+    """Does a bounded part of what is to be done, and returns True where there is more."""
 
     seconds: float
     """How long to wait where there is no more."""
@@ -32,15 +47,40 @@ def add_housekeeping(
     logged and it is called again after a while. Several workers may call it at the same time; what must
     not be done twice takes a lock of its own.
     """
-    introspectable = config.introspectable("housekeeping", name, name, "chore")
+    introspectable = config.introspectable("housekeeping", name, name, "housekeeping task")
     config.action(
         ("housekeeping", name),
-        lambda: config.registry.housekeeping.__setitem__(name, Chore(work, seconds)),
+        lambda: config.registry.housekeeping.__setitem__(name, HousekeepingTask(work, seconds)),
         introspectables=(introspectable,),
     )
 
 
+def run_task(task: HousekeepingTask, loop: Loop) -> None:
+    """Run a task again and again until the worker stops; raise what it raises."""
+    while not loop.stopping.is_set():
+        has_more = task.work(loop.registry)
+        loop.report_success()
+        if not has_more:
+            loop.stopping.wait(task.seconds)
+
+
+def prune(registry: Registry) -> bool:
+    """Delete a batch of messages that were finished long ago; tell whether there may be more.
+
+    How long ago, the setting ``scheduling.outbox_retention_days`` says.
+    """
+    before = utcnow() - timedelta(days=registry.scheduling.outbox_retention_days)
+    old = sa.select(outbox.c.id).where(is_finished, outbox.c.done_at < before).order_by(outbox.c.done_at)
+    with session_scope(registry) as db:
+        ids = [row.id for row in db.rows(old.limit(PRUNE_BATCH))]
+        if ids:
+            # An operator may have just redriven one of them, which is not finished any more.
+            db.write(sa.delete(outbox).where(outbox.c.id.in_(ids), is_finished))
+    return len(ids) == PRUNE_BATCH
+
+
 def includeme(config: Configurator) -> None:
-    """Register the directive."""
+    """Register the directive and core's task."""
     config.registry.housekeeping = {}
     config.add_directive("add_housekeeping", add_housekeeping)
+    config.add_housekeeping("outbox", prune, PRUNE_SECONDS)

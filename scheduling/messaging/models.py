@@ -14,7 +14,7 @@ from scheduling.times import utcnow
 
 
 class State(StrEnum):
-    """The life of a message."""
+    """The states of a message; :mod:`scheduling.messaging.outbox` says how one follows another."""
 
     PENDING = "pending"
     QUEUED = "queued"
@@ -26,8 +26,7 @@ class State(StrEnum):
 
 
 OPEN_STATES = (State.PENDING, State.QUEUED, State.RUNNING, State.RETRY)
-"""The states from which a message still goes on."""
-
+"""The states of messages that are still to be delivered."""
 
 FINISHED_STATES = (State.DONE, State.SKIPPED)
 """The states of messages that nobody needs any more; they are pruned after a while."""
@@ -55,7 +54,7 @@ class OutboxColumns(sa.TypedColumns):
     reserved_at: sa.Named[datetime | None] = sa.Column(Timestamp)
     """The moment that was reserved for it, as by the e-mail rate limit, while it waits for that."""
     traceparent: sa.Named[str | None] = sa.Column(sa.String(55))
-    """The step of a trace that wrote it (:mod:`scheduling.tracing`)."""
+    """The span in which it was written, as the header ``traceparent`` (:mod:`scheduling.tracing`)."""
 
 
 outbox = sa.Table("outbox", metadata, OutboxColumns)
@@ -67,8 +66,7 @@ def _is_in(states: tuple[State, ...]) -> sa.ColumnElement[bool]:
 
 
 is_open = _is_in(OPEN_STATES)
-"""The condition, and the predicate of the partial index, of messages that still go on."""
-
+"""The condition, and the predicate of the partial index, of messages that are still to be delivered."""
 
 is_finished = _is_in(FINISHED_STATES)
 """The same for messages that nobody needs any more."""

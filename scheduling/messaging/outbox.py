@@ -1,8 +1,9 @@
 """The outbox: messages that must leave the system, written in the transaction that caused them.
 
-The row is the truth; whatever the broker loses is published again. States: ``pending`` (written),
-``queued`` (published), ``running`` (claimed by a consumer), then ``done``, ``retry`` (later, at
-``due_at``), ``dead`` (given up, kept for an operator) or ``skipped`` (the world has moved on).
+The row is the truth: the broker is given only its id, which is published again if the broker loses it.
+States: ``pending`` (written), ``queued`` (published), ``running`` (claimed by a consumer), then ``done``,
+``retry`` (later, at ``due_at``), ``dead`` (given up, kept for an operator) or ``skipped`` (nobody needs it
+any more).
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Consumer:
-    """Who carries out the messages to one name, and how often it is tried in all."""
+    """The handler of the messages to one consumer, and how many attempts it has at each."""
 
     handler: Handler
     attempts: int
@@ -86,7 +87,7 @@ def enqueue(
     """
     message_id = uuid.uuid4()
     now = utcnow()
-    step = tracing.current()
+    span = tracing.current()
     row = {
         "id": message_id,
         "kind": kind,
@@ -96,13 +97,13 @@ def enqueue(
         "state": State.PENDING,
         "due_at": due_at or now,
         "created_at": now,
-        "traceparent": str(step) if step else None,
+        "traceparent": str(span) if span else None,
     }
     if dedupe_key is None:
         db.later(_enqueue, row)
     else:
         db.write(db.insert(outbox).values(row).on_conflict_do_nothing(index_elements=["dedupe_key"]))
-    db.after_commit(db.registry.doorbell.set)
+    db.after_commit(db.registry.message_written.set)
     return message_id
 
 
@@ -129,17 +130,17 @@ def add_event_consumer(config: Configurator, name: str, event: type[Event], hand
     The message's kind is the name of the event's class, its payload the event's facts.
     """
 
-    def remember(happened: Event) -> None:
+    def write_message(happened: Event) -> None:
         enqueue(happened.db, consumer=name, kind=type(happened).__name__, payload=happened.facts())
 
     add_outbox_consumer(config, name, handler)
-    config.add_subscriber(remember, event)
+    config.add_subscriber(write_message, event)
 
 
 def includeme(config: Configurator) -> None:
     """Register the directives."""
     config.registry.outbox_consumers = {}
-    # Rung after a commit that left a message, so that a relay in this process need not wait.
-    config.registry.doorbell = threading.Event()
+    # Set after each commit that wrote a message: a relay in this process waits for it.
+    config.registry.message_written = threading.Event()
     config.add_directive("add_outbox_consumer", add_outbox_consumer)
     config.add_directive("add_event_consumer", add_event_consumer)

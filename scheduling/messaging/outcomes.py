@@ -1,4 +1,4 @@
-"""How an attempt at a message may end other than well: what a handler raises."""
+"""What a handler raises when an attempt at a message does not end well."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class Skip(Exception):
 class Postpone(Exception):
     """Raised by a handler that did nothing: the message waits until ``until``, and no attempt is counted.
 
-    With ``reserved`` that moment is the message's own, and it is told so when it comes back.
+    With ``reserved`` the handler reserved that moment for it, such as a slot of the e-mail rate limit, and
+    finds it in ``message.reserved_at`` on the next attempt.
     """
 
     def __init__(self, reason: str, until: datetime, *, reserved: bool = False) -> None:
@@ -25,7 +26,7 @@ class Postpone(Exception):
 
 
 class Transient(Exception):
-    """Sending failed in a way that passes; ``retry_after`` is how many seconds the other side asks for."""
+    """The attempt failed and a later one may succeed; ``retry_after`` is in how many seconds, if known."""
 
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
@@ -33,4 +34,4 @@ class Transient(Exception):
 
 
 class Permanent(Exception):
-    """Sending failed in a way that no repetition mends, such as an address that does not exist."""
+    """The attempt failed and every later one would, such as one to an address that does not exist."""

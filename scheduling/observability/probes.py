@@ -1,4 +1,7 @@
-"""A port of its own for metrics and, of a worker, the probes of Kubernetes."""
+"""The port for ``/metrics`` and, in a worker, for the probes of Kubernetes.
+
+The port of the API has no metrics, so clients of the API do not see them.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +30,17 @@ if TYPE_CHECKING:
 
     Probe = Callable[[], dict[str, Any]]
 
-SILENT_SECONDS = 120.0
-"""A loop that has not turned for longer hangs: a provider answers, or is given up, within a minute."""
+MAX_SILENT_SECONDS = 120.0
+"""After how long a thread of a worker that has not reported to be alive counts as hanging.
 
-_POLL_SECONDS = 0.1
-"""How long the end of a worker may wait for the server of its probes."""
+A round of a consumer ends within a minute: a provider answers by then, or is given up."""
+
+_STOP_SECONDS = 0.1
+"""How long the end of a process may wait for this server to stop."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """Answers each client in a thread, so that one that is slow keeps no probe waiting."""
+    """Answers each client in a thread of its own, so that a slow one delays no probe."""
 
     daemon_threads = True
 
@@ -45,7 +50,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _QuietHandler(WSGIRequestHandler):
-    """Logs no line for every probe."""
+    """Reads a request for at most 10 seconds, and does not log it."""
 
     timeout = 10
 
@@ -54,7 +59,7 @@ class _QuietHandler(WSGIRequestHandler):
 
 
 def application(registry: Registry, probes: Mapping[str, Probe] = MappingProxyType({})) -> WSGIApplication:
-    """Return the WSGI application with ``/metrics`` and the probes by their paths, which answer in JSON."""
+    """Return the WSGI application of the port: ``/metrics``, and the probes by their paths, in JSON."""
     metrics: WSGIApplication = make_wsgi_app(registry.metrics.exposed())
     paths = ", ".join(["/metrics", *probes])
 
@@ -72,25 +77,35 @@ def application(registry: Registry, probes: Mapping[str, Probe] = MappingProxyTy
 
 
 def worker_probes(registry: Registry, worker: Worker) -> dict[str, Probe]:
-    """Return the probes of a worker. Its port opens when it has started, so it has when this answers."""
+    """Return the probes of a worker, by their paths.
+
+    ``live`` fails where a thread hangs, which a restart ends. ``ready`` fails where the database is away or
+    the e-mail provider refuses the installation. Without its broker a worker is ready but degraded: no other
+    worker would have it either. ``startup`` succeeds as soon as the port is open.
+    """
+
+    def ready() -> dict[str, Any]:
+        error = registry.readiness.trouble() or registry.sending_pause.reason
+        return _answer(error, degraded=worker.failure())
+
     return {
-        "/health/live": lambda: _report(_not_turning(worker)),
-        "/health/ready": lambda: _report(
-            registry.readiness.trouble() or registry.email_gate.trouble, worker.trouble()
-        ),
-        "/health/startup": lambda: _report(None),
+        "/health/live": lambda: _answer(_hanging(worker)),
+        "/health/ready": ready,
+        "/health/startup": lambda: _answer(None),
     }
 
 
-def _report(trouble: str | None, degraded: str | None = None) -> dict[str, Any]:
-    if trouble:
-        return {"status": 503, "error": trouble}
+def _answer(error: str | None, degraded: str | None = None) -> dict[str, Any]:
+    """Return the body of a probe's answer: the error, else what is degraded, else OK."""
+    if error:
+        return {"status": 503, "error": error}
     return {"status": "degraded", "detail": degraded} if degraded else {"status": "OK"}
 
 
-def _not_turning(worker: Worker) -> str | None:
-    silent = worker.silent_seconds()
-    return f"A loop has been silent for {silent:.0f} s." if silent > SILENT_SECONDS else None
+def _hanging(worker: Worker) -> str | None:
+    """Return the sentence that a thread of the worker hangs, or None."""
+    silent = worker.seconds_since_alive()
+    return f"A loop has been silent for {silent:.0f} s." if silent > MAX_SILENT_SECONDS else None
 
 
 def open_port(registry: Registry, app: WSGIApplication) -> WSGIServer:
@@ -110,8 +125,8 @@ def open_port(registry: Registry, app: WSGIApplication) -> WSGIServer:
 
 @contextmanager
 def serving(server: WSGIServer) -> Iterator[None]:
-    """Serve in a thread meanwhile, and close the port in the end."""
-    serve = partial(server.serve_forever, poll_interval=_POLL_SECONDS)
+    """Serve in a thread during the ``with`` block, and close the port at its end."""
+    serve = partial(server.serve_forever, poll_interval=_STOP_SECONDS)
     thread = threading.Thread(target=serve, name="probes", daemon=True)
     thread.start()
     try:

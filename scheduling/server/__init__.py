@@ -1,5 +1,8 @@
-"""Serving HTTP: one process under ``pserve``, or several under ``scheduling web``, on waitress or granian."""
+"""Serving HTTP with waitress, one process, or granian, several: both as they come, with an orderly end.
 
-from scheduling.server.single import serve
+It may import everything but ``cli`` and ``testing``.
+"""
+
+from scheduling.server.waitress import run as serve
 
 __all__ = ["serve"]

@@ -17,7 +17,7 @@ from scheduling.db.metadata import metadata
 from scheduling.db.session import session_scope
 from scheduling.email.provider import EmailProvider, OutgoingEmail, SendResult
 from scheduling.messaging.delivery import deliver
-from scheduling.messaging.worker import claim_due
+from scheduling.messaging.relay import claim_due
 from scheduling.startup import set_up
 
 if TYPE_CHECKING:
@@ -142,6 +142,8 @@ class Site:
         self.registry = self.wsgi_app.registry
         self.provider = RecordingProvider(setup.settings, {})
         self.registry.email_provider = self.provider
+        # There is no server here whose threads log-ins could keep from others.
+        self.registry.passwords.use_threads(1000)
         self.clear_mail()
         migrations.upgrade(self.registry.engine, setup.plugins)
         self.app = TestApp(self.wsgi_app)

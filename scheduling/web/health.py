@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from pyramid.view import view_config
 from scheduling.db import migrations
 from scheduling.times import utcnow
 from scheduling.web.problems import RETRY_AFTER_SECONDS, problem
-from scheduling.web.resources import Root
+from scheduling.web.resources import Health
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
@@ -40,20 +39,15 @@ class Readiness:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        # Memory that processes forked from this one share with it.
-        self._draining = mmap.mmap(-1, 1)
+        self.draining = False
+        """True after :meth:`drain`."""
         self._asking = threading.Lock()
         self._asked = float("-inf")
         self._database: str | None = None
 
     def drain(self) -> None:
-        """Be ready no more, in this process and in those that were forked from it."""
-        self._draining[0] = 1
-
-    @property
-    def draining(self) -> bool:
-        """True after :meth:`drain`."""
-        return self._draining[0] != 0
+        """Be ready no more."""
+        self.draining = True
 
     def trouble(self) -> str | None:
         """Return what keeps this process from being ready, as a sentence, or None."""
@@ -82,8 +76,8 @@ class Readiness:
         return f"The database lacks migrations of: {', '.join(behind)}." if behind else None
 
 
-@view_config(context=Root, name="health", request_method="GET", permission=NO_PERMISSION_REQUIRED)
-def health(context: Root, request: Request) -> dict[str, Any]:
+@view_config(context=Health, request_method="GET", permission=NO_PERMISSION_REQUIRED)
+def health(context: Health, request: Request) -> dict[str, Any]:
     """Tell that the process answers; ``uptime`` is in seconds."""
     return {
         "status": "OK",
@@ -93,15 +87,15 @@ def health(context: Root, request: Request) -> dict[str, Any]:
     }
 
 
-@view_config(context=Root, name="health/live", request_method="GET", permission=NO_PERMISSION_REQUIRED)
-@view_config(context=Root, name="health/startup", request_method="GET", permission=NO_PERMISSION_REQUIRED)
-def live(context: Root, request: Request) -> dict[str, str]:
+@view_config(context=Health, name="live", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+@view_config(context=Health, name="startup", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+def live(context: Health, request: Request) -> dict[str, str]:
     """Tell that the process answers, which it does only after it has booted; nothing else is asked."""
     return {"status": "OK"}
 
 
-@view_config(context=Root, name="health/ready", request_method="GET", permission=NO_PERMISSION_REQUIRED)
-def ready(context: Root, request: Request) -> dict[str, str] | Response:
+@view_config(context=Health, name="ready", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+def ready(context: Health, request: Request) -> dict[str, str] | Response:
     """Tell whether requests should come here, else 503 that says why not."""
     trouble = request.registry.readiness.trouble()
     if trouble is None:

@@ -56,7 +56,7 @@ class Request(PyramidRequest):
     @reify
     def trace(self) -> tracing.TraceParent:
         """The request's step of the client's trace, or of one that begins here."""
-        return tracing.follow(self.environ.get("HTTP_TRACEPARENT"))
+        return tracing.continue_trace(self.environ.get("HTTP_TRACEPARENT"))
 
     @property
     def settings(self) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pyramid.authorization import DENY_ALL
 from pyramid.traversal import ResourceTreeTraverser
 
 from scheduling.exceptions import StartupError
@@ -36,13 +37,34 @@ class Resource:
         raise KeyError(name)
 
 
+class Item(Resource):
+    """One thing in a container, such as a booking. What the container allows does not hold for it.
+
+    A subclass says in :meth:`rules` who may do what; everything else is denied here, where a resource that
+    forgot ``DENY_ALL`` would inherit what everybody may do with the container.
+    """
+
+    def rules(self) -> Acl:
+        """Return the rules that allow something."""
+        raise NotImplementedError
+
+    def __acl__(self) -> Acl:
+        return [*self.rules(), DENY_ALL]
+
+
 class Root(Resource):
     """``/``."""
 
     def __getitem__(self, name: str) -> Resource:
         if name == "api":
             return Api(self.request, name, self)
+        if name == "health":
+            return Health(self.request, name, self)
         raise KeyError(name)
+
+
+class Health(Resource):
+    """``/health``, whose views are public."""
 
 
 class Api(Resource):

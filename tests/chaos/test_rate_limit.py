@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scheduling.email.limit import LATENESS, ON_THE_WAY, WINDOW, take_turn
+from scheduling.email.limit import MAX_DELAY, MAX_TRANSIT_DIFFERENCE, WINDOW, take_slot
 from scheduling.messaging.outbox import Message
 from scheduling.messaging.outcomes import Postpone
 from scheduling.testing.processes import wait_for
@@ -69,13 +69,13 @@ class Simulation:
             due = []
             while waiting and waiting[0].due_at <= self._now:
                 due.append(heapq.heappop(waiting))
-            for postponed in filter(None, self._threads.map(self._take_turn, due)):
+            for postponed in filter(None, self._threads.map(self._take_slot, due)):
                 heapq.heappush(waiting, postponed)
 
-    def _take_turn(self, waiting):
+    def _take_slot(self, waiting):
         message = Message(uuid.UUID(int=waiting.number), "KIND", {}, 1, waiting.reserved_at)
         try:
-            take_turn(self._registry, message, lambda: self._now)
+            take_slot(self._registry, message, lambda: self._now)
         except Postpone as postponed:
             reserved_at = postponed.until if postponed.reserved else None
             return Waiting(postponed.until, waiting.number, reserved_at)
@@ -129,8 +129,8 @@ def test_a_slot_that_was_used_late_is_not_used_again_early(simulation, limit):
 
     simulation.run(
         [START] * limit * 3,
-        lambda at: LATENESS.total_seconds() if in_the_second_minute(at) else 0,
-        lambda at: ON_THE_WAY.total_seconds() if in_the_second_minute(at) else 0,
+        lambda at: MAX_DELAY.total_seconds() if in_the_second_minute(at) else 0,
+        lambda at: MAX_TRANSIT_DIFFERENCE.total_seconds() if in_the_second_minute(at) else 0,
     )
     require_limit(simulation.sent, limit)
     assert max(simulation.sent) <= START + 3 * WINDOW

@@ -8,7 +8,7 @@ import kombu
 import pytest
 import redis as redis_client
 
-from scheduling.messaging.worker import QUEUE
+from scheduling.messaging.broker import QUEUE
 from scheduling.testing.processes import wait_for
 
 

@@ -44,7 +44,7 @@ def job_name(rendered):
 def test_a_rollout_takes_no_old_web_pod_away_before_a_new_one_is_ready(render):
     web = named(render(), "Deployment", "demo-scheduling-web")["spec"]
     assert web["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
-    assert web["replicas"] == 2
+    assert web["replicas"] == 4
 
 
 @pytest.mark.parametrize(

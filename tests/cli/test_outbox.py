@@ -235,15 +235,15 @@ def test_more_than_a_batch_are_redriven_oldest_first(site, monkeypatch):
 def test_a_message_that_fails_again_meanwhile_is_not_redriven_twice(site, monkeypatch):
     monkeypatch.setattr(service, "BATCH", 1)
     ids = [put(site, State.RETRY, created_at=PAST + timedelta(i)) for i in range(3)]
-    rung = []
+    calls = []
 
     def fail_again():
-        rung.append(None)
-        assert len(rung) <= 10
+        calls.append(None)
+        assert len(calls) <= 10
         with session_scope(site.registry) as db:
             db.write(sa.update(outbox).values(state=State.RETRY))
 
-    monkeypatch.setattr(site.registry.doorbell, "set", fail_again)
+    monkeypatch.setattr(site.registry.message_written, "set", fail_again)
     assert service.redrive_all(site.registry, State.RETRY) == ids
 
 

@@ -8,10 +8,10 @@ import sqlalchemy as sa
 
 from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
-from scheduling.email.channel import Gate
+from scheduling.email.pause import SendingPause
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State, outbox
-from scheduling.messaging.worker import claim_due
+from scheduling.messaging.relay import claim_due
 from scheduling.plugin import Ambiguous, EmailProvider, Misconfigured, SendResult
 from scheduling.times import utcnow
 
@@ -44,7 +44,7 @@ def provide(site):
 
     yield use
     site.registry.email_provider = site.provider
-    site.registry.email_gate = Gate()
+    site.registry.sending_pause = SendingPause()
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_the_message_id_is_the_same_on_every_attempt(site, provide):
     assert mail.headers["Message-ID"] == f"<{only_row(site).id}@localhost>"
 
 
-def test_a_provider_that_refuses_us_pauses_sending_and_burns_no_attempt(site, provide):
+def test_a_provider_that_refuses_us_pauses_sending_and_uses_up_no_attempt(site, provide):
     calls = provide(Misconfigured("the key is wrong"))
     site.user()
     site.user()
@@ -100,17 +100,17 @@ def test_a_provider_that_refuses_us_pauses_sending_and_burns_no_attempt(site, pr
         rows = db.rows(sa.select(outbox))
     assert [row.attempts for row in rows] == [0, 0]
     assert {row.last_error for row in rows} == {"the e-mail provider refuses us: the key is wrong"}
-    assert site.registry.email_gate.trouble == "the key is wrong"
+    assert site.registry.sending_pause.reason == "the key is wrong"
 
 
 def test_sending_goes_on_when_the_pause_is_over(site, provide):
     provide(Misconfigured("the key is wrong"))
     site.user()
     site.deliver()
-    site.registry.email_gate._closed_until = utcnow() - timedelta(seconds=1)
+    site.registry.sending_pause._until = utcnow() - timedelta(seconds=1)
     make_due(site)
     assert site.deliver() == [State.DONE]
-    assert site.registry.email_gate.trouble is None
+    assert site.registry.sending_pause.reason is None
 
 
 def test_where_nobody_knows_it_is_sent_again(site, provide):
@@ -161,7 +161,7 @@ def test_the_address_is_that_of_the_moment_of_sending(site):
     assert [mail.to_address for mail in site.mail] == ["new@example.com"]
 
 
-def test_more_mail_than_the_limit_waits_for_its_slots_without_burning_attempts(site):
+def test_more_mail_than_the_limit_waits_for_its_slots_and_uses_up_no_attempts(site):
     limit = site.registry.scheduling.email_rate_limit
     for _ in range(limit + 2):
         site.user()

@@ -277,8 +277,8 @@ def test_threads_that_wait_for_answers_do_not_wait_for_each_other(server, connec
 
 def test_a_request_says_which_step_of_which_trace_it_belongs_to(server, connect):
     provider = connect(server.url)
-    step = tracing.start()
-    with tracing.taking(step):
+    span = tracing.new_trace()
+    with tracing.as_current(span):
         provider.send(MAIL, KEYS[0])
     provider.check()
-    assert [request.headers["traceparent"] for request in server.requests] == [str(step), None]
+    assert [request.headers["traceparent"] for request in server.requests] == [str(span), None]

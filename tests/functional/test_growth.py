@@ -15,9 +15,10 @@ import sqlalchemy as sa
 
 from scheduling.accounts import service as accounts
 from scheduling.db.session import session_scope
-from scheduling.messaging import worker
 from scheduling.messaging.administration.service import redrive_all
+from scheduling.messaging.housekeeping import PRUNE_BATCH, prune
 from scheduling.messaging.models import outbox
+from scheduling.messaging.relay import claim_due
 from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished
 from scheduling.testing import Client, Site
 from scheduling.testing.site import PASSWORD
@@ -429,7 +430,7 @@ def redrive_rare(registry):
 
 @pytest.mark.parametrize(
     "work",
-    [worker.claim_due, worker.prune, unfinished, due, oldest_due_seconds, redrive_rare, housekeeping.fold],
+    [claim_due, prune, unfinished, due, oldest_due_seconds, redrive_rare, housekeeping.fold],
     ids=lambda work: work.__name__,
 )
 def test_what_workers_and_metrics_ask_reads_what_is_unfinished(big_site, plans, work):
@@ -441,13 +442,13 @@ def test_what_workers_and_metrics_ask_reads_what_is_unfinished(big_site, plans, 
 
 
 def test_finished_messages_are_deleted_by_their_ids(big_site, plans):
-    old = sa.select(outbox.c.id).where(outbox.c.state == "done").limit(worker.PRUNE_BATCH)
+    old = sa.select(outbox.c.id).where(outbox.c.state == "done").limit(PRUNE_BATCH)
     with session_scope(big_site.registry) as db:
         db.write(sa.update(outbox).where(outbox.c.id.in_(old)).values(done_at=LONG_AGO))
     with plans() as found:
-        assert worker.prune(big_site.registry)
+        assert prune(big_site.registry)
     assert found.scans() == []
-    assert found.rows() == 2 * worker.PRUNE_BATCH
+    assert found.rows() == 2 * PRUNE_BATCH
 
 
 def test_a_message_is_delivered_without_reading_others(big_site, plans):

@@ -16,8 +16,8 @@ from scheduling.messaging.outbox import Consumer, enqueue
 from scheduling.messaging.outcomes import Transient
 from scheduling.times import utcnow
 
-TRACE, STEP = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-TRACEPARENT = f"00-{TRACE}-{STEP}-01"
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
 BOOKING = {"title": "Planning", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
 
 
@@ -82,7 +82,7 @@ def test_a_request_goes_on_with_the_trace_of_its_client(site, json_lines):
     assert (line["trace_id"], line["request_id"]) == (TRACE, "req-1")
 
 
-@pytest.mark.parametrize("header", [None, f"00-{TRACE}-{STEP}-01-more", f"{TRACEPARENT},{TRACEPARENT}"])
+@pytest.mark.parametrize("header", [None, f"00-{TRACE}-{SPAN}-01-more", f"{TRACEPARENT},{TRACEPARENT}"])
 def test_a_request_without_a_valid_one_has_a_trace_of_its_own(site, json_lines, header):
     headers = {} if header is None else {"traceparent": header}
     for _ in range(2):
@@ -130,9 +130,9 @@ def test_what_a_request_leaves_in_the_outbox_is_in_its_trace(site):
     site.deliver()
     alice.post("/bookings", BOOKING, headers={"traceparent": TRACEPARENT}, status=201)
     _, row = rows(site)
-    step = tracing.parse(row.traceparent)
-    assert (step.trace_id, step.sampled) == (TRACE, True)
-    assert step.step_id != STEP
+    span = tracing.parse(row.traceparent)
+    assert (span.trace_id, span.sampled) == (TRACE, True)
+    assert span.span_id != SPAN
 
 
 def test_without_a_client_that_traces_the_rows_are_in_the_trace_of_the_log(site, json_lines):
@@ -153,9 +153,9 @@ def test_a_handler_is_told_the_trace_and_each_attempt_is_a_step_of_its_own(site,
     handle(handler)
     put(site, traceparent=TRACEPARENT)
     assert site.deliver() == [State.RETRY, State.RETRY, State.DEAD]
-    steps = [tracing.parse(header) for header in told]
-    assert {(step.trace_id, step.sampled) for step in steps} == {(TRACE, True)}
-    assert len({STEP, *(step.step_id for step in steps)}) == 4
+    spans = [tracing.parse(header) for header in told]
+    assert {(span.trace_id, span.sampled) for span in spans} == {(TRACE, True)}
+    assert len({SPAN, *(span.span_id for span in spans)}) == 4
     lines = json_lines()
     assert {line["logger"] for line in lines} == {"somebody", "scheduling.messaging.delivery"}
     assert {line["trace_id"] for line in lines} == {TRACE}

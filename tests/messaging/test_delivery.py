@@ -8,7 +8,7 @@ from scheduling.db.session import session_scope
 from scheduling.messaging.delivery import BACKOFF_CAP, backoff, deliver
 from scheduling.messaging.models import State, outbox
 from scheduling.messaging.outbox import Consumer, enqueue
-from scheduling.messaging.worker import claim_due
+from scheduling.messaging.relay import claim_due
 from scheduling.plugin import Permanent, Skip, Transient
 from scheduling.times import utcnow
 
@@ -82,12 +82,12 @@ def test_a_message_of_a_rolled_back_transaction_never_was(site, handle):
     assert handler.seen == []
 
 
-def test_the_doorbell_rings_at_commit_and_not_before(site, handle):
-    site.registry.doorbell.clear()
+def test_a_relay_is_told_of_a_message_at_commit_and_not_before(site, handle):
+    site.registry.message_written.clear()
     with session_scope(site.registry) as db:
         enqueue(db, consumer="test", kind="THING", payload={})
-        assert not site.registry.doorbell.is_set()
-    assert site.registry.doorbell.is_set()
+        assert not site.registry.message_written.is_set()
+    assert site.registry.message_written.is_set()
 
 
 def test_a_failure_is_tried_again_later_and_in_the_end_dead(site, handle):
@@ -153,7 +153,7 @@ def test_of_two_deliveries_of_one_message_one_is_refused(site, handle):
     assert len(handler.seen) == 1
 
 
-def test_a_lease_that_ran_out_is_taken_over_and_the_late_owner_cannot_mark(site, handle):
+def test_a_lease_that_ran_out_is_taken_over_and_the_late_owner_cannot_write_its_result(site, handle):
     handler = handle()
     message_id = put(site)
     registry = site.registry

@@ -7,8 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.db.session import session_scope
+from scheduling.messaging.housekeeping import prune
 from scheduling.messaging.models import outbox
-from scheduling.messaging.worker import claim_due, prune
+from scheduling.messaging.relay import claim_due
 from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished
 from scheduling.times import utcnow
 

@@ -12,7 +12,7 @@ from pyramid.request import Request
 from scheduling import tracing
 from scheduling.exceptions import StartupError
 from scheduling.messaging.outbox import Consumer
-from scheduling.messaging.worker import claim_due
+from scheduling.messaging.relay import claim_due
 from scheduling.observability import otel
 from scheduling.testing.site import Site
 
@@ -53,7 +53,7 @@ def trace_of(span):
     return f"{span.context.trace_id:032x}"
 
 
-def step_of(span):
+def trace_parent_of(span):
     return f"{span.context.span_id:016x}"
 
 
@@ -77,7 +77,7 @@ def test_a_request_and_the_delivery_of_its_mail_are_one_trace(traced, spans):
     assert {span.status.status_code for span in ended} == {StatusCode.UNSET}
 
 
-def test_statements_are_steps_of_their_request_or_message(traced, spans, database_kind):
+def test_statements_are_spans_of_their_request_or_message(traced, spans, database_kind):
     alice = traced.user()
     spans()
     alice.post("/bookings", BOOKING, status=201)

@@ -12,11 +12,12 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.db.session import session_scope
-from scheduling.email.channel import Gate
+from scheduling.email.pause import SendingPause
 from scheduling.exceptions import StartupError
+from scheduling.messaging.housekeeping import PRUNE_BATCH, prune
 from scheduling.messaging.models import State, outbox
-from scheduling.messaging.worker import PRUNE_BATCH, Worker, prune
-from scheduling.observability.probes import SILENT_SECONDS, application, open_port, serving, worker_probes
+from scheduling.messaging.worker import Worker
+from scheduling.observability.probes import MAX_SILENT_SECONDS, application, open_port, serving, worker_probes
 from scheduling.testing import Site
 from scheduling.testing.processes import free_port, wait_for
 from scheduling.times import utcnow
@@ -30,7 +31,7 @@ def worker(site):
 @pytest.fixture
 def get(site, worker):
     yield partial(ask, site.registry, worker)
-    site.registry.email_gate = Gate()
+    site.registry.sending_pause = SendingPause()
 
 
 def with_settings(registry, **changes):
@@ -45,20 +46,20 @@ def ask(registry, worker, path):
     return answers[0], body.decode() if path == "/metrics" else json.loads(body)
 
 
-def test_a_worker_whose_loops_turn_is_alive_and_ready(get):
+def test_a_worker_whose_loops_work_is_alive_and_ready(get):
     for probe in ("live", "ready", "startup"):
         assert get(f"/health/{probe}") == ("200 OK", {"status": "OK"})
 
 
 def test_a_loop_that_hangs_is_not_alive(get, worker):
-    worker._loops["consumer-0"].turned = monotonic() - SILENT_SECONDS - 5
+    worker._loops["consumer-0"].last_alive = monotonic() - MAX_SILENT_SECONDS - 5
     status, body = get("/health/live")
     assert status == "503 Service Unavailable"
     assert body["error"].startswith("A loop has been silent for 12")
 
 
 def test_a_provider_that_refuses_us_is_not_ready_and_says_why(get, site):
-    site.registry.email_gate.close("the key is wrong")
+    site.registry.sending_pause.begin("the key is wrong")
     assert get("/health/ready") == (
         "503 Service Unavailable",
         {"status": 503, "error": "the key is wrong"},
@@ -106,7 +107,7 @@ def test_a_worker_without_its_broker_is_degraded_but_ready(site):
     worker = Worker(registry)
     worker.start()
     try:
-        wait_for(worker.trouble)
+        wait_for(worker.failure)
         status, body = ask(registry, worker, "/health/ready")
     finally:
         worker.stop()
@@ -114,16 +115,14 @@ def test_a_worker_without_its_broker_is_degraded_but_ready(site):
     assert "failed and starts again" in body["detail"]
 
 
-def test_a_loop_that_turns_again_is_in_trouble_no_more(worker):
+def test_the_failure_of_a_loop_is_forgotten_after_a_whole_round(worker):
     loop = worker._loops["relay"]
-    worker._stopping.set()
-    loop._failed(ConnectionError("gone"))
-    assert worker.trouble() == "The relay failed and starts again: ConnectionError: gone"
-    loop._fresh = True
-    loop.turn()
-    assert worker.trouble()
-    loop.turn()
-    assert worker.trouble() is None
+    loop._note_failure(ConnectionError("gone"))
+    assert worker.failure() == "The relay failed and starts again: ConnectionError: gone"
+    loop.report_alive()
+    assert worker.failure()
+    loop.report_success()
+    assert worker.failure() is None
 
 
 def test_the_port_serves_and_is_free_again_afterwards(site, worker):

@@ -1,10 +1,12 @@
-"""``scheduling web`` on either server, with two processes on an SQLite database."""
+"""``scheduling web`` on either server, on an SQLite database: waitress with one process, granian with two."""
 
 import shutil
 
 import pytest
 
 from tests.server.serverkit.installation import ServedInstallation
+
+PROCESSES = {"waitress": "1", "granian": "2"}
 
 
 @pytest.fixture(params=["waitress", "granian"])
@@ -22,7 +24,7 @@ def new_database(tmp_path_factory):
 
 @pytest.fixture
 def make_web(tmp_path, server, new_database):
-    """A function that starts ``scheduling web`` with two processes, or pserve, and returns it ready."""
+    """A function that starts ``scheduling web``, or pserve, and returns it ready."""
     made = []
     shutil.copy(new_database, tmp_path / "web.db")
     (tmp_path / "tmp").mkdir()
@@ -31,7 +33,7 @@ def make_web(tmp_path, server, new_database):
         site = ServedInstallation(tmp_path, tmp_path / "web.db", {"TMPDIR": str(tmp_path / "tmp"), **environ})
         made.append(site)
         if server != "pserve":
-            site.serve("--server", server, "--processes", "2", *options)
+            site.serve("--server", server, "--processes", PROCESSES[server], *options)
         site.web.start().wait_until_ready()
         return site
 

@@ -40,7 +40,7 @@ def server(request):
 
 @pytest.fixture(scope="module")
 def start(server, new_database, tmp_path_factory):
-    """A function that starts two processes with the given options in ``[server:main]``."""
+    """A function that starts a server with the given options in ``[server:main]``."""
     with ExitStack() as running:
 
         def start(**options):
@@ -50,7 +50,7 @@ def start(server, new_database, tmp_path_factory):
             ini.write_text(with_options(options))
             site = ServedInstallation(folder, folder / "web.db", {"PYTHONPATH": ADDON_FOLDER}, ini)
             running.callback(site.__exit__)
-            site.serve("--server", server, "--processes", "2")
+            site.serve("--server", server, "--processes", "1" if server == "waitress" else "2")
             site.web.start().wait_until_ready()
             return site
 
@@ -277,7 +277,7 @@ def test_heads_that_do_not_end_keep_nobody_waiting(site):
 
 
 def test_bodies_that_do_not_end_keep_nobody_waiting(site, server):
-    # granian has a thread wait for each, of which it has twelve a process: it wants a proxy before it.
+    # granian has a thread wait for each, of which it has eight a process: it wants a proxy before it.
     with ExitStack() as clients:
         for _ in range(200 if server == "waitress" else 4):
             clients.enter_context(connected(site)).send(log_in(LENGTH, body=LOG_IN[:-1]))
@@ -316,6 +316,7 @@ def test_who_sends_a_body_slowly_is_disconnected(name, impatient):
     wait_until_disconnected(impatient, *SLOW_BODIES[name])
 
 
+@pytest.mark.parametrize("server", ["granian"], indirect=True, scope="module")
 def test_connections_are_shared_out_to_all_processes(site):
     pids = set()
 

@@ -1,13 +1,17 @@
-"""Requests that wait for the database, beside others."""
+"""Requests that wait, for the database or in a view of a plugin, beside others."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
 
 import psycopg
 import pytest
 
 from scheduling.testing.processes import wait_for
-from tests.server.serverkit.installation import ServedInstallation
+from tests.server.serverkit.installation import PRODUCTION, ServedInstallation
+
+ADDON_FOLDER = str(Path(__file__).with_name("serverkit"))
 
 THREADS = 3
 
@@ -62,3 +66,40 @@ def test_more_requests_than_threads_wait_and_all_are_answered(site):
         wait_for(lambda: site.in_flight() >= THREADS)
     assert {answer.result() for answer in answers} == {200}
     assert site.call("GET", "/users/me", token=token).status == 200
+
+
+@pytest.fixture
+def blocking_site(tmp_path, new_database, server):
+    """A site with a view, ``/blocked``, that keeps its thread until the file ``released`` is made."""
+    ini = tmp_path / "lab.ini"
+    with_lab = PRODUCTION.read_text().replace(
+        "[app:main]\n", "[app:main]\npyramid.includes = environ_addon\n"
+    )
+    ini.write_text(with_lab)
+    lab = {"PYTHONPATH": ADDON_FOLDER, "LAB_RELEASED": str(tmp_path / "released")}
+    with ServedInstallation(tmp_path, new_database, lab, ini) as site:
+        site.serve("--server", server, "--processes", "1", "--threads", str(THREADS))
+        site.web.start().wait_until_ready()
+        yield site
+
+
+def test_views_that_sleep_keep_their_threads_and_nobody_elses(blocking_site, tmp_path):
+    def get(path):
+        with blocking_site.connect() as connection:
+            connection.request("GET", path)
+            return connection.getresponse().read()
+
+    def live():
+        began = perf_counter()
+        assert b"OK" in get("/health/live")
+        return perf_counter() - began
+
+    with ThreadPoolExecutor(THREADS) as clients:
+        asleep = [clients.submit(get, "/blocked") for _ in range(THREADS - 1)]
+        try:
+            wait_for(lambda: blocking_site.in_flight() == len(asleep))
+            assert min(live() for _ in range(20)) < 0.05
+            assert not any(view.done() for view in asleep)
+        finally:
+            (tmp_path / "released").touch()
+        assert {view.result() for view in asleep} == {b"released"}

@@ -1,60 +1,112 @@
-"""`scheduling web`: several processes behind one port, on either server."""
+"""`scheduling web`: one process of waitress, or several of granian behind one port."""
 
 import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from scheduling.testing.processes import wait_for
+from tests.server.serverkit.installation import ServedInstallation
+
+WAITRESS = (
+    "waitress serves with one process: run more pods, or on one machine "
+    "scheduling web --server granian --processes 2."
+)
+NO_BROKER = (
+    "Without a broker the one web process delivers the messages: set REDIS_URL and run workers, "
+    "or leave --processes away."
+)
 
 
-def test_two_processes_serve_and_end_with_status_0(make_web, tmp_path):
+@pytest.fixture
+def only_granian(server):
+    if server != "granian":
+        pytest.skip("waitress has one process")
+
+
+def test_it_serves_and_ends_with_status_0(make_web, server, tmp_path):
     site = make_web()
     pids = site.serving()
-    assert len(pids) == 2
-    assert list((tmp_path / "tmp").iterdir())
+    assert len(pids) == (2 if server == "granian" else 1)
+    # Where processes share what they count.
+    assert len(list((tmp_path / "tmp").glob("scheduling-*"))) == (1 if server == "granian" else 0)
     site.web.terminate()
     assert site.web.wait(20) == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert not list((tmp_path / "tmp").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("options", "environ", "said"),
+    [
+        (
+            ["--processes", "2"],
+            {},
+            WAITRESS,
+        ),
+        (
+            ["--processes", "2", "--server", "granian"],
+            {"REDIS_URL": ""},
+            NO_BROKER,
+        ),
+    ],
+)
+def test_several_processes_are_refused_where_there_can_be_only_one(tmp_path, options, environ, said):
+    site = ServedInstallation(tmp_path, tmp_path / "none.db", environ)
+    site.serve(*options)
+    assert site.web.start().wait() == 1
+    assert site.web.output == f"{said}\n"
+
+
+def test_without_a_broker_it_delivers_messages_too(make_web):
+    site = make_web("--processes", "1", REDIS_URL="")
+    site.register()
+    wait_for(lambda: "Welcome" in site.web.output)
+
+
+@pytest.mark.usefixtures("only_granian")
 def test_a_process_that_dies_is_replaced(make_web):
     site = make_web()
     killed, other = site.serving()
     os.kill(killed, signal.SIGKILL)
     wait_for(lambda: len(set(site.serving()) - {killed}) == 2)
     assert other in site.serving()
-    assert site.web.is_ready()
+    # A connection that the dead one had not accepted yet is reset.
+    wait_for(site.web.is_ready)
 
 
-def test_metrics_are_summed_over_processes_the_dead_too(make_web):
+def test_requests_are_counted(make_web):
     site = make_web()
     token = site.register()
-    counted = {"route": "/api/v1/users/me", "method": "GET", "status": "200"}
-
-    def count():
-        return site.web.metric("scheduling_http_requests_total", **counted)
-
     for _ in range(20):
         assert site.call("GET", "/users/me", token=token).status == 200
-    wait_for(lambda: count() == 20)
+    wait_for(lambda: count(site) == 20)
     seconds = site.web.metric("scheduling_http_request_duration_seconds_count", route="/api/v1/users/me")
     assert seconds == 20
-    for pid in site.serving():
-        os.kill(pid, signal.SIGKILL)
-        wait_for(lambda pid=pid: len(set(site.serving()) - {pid}) == 2)
-    wait_for(site.web.is_ready)
-    assert site.call("GET", "/users/me", token=token).status == 200
-    wait_for(lambda: count() == 21)
     wait_for(lambda: site.in_flight() == 0)
     assert site.web.metric("scheduling_outbox_due") == 1
     assert site.web.metric("scheduling_plugin_info") == 4
     wait_for(lambda: site.web.metric("scheduling_database_pool_connections", state="idle") >= 1)
 
 
-def test_the_process_that_exposes_metrics_is_replaced_too(make_web):
+def count(site):
+    counted = {"route": "/api/v1/users/me", "method": "GET", "status": "200"}
+    return site.web.metric("scheduling_http_requests_total", **counted)
+
+
+@pytest.mark.usefixtures("only_granian")
+def test_metrics_are_summed_over_processes_the_dead_too(make_web):
     site = make_web()
-    killed = site.children()[0]
-    os.kill(killed, signal.SIGKILL)
-    wait_for(lambda: killed not in site.children())
-    assert site.web.metric("scheduling_build_info") == 1
+    token = site.register()
+    for _ in range(20):
+        assert site.call("GET", "/users/me", token=token).status == 200
+    wait_for(lambda: count(site) == 20)
+    # Its parent gives up when a process dies twice within seconds.
+    pid = site.serving()[0]
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: len(set(site.serving()) - {pid}) == 2)
+    wait_for(site.web.is_ready)
+    assert site.call("GET", "/users/me", token=token).status == 200
+    wait_for(lambda: count(site) == 21)
+    wait_for(lambda: site.in_flight() == 0)

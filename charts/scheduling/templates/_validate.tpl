@@ -123,6 +123,11 @@
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
 - httpRoute.parentRefs is empty. Name the Gateway, such as: --set 'httpRoute.parentRefs[0].name=public'
 {{- end }}
+{{- with .Values.web }}
+{{- if and (eq .server "waitress") (gt (int .processes) 1) }}
+- web.processes is {{ int .processes }}, and waitress serves with one process. Raise web.replicas instead, or set web.server to granian.
+{{- end }}
+{{- end }}
 {{- with .Values.web.autoscaling }}
 {{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) }}
 - web.autoscaling.minReplicas is more than web.autoscaling.maxReplicas.

@@ -1,4 +1,4 @@
-"""The outbox for those who run the site: what is in it, and what of it is tried again or given up."""
+"""``/outbox``, where site admins list messages and have them tried again."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""``/outbox`` and ``/outbox/{id}``."""
+"""The resources ``/outbox`` and ``/outbox/{id}``, and who may do what with them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyramid.authorization import DENY_ALL, Allow
+from pyramid.authorization import Allow
 
 from scheduling.security.permissions import SITE_ADMIN, Permission
-from scheduling.web.resources import Acl, Resource
+from scheduling.web.resources import Acl, Item, Resource
 from scheduling.web.schemas import parse_uuid
 
 if TYPE_CHECKING:
@@ -29,12 +29,13 @@ class Outbox(Resource):
         return OutboxMessage(self.request, message_id, self)
 
 
-class OutboxMessage(Resource):
-    """One message, for site admins; others do not learn whether there is one."""
+class OutboxMessage(Item):
+    """``/outbox/{id}``: one message, for site admins; others do not learn whether it exists."""
 
     def __init__(self, request: Request, message_id: uuid.UUID, parent: Outbox) -> None:
         super().__init__(request, str(message_id), parent)
         self.id = message_id
 
-    def __acl__(self) -> Acl:
-        return [(Allow, SITE_ADMIN, (Permission.VIEW, Permission.EDIT)), DENY_ALL]
+    def rules(self) -> Acl:
+        """Return who may do what."""
+        return [(Allow, SITE_ADMIN, (Permission.VIEW, Permission.EDIT))]

@@ -1,4 +1,4 @@
-"""What the outbox calls read."""
+"""The schemas of what requests to ``/outbox`` may say."""
 
 from scheduling.messaging.models import State
 from scheduling.web.pagination import PageQuery

@@ -1,4 +1,4 @@
-"""The rules and the SQL of looking after the outbox, for the API and the command line."""
+"""Lists, redrives and discards messages of the outbox, for the API and the command line."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OLDEST_FIRST = Keyset((outbox.c.created_at, outbox.c.id), (False, False))
 
 REDRIVABLE = (State.DEAD, State.RETRY, State.SKIPPED)
 
-# A queued one too: its id may be with the broker, but whoever receives it finds nothing to claim.
+# A queued one too: its id may be at the broker, but the consumer that receives it can claim nothing.
 DISCARDABLE = (State.PENDING, State.QUEUED, State.RETRY, State.DEAD)
 
 BATCH = 1000
@@ -76,7 +76,9 @@ def redrive(db: Session, message_id: uuid.UUID) -> Row:
     It keeps its id, by which a provider knows a repetition, its dedupe key and its last error. Raises
     ``Missing``, or 409 where its state does not allow it.
     """
-    return _change(db, message_id, REDRIVABLE, _as_redriven(db), "redriven")
+    row = _change(db, message_id, REDRIVABLE, _redriven(), "redriven")
+    _tell_relay_at_commit(db)
+    return row
 
 
 def discard(db: Session, message_id: uuid.UUID) -> Row:
@@ -99,9 +101,10 @@ def redrive_all(registry: Registry, state: str, kind: str | None = None) -> list
     page, redriven = query, list[uuid.UUID]()
     while True:
         with session_scope(registry) as db:
+            _tell_relay_at_commit(db)
             rows = db.rows(page)
             chosen = outbox.c.id.in_([row.id for row in rows])
-            update = sa.update(outbox).where(chosen, outbox.c.state == state).values(_as_redriven(db))
+            update = sa.update(outbox).where(chosen, outbox.c.state == state).values(_redriven())
             redriven += db.write(update.returning(outbox.c.id)).scalars()
         if len(rows) < BATCH:
             return redriven
@@ -115,8 +118,13 @@ def count(db: Session) -> Sequence[Row]:
     return db.rows(sa.select(*columns, sa.func.count().label("count")).group_by(*columns).order_by(*columns))
 
 
-def _as_redriven(db: Session) -> dict[str, Any]:
-    db.after_commit(db.registry.doorbell.set)
+def _tell_relay_at_commit(db: Session) -> None:
+    """Have a relay of this process look for due messages as soon as the transaction is committed."""
+    db.after_commit(db.registry.message_written.set)
+
+
+def _redriven() -> dict[str, Any]:
+    """Return the columns of a message that is to be tried again at once, with all its attempts."""
     return {
         "state": State.PENDING,
         "attempts": 0,
@@ -129,18 +137,19 @@ def _as_redriven(db: Session) -> dict[str, Any]:
 def _change(
     db: Session, message_id: uuid.UUID, allowed: Sequence[State], values: dict[str, Any], verb: str
 ) -> Row:
-    """Write ``values`` where the state allows it; the UPDATE decides, since workers change it too."""
-    this = outbox.c.id == message_id
-    row = db.write(
-        sa.update(outbox).where(this, outbox.c.state.in_(allowed)).values(values).returning(*WHOLE)
-    )
-    changed = row.first()
+    """Write ``values`` where the message's state is an allowed one, and return the message.
+
+    The UPDATE itself checks the state: a worker may change it at the same time.
+    """
+    is_it = outbox.c.id == message_id
+    update = sa.update(outbox).where(is_it, outbox.c.state.in_(allowed)).values(values)
+    changed = db.write(update.returning(*WHOLE)).first()
     if changed is None:
-        state = db.scalar(sa.select(outbox.c.state).where(this))
+        state = db.scalar(sa.select(outbox.c.state).where(is_it))
         if state is None:
             raise _missing(message_id)
         raise HTTPConflict(
-            f"Message {message_id} is {state}; only messages that are {_or(allowed)} can be {verb}."
+            f"Message {message_id} is {state}; only messages that are {_joined_by_or(allowed)} can be {verb}."
         )
     return changed
 
@@ -149,5 +158,5 @@ def _missing(message_id: uuid.UUID) -> Missing:
     return Missing(f"There is no message {message_id}.")
 
 
-def _or(states: Sequence[State]) -> str:
+def _joined_by_or(states: Sequence[State]) -> str:
     return f"{', '.join(states[:-1])} or {states[-1]}"

@@ -1,4 +1,4 @@
-"""The outbox calls."""
+"""The views of ``/outbox``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus (https://prometheus.io/docs/concepts/metric_types/), one registry an application."""
+"""The metrics of an application, for Prometheus (https://prometheus.io/docs/concepts/metric_types/)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DELIVERY_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 720
 
 
 class Metrics:
-    """What the processes of an application count, and what is looked up when somebody asks."""
+    """What the processes of an application count, and what is read from the database at each scrape."""
 
     def __init__(self, registry: Registry) -> None:
         self._counted = CollectorRegistry()
@@ -46,22 +46,22 @@ class Metrics:
             "refused_claims", "Ids that came in vain: another had the message."
         )
         self.recovered_leases = self._counter("recovered_leases", "Messages taken over from a dead worker.")
-        self._looked_up = (OutboxCollector(registry), BuildCollector(registry))
+        self._read_when_scraped = (OutboxCollector(registry), BuildCollector(registry))
 
     def _counter(self, name: str, text: str) -> Counter:
         return Counter(f"scheduling_outbox_{name}", text, registry=self._counted)
 
-    def finished(self, kind: str, state: State, age_seconds: float) -> None:
+    def attempt_ended(self, kind: str, state: State, age_seconds: float) -> None:
         """Count the end of an attempt at a message that was written ``age_seconds`` ago."""
         self.messages.labels(kind, state).inc()
         if state is State.DONE:
             self.delivery_seconds.labels(kind).observe(age_seconds)
 
     def exposed(self) -> CollectorRegistry:
-        """Return all that is exposed, over all processes that share a folder."""
+        """Return everything that is exposed, added up over all processes that share a folder."""
         folder = os.environ.get(_FOLDER)
         exposed = CollectorRegistry()
-        for collector in (ProcessesCollector(folder) if folder else self._counted, *self._looked_up):
+        for collector in (ProcessesCollector(folder) if folder else self._counted, *self._read_when_scraped):
             exposed.register(collector)
         return exposed
 
@@ -77,7 +77,7 @@ def share_folder(folder: str) -> None:
 
 
 def includeme(config: Configurator) -> None:
-    """Put the application's one :class:`Metrics` on the registry, and count requests outside all else."""
+    """Put the application's one :class:`Metrics` on the registry, and count requests in a tween."""
     config.registry.metrics = Metrics(config.registry)
     config.add_tween(
         "scheduling.observability.metrics.http.tween_factory", over="scheduling.web.tweens.http_tween_factory"

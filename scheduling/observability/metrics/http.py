@@ -1,4 +1,4 @@
-"""Requests by method, route and status: how many, how long they took, and how many are in hand."""
+"""Metrics of requests by method, route and status: how many, how long, and how many are in progress."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
 
 
 class HttpMetrics:
-    """Counts requests. Its labels have few values, whatever clients send."""
+    """Counts requests. Its labels have few values, whatever clients send, so that series do not grow."""
 
     def __init__(self, collectors: CollectorRegistry, registry: Registry) -> None:
         self.routes = Routes(registry)
@@ -51,8 +51,8 @@ class HttpMetrics:
         # Looking up children by their labels takes longer than counting with them.
         self._children: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
-    def request(self, request: Request, status: str, seconds: float) -> None:
-        """Count a request that was answered."""
+    def count(self, request: Request, status: str, seconds: float) -> None:
+        """Count a request that was answered with ``status``, such as ``404``, after so many seconds."""
         method = request.environ["REQUEST_METHOD"]
         key = (method if method in METHODS else "other", self.routes.of(request), status)
         children = self._children.get(key)
@@ -66,7 +66,7 @@ class HttpMetrics:
 def tween_factory(
     handler: Callable[[Request], Response], registry: Registry
 ) -> Callable[[Request], Response]:
-    """Count every request, also one that fails in a way that nobody foresaw."""
+    """Count every request; one whose exception no other tween handled is a 500."""
     metrics: HttpMetrics = registry.metrics.http
 
     def tween(request: Request) -> Response:
@@ -79,6 +79,6 @@ def tween_factory(
             return response
         finally:
             metrics.in_flight.dec()
-            metrics.request(request, status, perf_counter() - started)
+            metrics.count(request, status, perf_counter() - started)
 
     return tween

@@ -1,4 +1,7 @@
-"""Figures of the outbox that are read from the database when somebody asks for them."""
+"""Metrics of the outbox, which are read from the database at each scrape.
+
+They are the same whichever process is asked, and right after everything was started anew.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,17 @@ if TYPE_CHECKING:
 
 
 class OutboxCollector:
-    """What of the outbox is unfinished, as the database has it; nothing while that is away."""
+    """How many messages are unfinished, due and late; no metric at all while the database is away."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
     def describe(self) -> list[Metric]:
-        """Return nothing, so that registering does not ask the database."""
+        """Return no metric, so that Prometheus' client reads none when this is registered."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Read the figures, each from a partial index that has no finished rows."""
+        """Read the numbers, each from a partial index that has no finished rows."""
         rows = GaugeMetricFamily(
             "scheduling_outbox_rows", "Unfinished messages, the dead included.", labels=["kind", "state"]
         )

@@ -1,4 +1,4 @@
-"""What a process is made of, its connections to the database, and which processes there are."""
+"""Metrics of processes: connections to the database, the release, and the sums over several processes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
     from pyramid.registry import Registry
 
-LOOK_SECONDS = 2.0
-"""How often a process looks at its pool of connections."""
+SAMPLE_SECONDS = 2.0
+"""How often a process counts the connections of its pool."""
 
 
 class PoolGauge:
@@ -38,16 +38,16 @@ class PoolGauge:
         )
 
     def watch(self) -> None:
-        """Look every few seconds from now on, in a thread; counting with every request would cost more."""
-        threading.Thread(target=self._look_on, name="pool-gauge", daemon=True).start()
+        """Count every few seconds from now on, in a thread; to do so in every request would cost more."""
+        threading.Thread(target=self._sample, name="pool-gauge", daemon=True).start()
 
-    def _look_on(self) -> None:
+    def _sample(self) -> None:
         pause = threading.Event()
         while True:
             pool = self._registry.engine.pool
             self._connections.labels("in_use").set(pool.checkedout())
             self._connections.labels("idle").set(pool.checkedin())
-            pause.wait(LOOK_SECONDS)
+            pause.wait(SAMPLE_SECONDS)
 
 
 class BuildCollector:
@@ -66,19 +66,22 @@ class BuildCollector:
         self._families = (build, enabled)
 
     def collect(self) -> Iterable[Metric]:
-        """Return what does not change."""
+        """Return the metrics, which never change."""
         return self._families
 
 
 class ProcessesCollector:
-    """What several processes have counted, the dead too, and what those that live have in hand."""
+    """Adds up what several processes have counted, in files of a folder that they share.
+
+    Counters of processes that have died are kept, gauges are not.
+    """
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._files = MultiProcessCollector(None, folder)
 
     def collect(self) -> Iterator[Metric]:
-        """Forget what dead processes had in hand, and add up the others' files."""
+        """Remove the gauges of dead processes, and add up all files."""
         for file in Path(self._folder).glob("gauge_live*.db"):
             pid = int(file.stem.rpartition("_")[2])
             if not _is_alive(pid):

@@ -1,4 +1,4 @@
-"""Which route a request took, as a pattern: ``/api/v1/bookings/{id}``."""
+"""The label ``route`` of a request: the pattern of its path, such as ``/api/v1/bookings/{id}``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from scheduling.web.request import Request
 
 UNMATCHED = "unmatched"
-"""The route of whatever no view is for, and of a request that is answered before traversal."""
+"""The route of a request for which there is no view, and of one that is answered before traversal."""
 
 
 class Routes:
-    """Names routes after the resources that traversal went through, never after what was sent."""
+    """Makes patterns of the resources that traversal found, never of the path that a client sent."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry

@@ -1,6 +1,6 @@
-"""OpenTelemetry (https://opentelemetry.io/docs/specs/otel/), where it is installed and configured.
+"""Sets up OpenTelemetry (https://opentelemetry.io/docs/specs/otel/), if it is installed and configured.
 
-Off it costs nothing: :mod:`scheduling.tracing` follows traces without it.
+Without it nothing of it is imported, and :mod:`scheduling.tracing` continues traces all the same.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def is_installed() -> bool:
 
 
 def includeme(config: Configurator) -> None:
-    """Put the application's one tracer on the registry; requests are recorded outside all else."""
+    """Put the application's one tracer on the registry, and record requests in the outermost tween."""
     config.registry.tracer = Tracer()
     if not is_configured(os.environ):
         return

@@ -1,6 +1,6 @@
 """Spans of requests, messages and statements, recorded by the SDK of OpenTelemetry.
 
-Nothing that a span holds is people's data: no query string, no parameter of a statement, no error message
+Spans hold no personal data: no query string, no parameter of a statement, no error message
 of the database (https://opentelemetry.io/docs/specs/semconv/).
 """
 
@@ -24,7 +24,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status,
 
 from scheduling.exceptions import StartupError
 from scheduling.observability.metrics.http import METHODS
-from scheduling.tracing import TraceParent, Tracer, parse, taking
+from scheduling.tracing import TraceParent, Tracer, as_current, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from scheduling.web.request import Request
 
 STOP_SECONDS = 3.0
-"""How long the end of a process may wait for what is still to be sent."""
+"""How long the end of a process may wait for spans that are still to be sent."""
 
 
 class OtelTracer(Tracer):
@@ -57,7 +57,7 @@ class OtelTracer(Tracer):
     def record(
         self, name: str, kind: SpanKind, attributes: Mapping[str, str], before: Context | None = None
     ) -> Iterator[trace.Span]:
-        """Record what is done meanwhile; of an exception neither the text nor the traceback."""
+        """Record the ``with`` block as a span; of an exception neither the text nor the traceback."""
         with self._spans.start_as_current_span(
             name, before, kind, attributes, record_exception=False, set_status_on_exception=False
         ) as span:
@@ -72,14 +72,14 @@ class OtelTracer(Tracer):
         self.provider.add_span_processor(BatchSpanProcessor(self._exporter()))
 
     def stop(self) -> None:
-        """Send the rest; what a collector that is away does not take in time is lost."""
+        """Send the rest; what the collector does not accept in time is lost."""
         thread = threading.Thread(target=self.provider.shutdown, daemon=True)
         thread.start()
         thread.join(STOP_SECONDS)
 
     @contextmanager
     def delivering(self, message_id: UUID, consumer: str, header: str | None) -> Iterator[None]:
-        """Record an attempt at a message as a step of the trace that wrote it."""
+        """Record an attempt at a message as a span of the trace that wrote it."""
         attributes = {
             "messaging.system": "scheduling",
             "messaging.operation.name": "process",
@@ -88,11 +88,11 @@ class OtelTracer(Tracer):
             "messaging.message.id": str(message_id),
         }
         recording = self.record(f"process {consumer}", SpanKind.CONSUMER, attributes, _context(parse(header)))
-        with recording as span, taking(_step(span)):
+        with recording as span, as_current(_trace_parent(span)):
             yield
 
     def failed(self, error: Exception) -> None:
-        """Mark the span in hand as failed."""
+        """Mark the current span as failed."""
         _fail(trace.get_current_span(), type(error).__name__)
 
 
@@ -112,17 +112,17 @@ def _exporter_class() -> type[SpanExporter]:
     return exporter
 
 
-def _step(span: trace.Span) -> TraceParent:
+def _trace_parent(span: trace.Span) -> TraceParent:
     context = span.get_span_context()
     trace_id, span_id = trace.format_trace_id(context.trace_id), trace.format_span_id(context.span_id)
     return TraceParent(trace_id, span_id, context.trace_flags.sampled)
 
 
-def _context(step: TraceParent | None) -> Context | None:
-    if step is None:
+def _context(parent: TraceParent | None) -> Context | None:
+    if parent is None:
         return None
-    flags = TraceFlags(TraceFlags.SAMPLED if step.sampled else TraceFlags.DEFAULT)
-    remote = SpanContext(int(step.trace_id, 16), int(step.step_id, 16), is_remote=True, trace_flags=flags)
+    flags = TraceFlags(TraceFlags.SAMPLED if parent.sampled else TraceFlags.DEFAULT)
+    remote = SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), is_remote=True, trace_flags=flags)
     return trace.set_span_in_context(NonRecordingSpan(remote))
 
 
@@ -132,9 +132,9 @@ def _fail(span: trace.Span, kind: str) -> None:
 
 
 def _cursors_of(tracer: OtelTracer) -> Callable[..., None]:
-    """Return a listener that has each new connection record its statements, within a span of ours.
+    """Return a listener that has each new connection record its statements, but only within a span.
 
-    Outside one, where the relay asks again and again what is due, they would be traces of their own.
+    Outside one, each query with which the relay looks for due messages would be a trace of its own.
     """
 
     class Cursor(psycopg.Cursor[Any]):
@@ -173,7 +173,7 @@ def tween_factory(
         }
         before = extract({name: environ[key] for key, name in headers.items() if key in environ})
         with tracer.record(known, SpanKind.SERVER, attributes, before) as span:
-            request.trace = _step(span)
+            request.trace = _trace_parent(span)
             response = handler(request)
             _answered(span, known, routes.of(request), response.status_int)
         return response

@@ -198,9 +198,9 @@ def test_a_dead_mail_that_is_redriven_is_sent_with_the_key_of_its_first_attempt(
 
 def test_redriving_wakes_the_relay_of_this_process(site, admin):
     message_id = put(site)
-    site.registry.doorbell.clear()
+    site.registry.message_written.clear()
     admin.post(f"/outbox/{message_id}/redrive", status=202)
-    assert site.registry.doorbell.is_set()
+    assert site.registry.message_written.is_set()
 
 
 def test_of_two_that_redrive_a_message_one_is_told_that_it_is_pending(site, admin):

@@ -88,11 +88,11 @@ def strays(site):
     return scalar(site, sa.text("SELECT count(*) FROM analytics_events_default"))
 
 
-def keep_house(site):
+def run_housekeeping(site):
     """Do what a worker does until nothing is left to be done."""
-    for name, chore in site.registry.housekeeping.items():
+    for name, task in site.registry.housekeeping.items():
         if name.startswith("analytics"):
-            while chore.work(site.registry):
+            while task.work(site.registry):
                 pass
 
 
@@ -110,7 +110,7 @@ def test_what_is_older_than_the_retention_goes_and_the_largest_window_is_whole(s
     alice = site.user()
     record(site, alice.id, 1, 365, DAYS + 32, DAYS + 900)
     record(site, None, 365)
-    keep_house(site)
+    run_housekeeping(site)
     if site.registry.engine.dialect.name == "sqlite":
         assert days_of_events(site) == [1, 365, 365]
     assert page_views(alice, 366) == [(3, 1)]
@@ -118,7 +118,7 @@ def test_what_is_older_than_the_retention_goes_and_the_largest_window_is_whole(s
 
 def test_a_site_without_old_events_keeps_all(site):
     record(site, None, 0, 1, DAYS - 1)
-    keep_house(site)
+    run_housekeeping(site)
     assert days_of_events(site) == [0, 1, DAYS - 1]
 
 
@@ -133,7 +133,7 @@ def test_many_old_events_are_deleted_in_batches(site, monkeypatch):
 
 
 def test_months_have_partitions_before_they_begin(parted_site):
-    keep_house(parted_site)
+    run_housekeeping(parted_site)
     month = utcnow().replace(day=1)
     names = [name_of(month), name_of(month + timedelta(31)), name_of(month.replace(day=1) + timedelta(31))]
     assert {*names, "analytics_events_default"} <= set(partitions_of(parted_site))
@@ -167,7 +167,7 @@ def test_whole_partitions_are_dropped_and_leave_no_notes(parted_site):
     assert name_of(old) in partitions_of(parted_site)
     before = page_views(alice, 366)
 
-    keep_house(parted_site)
+    run_housekeeping(parted_site)
 
     assert name_of(old) not in partitions_of(parted_site)
     assert days_of_events(parted_site) == [1, 366]
@@ -184,7 +184,7 @@ def test_what_was_counted_of_old_events_is_forgotten(parted_site):
     old_buckets = sa.select(sa.func.count()).where(analytics_buckets.c.start < horizon)
     assert scalar(parted_site, old_buckets) > 40
 
-    keep_house(parted_site)
+    run_housekeeping(parted_site)
 
     assert scalar(parted_site, old_buckets) == 0
     assert scalar(parted_site, sa.select(sa.func.count()).where(analytics_seen.c.last_seen < horizon)) == 0
@@ -195,17 +195,17 @@ def test_what_was_counted_of_old_events_is_forgotten(parted_site):
 
 
 def test_an_event_of_long_ago_that_arrives_late_is_removed_again(parted_site):
-    keep_house(parted_site)
+    run_housekeeping(parted_site)
     write(
         parted_site,
         sa.insert(analytics_events).values(event_type="PAGE_VIEW", metadata={}, created_at=LONG_AGO),
     )
-    keep_house(parted_site)
+    run_housekeeping(parted_site)
     assert days_of_events(parted_site) == []
 
 
 def test_where_somebody_uses_the_table_for_long_nobody_is_kept_waiting(parted_site, caplog):
-    keep_house(parted_site)
+    run_housekeeping(parted_site)
     write(parted_site, sa.text(f"DROP TABLE {name_of(utcnow())}"))
     url = parted_site.registry.scheduling.database_url.render_as_string(hide_password=False)
     with psycopg.connect(url.replace("+psycopg", "")) as dump:
@@ -220,7 +220,7 @@ def test_several_workers_may_do_it_at_the_same_time(parted_site):
     with ThreadPoolExecutor(4) as pool:
         for _ in range(4):
             list(pool.map(lambda _: housekeeping.keep_partitions(parted_site.registry), range(8)))
-    keep_house(parted_site)
+    run_housekeeping(parted_site)
     assert strays(parted_site) == 0
     assert len(days_of_events(parted_site)) == len(range(0, DAYS, 30))
 
@@ -228,7 +228,7 @@ def test_several_workers_may_do_it_at_the_same_time(parted_site):
 def test_rebuilding_counts_the_events_of_all_partitions(parted_site):
     alice = parted_site.user()
     record(parted_site, alice.id, 0, 40, 100, 300)
-    keep_house(parted_site)
+    run_housekeeping(parted_site)
     with session_scope(parted_site.registry) as db:
         rollups.rebuild(db)
     assert page_views(alice, 366) == [(4, 1)]

@@ -1,10 +1,12 @@
 """A Pyramid add-on that shows what a server made of a request; only the tests' installations have it."""
 
 import os
+from pathlib import Path
 
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 
+from scheduling.testing.processes import wait_for
 from scheduling.web.resources import Root
 
 LARGE = 16 * 1024 * 1024
@@ -19,6 +21,12 @@ def large(context, request):
     return Response(b"x" * LARGE)
 
 
+def blocked(context, request):
+    """Keep its thread until the test makes a file."""
+    wait_for(Path(os.environ["LAB_RELEASED"]).exists)
+    return Response(b"released")
+
+
 def includeme(config):
-    for view in (seen, large):
+    for view in (seen, large, blocked):
         config.add_view(view, context=Root, name=view.__name__, permission=NO_PERMISSION_REQUIRED)

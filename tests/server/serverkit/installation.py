@@ -23,9 +23,8 @@ class ServedInstallation(Installation):
         return children(self.web.pid)
 
     def serving(self):
-        """The ids of the processes that serve: all without a child but the first, which exposes metrics."""
-        _, *others = self.children()
-        return [leaf for pid in others for leaf in children(pid) or [pid]]
+        """The ids of the processes that serve: granian's, or the only one there is."""
+        return [pid for pid in self.children() if b"spawn_main" in command_line(pid)] or [self.web.pid]
 
     def in_flight(self):
         return self.web.metric("scheduling_http_requests_in_flight")
@@ -48,3 +47,10 @@ def children(pid):
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
         return []
+
+
+def command_line(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""

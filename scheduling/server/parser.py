@@ -1,24 +1,15 @@
-"""What waitress takes for a request, and what it answers to what is none."""
+"""What waitress takes for a request: HTTP/1.0 and 1.1, and nothing that could smuggle a second one."""
 
 from __future__ import annotations
 
-import logging
-from http import HTTPStatus
 from time import time
 from typing import TYPE_CHECKING
 
 from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.task import ErrorTask
 from waitress.utilities import BadRequest
-
-from scheduling.web.problems import PROBLEM, problem_document
-from scheduling.web.request import request_id
-from scheduling.web.tweens import SECURITY_HEADERS
 
 if TYPE_CHECKING:
     from waitress.adjustments import Adjustments
-
-logger = logging.getLogger(__name__)
 
 _VERSIONS = ("1.0", "1.1")
 
@@ -60,27 +51,3 @@ class Parser(HTTPRequestParser):
     def _is_framed(self) -> bool:
         """Tell whether a request with a Transfer-Encoding says in one way where it ends (RFC 9112, 6.1)."""
         return self.chunked and "CONTENT_LENGTH" not in self.headers
-
-
-class Refusal(ErrorTask):
-    """Answers what is no request, or is beyond the limits, as the application would."""
-
-    def execute(self) -> None:
-        """Write the answer and have the connection closed."""
-        status = HTTPStatus(self.request.error.code)
-        # Whatever waitress quotes, a token perhaps, stands neither in the log nor in the answer.
-        what, _, _ = self.request.error.body.partition('"')
-        reason = f"{status.phrase}: {what.strip(' .')}."
-        mine = request_id(self.request.headers.get("X_REQUEST_ID"))
-        logger.info("%s", reason, extra={"status": status, "request_id": mine})
-        document = problem_document(status, reason)
-        self.status = f"{status} {status.phrase}"
-        self.response_headers = [
-            ("Content-Type", PROBLEM),
-            ("Cache-Control", "no-store"),
-            ("X-Request-ID", mine),
-            *SECURITY_HEADERS,
-        ]
-        self.set_close_on_finish()
-        self.content_length = len(document)
-        self.write(document)

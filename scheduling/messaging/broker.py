@@ -1,0 +1,51 @@
+"""The queue at the broker, and connections to it on which every operation has a time-out.
+
+The broker carries only the ids of messages. It may lose any of them: the messages themselves are rows of the
+outbox, and the relay publishes an id again when its message is not finished in time.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import kombu
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyramid.registry import Registry
+
+# The default exchange routes by the queue's name and has no bindings that a broker could lose.
+QUEUE = kombu.Queue("scheduling", exchange=kombu.Exchange(""), routing_key="scheduling", durable=True)
+
+BROKER_ERRORS: tuple[type[Exception], ...] = (kombu.exceptions.KombuError, kombu.exceptions.OperationalError)
+"""What Kombu raises when the broker cannot be reached, beside ``OSError``."""
+
+
+@contextmanager
+def connect(registry: Registry) -> Iterator[kombu.Connection]:
+    """Give a connection to the broker of the settings, which is closed in the end.
+
+    It is opened when it is first used. ``OSError`` and :data:`BROKER_ERRORS` are raised by what uses it.
+    """
+    settings = registry.scheduling
+    options: dict[str, Any] = {"polling_interval": 0.05}
+    if not settings.embedded:
+        options = {
+            "socket_connect_timeout": 5,
+            "socket_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 5,
+            # After so many seconds an id that was not acknowledged is received again. If its message is
+            # finished by then, the claim is refused.
+            "visibility_timeout": settings.outbox_lease,
+            # For sentinel:// alone.
+            "master_name": settings.broker_master,
+            "sentinel_kwargs": {"socket_timeout": 5, "socket_connect_timeout": 5},
+        }
+    connection = kombu.Connection(settings.broker_url, transport_options=options)
+    try:
+        yield connection
+    finally:
+        connection.release()

@@ -1,0 +1,88 @@
+"""A thread of a worker: it runs one function, and runs it again after every error.
+
+A broker or a database that is away for a while must not end a worker: as soon as it is back, the next run
+succeeds, and nobody has to start anything.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from scheduling.db.failures import one_line
+from scheduling.messaging.broker import BROKER_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyramid.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+_FIRST_RESTART_SECONDS = 0.5
+_LAST_RESTART_SECONDS = 15.0
+_LOG_SECONDS = 60.0
+"""How long a loop that fails again and again is silent after it has logged an error."""
+
+
+class Loop:
+    """A thread that calls ``run(loop)`` until ``stopping`` is set, and again whenever that raises.
+
+    ``run`` works in rounds, and returns when ``stopping`` is set. It calls :meth:`report_alive` at the
+    beginning of each round and :meth:`report_success` at the end of each that succeeded.
+    """
+
+    def __init__(
+        self, name: str, registry: Registry, stopping: threading.Event, run: Callable[[Loop], None]
+    ) -> None:
+        self.name = name
+        self.registry = registry
+        self.stopping = stopping
+        self.thread = threading.Thread(target=self._run_until_stopped, name=name, daemon=True)
+        self.last_alive = monotonic()
+        """When it last reported to be alive, by :func:`time.monotonic`."""
+        self.failure: str | None = None
+        """Why it failed, as a sentence; None from the next success on."""
+        self._run = run
+        self._failures_in_a_row = 0
+        self._last_logged = float("-inf")
+
+    def report_alive(self) -> None:
+        """Note that the thread does not hang; the liveness probe asks for it."""
+        self.last_alive = monotonic()
+
+    def report_success(self) -> None:
+        """Note that a round succeeded, so that whatever failed before has passed."""
+        self.failure = None
+        self._failures_in_a_row = 0
+
+    def _run_until_stopped(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                self._run(self)
+            except Exception as error:  # noqa: BLE001 - brokers and drivers raise all kinds of things
+                self._note_failure(error)
+                self.stopping.wait(self._restart_seconds())
+
+    def _note_failure(self, error: Exception) -> None:
+        """Keep the failure for the probes, and log it, at most once a minute."""
+        self.report_alive()
+        text = one_line(error) if isinstance(error, sa.exc.DBAPIError) else f"{type(error).__name__}: {error}"
+        self.failure = f"The {self.name} failed and starts again: {text}"
+        self._failures_in_a_row += 1
+        if monotonic() - self._last_logged >= _LOG_SECONDS:
+            self._last_logged = monotonic()
+            # A traceback helps only where the cause is in the program, not in a network.
+            is_outage = isinstance(error, (OSError, sa.exc.DBAPIError, *BROKER_ERRORS))
+            logger.error("%s", self.failure, exc_info=None if is_outage else error)
+
+    def _restart_seconds(self) -> float:
+        """Return how long to wait after a failure: twice as long after each, at random up to 50 % less."""
+        doublings = min(self._failures_in_a_row - 1, 10)
+        longest: float = min(_LAST_RESTART_SECONDS, _FIRST_RESTART_SECONDS * 2**doublings)
+        return longest * random.uniform(0.5, 1)  # noqa: S311

@@ -1,0 +1,103 @@
+"""A connection to waitress and what is answered on it, by the classes that waitress lets one set."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from http import HTTPStatus
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask, WSGITask
+
+from scheduling.server.parser import Parser
+from scheduling.web.problems import PROBLEM, problem_document
+from scheduling.web.request import request_id
+from scheduling.web.tweens import SECURITY_HEADERS
+
+if TYPE_CHECKING:
+    from scheduling.web.health import Readiness
+
+logger = logging.getLogger(__name__)
+
+_IDLE_SECONDS = 1.0
+"""A server that ends closes a connection on which nothing was under way for that long."""
+
+
+class Task(WSGITask):
+    """Answers one request."""
+
+    def build_response_header(self) -> bytes:
+        """Return the answer's head, with ``Connection: close`` while the process drains."""
+        if self.channel.readiness.draining:
+            # As if the client had said so: this closes connections of HTTP/1.0 and 1.1 in order.
+            self.request.headers["CONNECTION"] = "close"
+        head: bytes = super().build_response_header()
+        return head
+
+    def set_close_on_finish(self) -> None:
+        """Close the connection afterwards, but not for want of a length where there is no body: 204, 304."""
+        asked = self.request.headers.get("CONNECTION", "").lower() == "close"
+        if self.has_body or asked or self.version == "1.0":
+            super().set_close_on_finish()
+
+
+class Refusal(ErrorTask):
+    """Answers what is no request, or is beyond the limits, with problem details as the application would."""
+
+    def execute(self) -> None:
+        """Write the answer and have the connection closed."""
+        status = HTTPStatus(self.request.error.code)
+        # Whatever waitress quotes, a token perhaps, stands neither in the log nor in the answer.
+        what, _, _ = self.request.error.body.partition('"')
+        reason = f"{status.phrase}: {what.strip(' .')}."
+        mine = request_id(self.request.headers.get("X_REQUEST_ID"))
+        logger.info("%s", reason, extra={"status": status, "request_id": mine})
+        document = problem_document(status, reason)
+        self.status = f"{status} {status.phrase}"
+        headers = [("Content-Type", PROBLEM), ("Cache-Control", "no-store"), ("X-Request-ID", mine)]
+        self.response_headers = [*headers, *SECURITY_HEADERS]
+        self.set_close_on_finish()
+        self.content_length = len(document)
+        self.write(document)
+
+
+class Channel(HTTPChannel):
+    """A connection that ends in order, and on which no request may take for ever to come."""
+
+    parser_class = Parser
+    task_class = Task
+    error_task_class = Refusal
+
+    def __init__(self, readiness: Readiness, *arguments: Any, **options: Any) -> None:
+        self.readiness = readiness
+        super().__init__(*arguments, **options)
+
+    def received(self, data: bytes) -> bool:
+        """Take some bytes, unless their request has been coming for longer than ``channel_timeout``.
+
+        waitress by itself closes connections that are silent, not those where a byte comes now and then.
+        """
+        if self.request is not None and self.request.begun < time() - self.adj.channel_timeout:
+            self.will_close = True
+            return False
+        taken: bool = super().received(data)
+        return taken
+
+    def send_continue(self) -> None:
+        """Ask for the body (RFC 9110, 10.1.1), unless there is none or it is refused."""
+        if not self.request.completed:
+            super().send_continue()
+
+    def is_idle(self) -> bool:
+        """Tell whether nothing is under way here and has not been for a moment, nor waits to be read."""
+        busy = self.requests or self.request or self.total_outbufs_len
+        if busy or time() - self.last_activity < _IDLE_SECONDS:
+            return False
+        try:
+            self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError as error:
+            return isinstance(error, BlockingIOError)
+        # What came must be read, or the client would see a reset.
+        return False

@@ -1,0 +1,137 @@
+"""granian, as it comes: processes with threads, which its own parent starts, replaces and ends."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import multiprocessing
+import os
+import signal
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, RuntimeModes
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from waitress.proxy_headers import proxy_headers_middleware
+
+from scheduling.app import make_app
+from scheduling.config.ini import read_ini, set_up_logging
+from scheduling.server.lifecycle import on_signal
+from scheduling.startup import set_up
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+    from pyramid.registry import Registry
+    from waitress.adjustments import Adjustments
+
+_MIN_BUFFER_BYTES = 8192
+"""granian refuses a smaller buffer for a request's head."""
+
+# Its own lines go where all others do.
+_LOGGING: dict[str, Any] = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {}}}
+
+
+def serve(
+    registry: Registry, ini: str, settings: Adjustments, *, processes: int, drain: int, grace: int
+) -> None:
+    """Serve the application of an ini file with several processes until SIGTERM or Ctrl-C.
+
+    Then go on for ``drain`` seconds without being ready, and finish what is in hand in ``grace`` seconds.
+    Of waitress's options those hold for threads, connections, time-outs, heads and proxies. Raises
+    ``SystemExit`` with status 1 when processes die as soon as they are started.
+    """
+    # This process has threads, for metrics; what they hold must not be copied into its children.
+    multiprocessing.set_start_method("spawn", force=True)
+    draining = multiprocessing.Value("b", lock=False)
+    server = Granian(
+        "scheduling",
+        registry.scheduling.host,
+        registry.scheduling.port,
+        interface=Interfaces.WSGI,
+        workers=processes,
+        blocking_threads=settings.threads,
+        runtime_mode=RuntimeModes.st,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=settings.channel_timeout * 1000,
+            max_buffer_size=max(settings.max_request_header_size, _MIN_BUFFER_BYTES),
+        ),
+        backpressure=settings.connection_limit,
+        websockets=False,
+        respawn_failed_workers=True,
+        respawn_interval=0,
+        workers_kill_timeout=grace,
+        log_level=LogLevels.error,
+        log_dictconfig=_LOGGING,
+    )
+
+    def begin() -> None:
+        draining.value = 1
+        signal.signal(signal.SIGALRM, server.signal_handler_interrupt)
+        signal.setitimer(signal.ITIMER_REAL, drain or 0.001)
+
+    # granian calls this when it has installed its own handlers, which end its processes without a drain.
+    server.on_startup(partial(on_signal, begin, _kill_processes))
+    server.serve(target_loader=partial(load, ini, settings, draining), wrap_loader=False)
+
+
+def _kill_processes() -> None:
+    for process in multiprocessing.active_children():
+        process.kill()
+
+
+def load(ini: str, settings: Adjustments, draining: Any) -> WSGIApplication:
+    """Return the application; runs in each of the processes, before it serves.
+
+    ``draining`` has a ``value`` that the parent sets to 1 when all of them are to be not ready.
+    """
+    # Ctrl-C reaches every process of the terminal; the parent alone acts on it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    set_up_logging(ini)
+    read = read_ini(ini)
+    app = make_app(set_up(read, os.environ), read)
+    registry = app.registry
+    registry.passwords.use_threads(settings.threads)
+    registry.metrics.pool.watch()
+    registry.tracer.start()
+    atexit.register(registry.tracer.stop)
+    gc.freeze()
+    # What waitress does with X-Forwarded-For and its like, which granian hands on whoever sent it.
+    names = ("trusted_proxy", "trusted_proxy_count", "trusted_proxy_headers")
+    proxies = {name: getattr(settings, name) for name in names}
+    clear = settings.clear_untrusted_proxy_headers
+    behind_proxies = proxy_headers_middleware(app, clear_untrusted=clear, **proxies)
+    return _wrapped(behind_proxies, registry, draining)
+
+
+def _end_with_parent() -> None:
+    """Kill this process when its parent was killed; it would keep the port from the next one."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _wrapped(app: WSGIApplication, registry: Registry, draining: Any) -> WSGIApplication:
+    """Return an application that closes connections while it drains, and is told no secrets."""
+    variables = dict(os.environ)
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        # granian puts the process's variables, the secrets too, among those of the request.
+        for name, value in variables.items():
+            if environ.get(name) == value:
+                del environ[name]
+        if not draining.value:
+            return app(environ, start_response)
+        registry.readiness.drain()
+
+        def closing(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            return start_response(status, [*headers, ("Connection", "close")], exc_info)
+
+        return app(environ, closing)
+
+    return answer

@@ -1,0 +1,76 @@
+"""What both servers need: a socket at the start, a worker beside them, and an orderly end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from scheduling.db import migrations
+from scheduling.exceptions import StartupError
+from scheduling.messaging.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pyramid.registry import Registry
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted (listen(2)); the kernel caps it at net.core.somaxconn."""
+
+
+def listen(registry: Registry) -> socket.socket:
+    """Return a socket that listens on ``scheduling.host`` and ``scheduling.port``.
+
+    Raises ``StartupError`` for a database whose schema is behind, and for an address that cannot be had.
+    """
+    migrations.require_upgraded(registry.engine, registry.plugins)
+    host, port = registry.scheduling.host, registry.scheduling.port
+    try:
+        # Of a name's addresses the first is taken; 0.0.0.0 and :: stand for all of their family.
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        # create_server repeats the address in the text of the error.
+        reason = (error.strerror or "").partition(" (")[0]
+        raise StartupError(
+            f"Cannot listen on {host}:{port} ({reason}); "
+            f"set another port, as in PORT={port + 1}, or end the program that has this one."
+        ) from error
+
+
+@contextmanager
+def delivering(registry: Registry) -> Iterator[None]:
+    """Record traces meanwhile, and deliver messages if there is no broker to share; then close everything."""
+    worker = Worker(registry) if registry.scheduling.embedded else None
+    registry.tracer.start()
+    try:
+        if worker:
+            worker.start()
+        yield
+    finally:
+        if worker:
+            worker.stop()
+        registry.tracer.stop()
+        registry.engine.dispose()
+
+
+def on_signal(begin: Callable[[], None], abort: Callable[[], None] = lambda: None) -> None:
+    """Call ``begin`` on the first SIGTERM or SIGINT; on the second ``abort``, and exit with 128 + its number.
+
+    The default would not end a container: its first process ignores signals that it has no handler for.
+    """
+    has_begun = False
+
+    def handle(number: int, frame: object) -> None:
+        nonlocal has_begun
+        if has_begun:
+            abort()
+            os._exit(128 + number)
+        has_begun = True
+        begin()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
