@@ -1,6 +1,6 @@
 # make run    serve on http://localhost:3000 (PORT changes it); data in var/
 # make test   the whole test suite, on SQLite and on a PostgreSQL that it starts itself
-# make check  formatting, lint, types and the rooms' import contracts
+# make check  formatting, lint, types and import contracts
 # make chaos  bookings while everything is killed at random; SEED=7 SECONDS=600 choose another and a longer run
 # make bench  what each call costs and how many a second there can be; ARGS='--help' says how to choose
 # make bench-growth  what each call costs while its table grows to ten million rows

@@ -1,16 +1,50 @@
 """Fixtures of the whole suite; those for plugin authors are in scheduling.testing.fixtures."""
 
+import uuid
+
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
 
 from scheduling.db import migrations
+from scheduling.testing import Site
 
-pytest_plugins = ["scheduling.testing.fixtures"]
+pytest_plugins = ["scheduling.testing.fixtures", "tests.kit.commands"]
+
+# How fast a machine is says nothing about the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+AHEAD = "postgresql-ahead"
 
 
 @pytest.fixture(scope="session")
 def enabled_plugins():
     return ["analytics", "bookings", "notifications", "organizations"]
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql", AHEAD])
+def site_kind(request):
+    """Where ``site`` is: SQLite, PostgreSQL, or a PostgreSQL that the next release has upgraded already.
+
+    The last is what old pods meet during an upgrade, and all of them after a rollback.
+    """
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def session_site(site_kind, enabled_plugins, bring_ahead, tmp_path_factory, request):
+    if site_kind == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('database')}/test.db"
+    else:
+        url = request.getfixturevalue("postgres").create_database(f"site_{uuid.uuid4().hex}")
+    site = Site(url, enabled_plugins)
+    if site_kind == AHEAD:
+        target = site.registry.engine, site.registry.plugins
+        bring_ahead(*target)
+        assert len(migrations.ahead(*target)) == len(migrations.trees(target[1]))
+    yield site
+    site.close()
 
 
 @pytest.fixture(scope="session")

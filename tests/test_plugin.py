@@ -125,14 +125,14 @@ def test_an_item_that_says_nothing_of_its_acl_inherits_nothing():
 
 def test_what_an_item_allows_is_followed_by_the_denial_of_everything_else():
     class Thing(Item):
-        def acl(self):
+        def rules(self):
             return [(Allow, "user:1", "edit")]
 
     assert Thing(None, 7, Things(None)).__acl__() == [(Allow, "user:1", "edit"), DENY_ALL]
 
 
 def test_an_item_cannot_replace_the_denial():
-    with pytest.raises(TypeError, match=r"acl\(\)"):
+    with pytest.raises(TypeError, match=r"rules\(\)"):
 
         class Thing(Item):
             def __acl__(self):

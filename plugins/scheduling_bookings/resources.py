@@ -41,7 +41,7 @@ class Booking(Item):
             raise Missing("Booking not found")
         return row
 
-    def acl(self) -> Acl:
+    def rules(self) -> Acl:
         """Allow the owner and site admins everything."""
         everything = (Permission.VIEW, Permission.EDIT, Permission.DELETE)
         return [(Allow, user_principal(self.row.user_id), everything), (Allow, SITE_ADMIN, everything)]

@@ -26,7 +26,7 @@ class Notification(Item):
 
     id: int
 
-    def acl(self) -> Acl:
+    def rules(self) -> Acl:
         """Allow its user to mark and delete it; raise ``Missing`` for everybody else."""
         owner_id = service.owner(self.request.db, self.id)
         if owner_id is None or owner_id != self.request.identity.id:

@@ -41,7 +41,7 @@ class Organization(Item):
             raise Missing("Organization not found")
         return row
 
-    def acl(self) -> Acl:
+    def rules(self) -> Acl:
         """Allow the owner and site admins everything, the sender to look at it if it is a member."""
         everything = (Permission.VIEW, Permission.EDIT, Permission.DELETE)
         acl: Acl = [
@@ -79,7 +79,7 @@ class Member(Item):
     id: int
     __parent__: Members
 
-    def acl(self) -> Acl:
+    def rules(self) -> Acl:
         """Allow ending the membership."""
         owner = user_principal(self.__parent__.__parent__.row.owner_id)
         return [(Allow, who, Permission.DELETE) for who in (user_principal(self.id), owner, SITE_ADMIN)]

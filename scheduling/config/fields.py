@@ -11,6 +11,13 @@ from marshmallow import ValidationError, fields
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# Messages are predicates, so that "<field> <message>" is a sentence for people.
+fields.Field.default_error_messages |= {
+    "required": "is required",
+    "null": "must not be null",
+    "validator_failed": "is invalid",
+}
+
 
 class DatabaseUrl(fields.Field[sa.URL]):
     """``postgresql://…`` (also spelled ``postgres://``) or ``sqlite:///path``."""

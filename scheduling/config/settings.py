@@ -7,8 +7,8 @@ the one that its field names in ``metadata={"env": …}``, else ``SCHEDULING_<NA
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
@@ -37,23 +37,14 @@ def _is_secret(value: str) -> bool:
     return value != DEVELOPMENT_SECRET and len(value.encode()) >= MIN_SECRET_BYTES
 
 
-def setting(reader: fields.Field[Any], *, env: str = "", secret: bool = False) -> Any:
-    """Declare a setting: the marshmallow field that reads it, and its environment variable if it is special.
+def setting(item: fields.Field[Any], *, env: str | None = None, secret: bool = False) -> Any:
+    """Declare a setting by the marshmallow field that reads it.
 
-    The value of a ``secret`` is left out where the settings are printed.
+    ``env`` is its environment variable, ``SCHEDULING_<NAME>`` by default. A secret is in no ``repr``.
     """
-    if env:
-        reader.metadata = {**reader.metadata, "env": env}
-    return dataclasses.field(repr=not secret, metadata={"reader": reader})
-
-
-def _number(default: int, least: int = 1, most: int | None = None) -> fields.Integer:
-    return fields.Integer(load_default=default, validate=validate.Range(least, most))
-
-
-def _port(default: int) -> fields.Integer:
-    in_range = validate.Range(1, 65535, error="must be from {min} to {max}")
-    return fields.Integer(load_default=default, validate=in_range)
+    if env is not None:
+        item.metadata = {**item.metadata, "env": env}
+    return field(repr=not secret, metadata={"setting": item})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +59,17 @@ class Settings:
         env="APP_ENV",
     )
     host: str = setting(fields.String(load_default="127.0.0.1"))
-    port: int = setting(_port(3000), env="PORT")
-    metrics_port: int = setting(_port(9100))
+    port: int = setting(
+        fields.Integer(load_default=3000, validate=validate.Range(1, 65535, error="must be from 1 to 65535")),
+        env="PORT",
+    )
+    metrics_port: int = setting(
+        fields.Integer(load_default=9100, validate=validate.Range(1, 65535, error="must be from 1 to 65535"))
+    )
     plugins: list[str] = setting(Words(load_default=list))
     database_url: sa.URL = setting(DatabaseUrl(required=True), env="DATABASE_URL", secret=True)
-    database_pool_size: int = setting(_number(10))
-    database_timeout: int = setting(_number(10))
+    database_pool_size: int = setting(fields.Integer(load_default=10, validate=validate.Range(1)))
+    database_timeout: int = setting(fields.Integer(load_default=10, validate=validate.Range(1)))
     broker_url: str = setting(
         fields.String(load_default="memory://", validate=is_broker_url), env="REDIS_URL", secret=True
     )
@@ -82,23 +78,27 @@ class Settings:
     jwt_secret_fallbacks: list[str] = setting(
         Secrets(load_default=list), env="JWT_SECRET_FALLBACKS", secret=True
     )
-    jwt_lifetime: int = setting(_number(7 * 86400, least=60))
-    bcrypt_cost: int = setting(_number(10, least=4, most=15))
+    jwt_lifetime: int = setting(fields.Integer(load_default=7 * 86400, validate=validate.Range(60)))
+    bcrypt_cost: int = setting(fields.Integer(load_default=10, validate=validate.Range(4, 15)))
     cors_origins: list[str] = setting(Words(load_default=list), env="CORS_ORIGINS")
     cors_credentials: bool = setting(fields.Boolean(load_default=False), env="CORS_CREDENTIALS")
-    max_body_bytes: int = setting(_number(1024 * 1024, least=1024))
-    outbox_lease: int = setting(_number(120))
-    outbox_republish: int = setting(_number(60))
-    outbox_backoff: int = setting(_number(10))
-    outbox_retention_days: int = setting(_number(30))
+    max_body_bytes: int = setting(fields.Integer(load_default=1024 * 1024, validate=validate.Range(1024)))
+    outbox_lease: int = setting(fields.Integer(load_default=120, validate=validate.Range(1)))
+    outbox_republish: int = setting(fields.Integer(load_default=60, validate=validate.Range(1)))
+    outbox_backoff: int = setting(fields.Integer(load_default=10, validate=validate.Range(1)))
+    outbox_retention_days: int = setting(fields.Integer(load_default=30, validate=validate.Range(1)))
     email_provider: str = setting(fields.String(load_default="mock"), env="EMAIL_PROVIDER")
     email_api_key: str = setting(fields.String(load_default=""), env="EMAIL_API_KEY", secret=True)
     email_from: str = setting(
         fields.String(load_default="Scheduling <noreply@localhost>", validate=is_one_line), env="EMAIL_FROM"
     )
     email_templates: str = setting(fields.String(load_default=""))
-    email_rate_limit: int = setting(_number(30), env="EMAIL_RATE_LIMIT")
-    email_retry_attempts: int = setting(_number(3), env="EMAIL_RETRY_ATTEMPTS")
+    email_rate_limit: int = setting(
+        fields.Integer(load_default=30, validate=validate.Range(1)), env="EMAIL_RATE_LIMIT"
+    )
+    email_retry_attempts: int = setting(
+        fields.Integer(load_default=3, validate=validate.Range(1)), env="EMAIL_RETRY_ATTEMPTS"
+    )
 
     @property
     def embedded(self) -> bool:
@@ -106,8 +106,8 @@ class Settings:
         return self.broker_url.startswith("memory://")
 
 
-class _CoreRules(Schema):
-    """The rules that concern more than one setting of core, and names that are none."""
+class _Checks(Schema):
+    """What is checked of several settings together."""
 
     class Meta:
         """A name that is not known is a typing mistake."""
@@ -138,8 +138,8 @@ class _CoreRules(Schema):
             )
 
 
-CoreSchema = _CoreRules.from_dict(
-    {declared.name: declared.metadata["reader"] for declared in dataclasses.fields(Settings)},
+CoreSchema = _Checks.from_dict(
+    {declared.name: declared.metadata["setting"] for declared in dataclass_fields(Settings)},
     name="CoreSchema",
 )
-"""The marshmallow schema of :class:`Settings`."""
+"""The schema that reads :class:`Settings`."""

@@ -33,9 +33,11 @@ def listen(registry: Registry) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
+        # create_server repeats the address in the text of the error.
+        reason = (error.strerror or "").partition(" (")[0]
         raise StartupError(
-            f"Cannot listen on {host}:{port} ({error.strerror}); "
-            "set another PORT, or end the program that has this one."
+            f"Cannot listen on {host}:{port} ({reason}); "
+            f"set another port, as in PORT={port + 1}, or end the program that has this one."
         ) from error
 
 

@@ -55,15 +55,15 @@ class Item(Resource):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__acl__" in cls.__dict__:
-            raise TypeError(f"{cls.__name__} is an Item: its rules are what acl() returns, not __acl__()")
+            raise TypeError(f"{cls.__name__} is an Item: its rules are what rules() returns, not __acl__()")
 
-    def acl(self) -> Acl:
+    def rules(self) -> Acl:
         """Return who may do what with this item; nobody anything, unless a subclass says otherwise."""
         return []
 
     @final
     def __acl__(self) -> Acl:
-        return [*self.acl(), DENY_ALL]
+        return [*self.rules(), DENY_ALL]
 
 
 class Root(Resource):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
 
+import scheduling.config.fields  # noqa: F401 - it words the messages of every marshmallow field
 from scheduling.db.metadata import MAX_ID
 from scheduling.times import parse_timestamp
 
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
 _ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _CONTROL_OR_SPACE = re.compile(r"[\x00-\x20\x7f]")
-
-# Messages are predicates, so that "<field> <message>" is a sentence for people.
-fields.Field.default_error_messages |= {
-    "required": "is required",
-    "null": "must not be null",
-    "validator_failed": "is invalid",
-}
 
 
 def parse_id(text: str) -> int | None:

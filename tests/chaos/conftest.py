@@ -103,7 +103,7 @@ class Resend(ApiServer):
         return None if fate.startswith("takes it") else ApiAnswer(200, {"id": f"re-{key}"})
 
 
-class Site(Installation):
+class ChaosInstallation(Installation):
     """An installation whose e-mails go to a :class:`Resend`, with short leases, and its database."""
 
     def __init__(self, folder, database_url, redis_url, provider, environ):
@@ -181,6 +181,6 @@ def make_site(own_postgres, own_redis, provider, tmp_path):
         ends.callback(own_postgres.drop_database, name)
 
         def make(redis_url=own_redis.url, **environ):
-            return ends.enter_context(Site(tmp_path, database_url, redis_url, provider, environ))
+            return ends.enter_context(ChaosInstallation(tmp_path, database_url, redis_url, provider, environ))
 
         yield make

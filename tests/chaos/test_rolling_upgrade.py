@@ -66,7 +66,7 @@ class Balancer:
                 await target.drain()
 
 
-class Client:
+class BusyCaller:
     """Books and lists without pause on a connection that it keeps, until it is told to end."""
 
     def __init__(self, address, token, number, end):
@@ -108,7 +108,7 @@ def test_a_new_release_takes_over_under_load_without_a_failed_request(make_site,
     old.web.start().wait_until_ready()
     balancer.add(old.web)
     end = threading.Event()
-    clients = [Client(balancer.address, old.register(), number, end) for number in range(CLIENTS)]
+    clients = [BusyCaller(balancer.address, old.register(), number, end) for number in range(CLIENTS)]
     with running(clients, end):
         new.upgrade()
         await_progress(clients)
@@ -148,7 +148,7 @@ def test_a_worker_replaced_under_load_loses_no_message_and_sends_none_twice(make
     end = threading.Event()
     address = urlsplit(site.web.url)
     address = (address.hostname, address.port)
-    clients = [Client(address, site.register(), number, end) for number in range(CLIENTS)]
+    clients = [BusyCaller(address, site.register(), number, end) for number in range(CLIENTS)]
     with running(clients, end):
         site.add_worker().start().wait_until_ready()
         await_progress(clients)

@@ -1,13 +1,7 @@
-import sys
-from pathlib import Path
-
 import pytest
 
-# The kit is a package beside these tests, which pytest's importlib mode does not put on the path.
-sys.path.insert(0, str(Path(__file__).parent))
-
-from chartkit.helm import Helm
-from chartkit.programs import OtherPlatformError
+from tests.chart.chartkit.helm import Helm
+from tests.chart.chartkit.programs import OtherPlatformError
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,13 @@
 import click
 import pytest
 import yaml
-from chartkit import VALUE_SETS
-from chartkit.objects import containers, environment, pods
 
 from scheduling.cli.main import main
 from scheduling.config.settings import CoreSchema
 from scheduling.config.sources import environment_variable
 from scheduling_email_smtp.settings import SmtpSettings
+from tests.chart.chartkit import VALUE_SETS
+from tests.chart.chartkit.objects import containers, environment, pods
 
 SETTINGS = {
     environment_variable(section, name, field)

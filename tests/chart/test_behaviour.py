@@ -4,8 +4,9 @@ from base64 import b64decode
 
 import pytest
 import yaml
-from chartkit import CHART
-from chartkit.objects import containers, environment, named, of_kind, pods
+
+from tests.chart.chartkit import CHART
+from tests.chart.chartkit.objects import containers, environment, named, of_kind, pods
 
 LEAST = CHART / "ci" / "existing-secrets-values.yaml"
 INLINE = CHART / "ci" / "inline-secrets-values.yaml"

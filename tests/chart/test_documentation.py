@@ -4,8 +4,9 @@ import re
 from textwrap import dedent
 
 import pytest
-from chartkit import CHART, EXAMPLES, ROOT
-from chartkit.values import defaults, documented
+
+from tests.chart.chartkit import CHART, EXAMPLES, ROOT
+from tests.chart.chartkit.values import defaults, documented
 
 PAGES = [
     *(ROOT / "docs/operators" / name for name in ("kubernetes.md", "alerts.md")),

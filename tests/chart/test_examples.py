@@ -4,10 +4,11 @@ import re
 
 import pytest
 import yaml
-from chartkit import EXAMPLES, KUBERNETES, schemas
-from chartkit.helm import documents
-from chartkit.objects import of_kind, pods, references
-from chartkit.pod_security import violations
+
+from tests.chart.chartkit import EXAMPLES, KUBERNETES, schemas
+from tests.chart.chartkit.helm import documents
+from tests.chart.chartkit.objects import of_kind, pods, references
+from tests.chart.chartkit.pod_security import violations
 
 README = (EXAMPLES / "README.md").read_text()
 VALUES = sorted(EXAMPLES.glob("*/values.yaml"))

@@ -8,9 +8,10 @@ from pathlib import Path
 import promql_parser
 import pytest
 import yaml
-from chartkit import CHART, ROOT
-from chartkit.objects import of_kind
-from chartkit.programs import ProgramMissingError, promtool
+
+from tests.chart.chartkit import CHART, ROOT
+from tests.chart.chartkit.objects import of_kind
+from tests.chart.chartkit.programs import ProgramMissingError, promtool
 
 # kube-state-metrics has this one, https://github.com/kubernetes/kube-state-metrics
 OF_THE_CLUSTER = {"kube_pod_container_status_waiting_reason": {"container", "reason"}}
@@ -39,7 +40,7 @@ def prometheus():
 
 
 @pytest.fixture(scope="session")
-def database_kind():
+def site_kind():
     """Choose one kind of database, since metrics are the same on both."""
     return "sqlite"
 

@@ -4,9 +4,10 @@ import re
 
 import pytest
 import yaml
-from chartkit import VALUE_SETS
-from chartkit.objects import containers, environment, matches, named, of_kind, pods, references
-from chartkit.pod_security import violations
+
+from tests.chart.chartkit import VALUE_SETS
+from tests.chart.chartkit.objects import containers, environment, matches, named, of_kind, pods, references
+from tests.chart.chartkit.pod_security import violations
 
 OURS = {"web", "worker", "migrations", "bootstrap-admin", "smoke-test", "wait-for-database"}
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from chartkit import CHART
-from chartkit.helm import RefusedError
+
+from tests.chart.chartkit import CHART
+from tests.chart.chartkit.helm import RefusedError
 
 LEAST = CHART / "ci" / "existing-secrets-values.yaml"
 HEAD = "This release cannot be installed:\n\n"

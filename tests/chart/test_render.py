@@ -4,10 +4,10 @@ import re
 
 import pytest
 import yaml
-from chartkit import CHART, KUBERNETES, VALUE_SETS, schemas
-from chartkit.helm import documents
 
 import scheduling
+from tests.chart.chartkit import CHART, KUBERNETES, VALUE_SETS, schemas
+from tests.chart.chartkit.helm import documents
 
 value_sets = pytest.mark.parametrize("values", VALUE_SETS, ids=lambda path: path.stem)
 

@@ -7,10 +7,10 @@ from http.client import HTTPConnection
 
 import pytest
 import yaml
-from chartkit import ROOT
-from chartkit.objects import named, of_kind, pods
 
 from scheduling.testing.processes import Process, free_port, program, wait_for
+from tests.chart.chartkit import ROOT
+from tests.chart.chartkit.objects import named, of_kind, pods
 
 ADMIN = {"email": "admin@example.com", "password": "a secret of the operators"}
 # This machine's, and what lets several of them run on it side by side.

@@ -1,6 +1,6 @@
 """values.yaml, its schema and the README's table say the same."""
 
-from chartkit.values import (
+from tests.chart.chartkit.values import (
     BEGIN,
     END,
     README,

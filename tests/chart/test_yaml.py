@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from chartkit import CHART, EXAMPLES, ROOT, VALUE_SETS
 from yamllint import linter
 from yamllint.config import YamlLintConfig
+
+from tests.chart.chartkit import CHART, EXAMPLES, ROOT, VALUE_SETS
 
 OURS = YamlLintConfig(file=str(Path(__file__).with_name("yamllint.yaml")))
 RENDERED = YamlLintConfig("rules: {key-duplicates: enable, trailing-spaces: enable, octal-values: enable}")

@@ -43,14 +43,14 @@ def is_locked(site, user_id):
         MINE.with_for_update(),
         MINE.with_for_update(read=True),
         MINE.with_for_update(skip_locked=True, key_share=True),
+        sa.select(MINE.with_for_update().subquery()),
         Statement(MINE.with_for_update()),
     ],
-    ids=["update", "share", "no key update", "a Statement"],
+    ids=["update", "share", "no key update", "a subquery", "a Statement"],
 )
 def test_a_read_that_locks_keeps_its_lock_until_the_commit(site, user_id, read, query):
     with session_scope(site.registry) as db:
         assert getattr(db, read)(query, {"user_id": user_id})
-        # A Statement is compiled for PostgreSQL, where alone it is run by the driver.
         assert is_locked(site, user_id)
     assert not is_locked(site, user_id)
 
@@ -86,6 +86,12 @@ def test_a_read_modified_and_written_back_under_a_lock_is_one_transaction(site, 
     # SQLAlchemy tells of a statement before it runs it, so the SELECT may be told of first.
     assert sorted(verbs[:2]) == ["BEGIN", "SELECT"]
     assert verbs[2:] == ["UPDATE", "COMMIT"]
+
+
+def test_words_in_a_value_are_no_locking_clause(site, user_id):
+    with site.queries() as queries, session_scope(site.registry) as db:
+        db.rows(sa.select(users.c.id).where(users.c.name == "ready for update"))
+    assert len(queries) == 1
 
 
 @pytest.mark.parametrize("read", ["rows", "row"])

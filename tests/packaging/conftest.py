@@ -1,19 +1,19 @@
 """Builds wheels and installs them into environments of their own, outside the checkout."""
 
-import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
 import time
 import venv
 from contextlib import contextmanager
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+
+from scheduling.testing.http_calls import call, is_ok
+from scheduling.testing.process import free_port
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -44,7 +44,7 @@ def build_wheel(project, folder):
     return wheel
 
 
-class Installation:
+class WheelEnvironment:
     """A virtual environment with some wheels, and an empty folder to work in."""
 
     def __init__(self, folder, *wheels):
@@ -73,7 +73,7 @@ class Installation:
     @contextmanager
     def serving(self, ini, **environ):
         """Run pserve, and end it at the end if it still runs."""
-        server = Server(self, ini, environ)
+        server = PserveProcess(self, ini, environ)
         try:
             server.wait_for(server.answers)
             yield server
@@ -82,17 +82,18 @@ class Installation:
             server.process.wait()
 
 
-class Server:
+class PserveProcess:
     """A pserve of an installation, on a port of its own."""
 
     def __init__(self, installation, ini, environ):
-        self.port = free_port()
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
         self._log = installation.folder / "server.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [installation.python, "-m", "pyramid.scripts.pserve", ini],
                 cwd=installation.folder,
-                env=installation.environ | environ | {"PORT": str(self.port)},
+                env=installation.environ | environ | {"PORT": str(port)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 # A shell that starts the tests in the background lets them, and so their children, ignore it.
@@ -112,42 +113,25 @@ class Server:
             time.sleep(0.02)
 
     def answers(self):
-        try:
-            return self.call("GET", "/health")[0] == 200
-        except ConnectionRefusedError:
-            return False
+        return is_ok(f"{self.url}/health")
 
-    def call(self, method, path, body=None, token=None):
-        """Send a request and return the status and the JSON of the answer."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        try:
-            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
-        finally:
-            connection.close()
+    def call(self, method, path, body=None, token=""):
+        return call(method, f"{self.url}{path}", body, token=token, timeout=PATIENCE)
 
     def register_and_book(self, title):
         account = {"name": "Ada", "email": "ada@example.com", "password": "secret123"}
-        status, registered = self.call("POST", "/api/v1/auth/register", account)
-        assert status == 201, registered
+        registered = self.call("POST", "/api/v1/auth/register", account)
+        assert registered.status == 201, registered
         times = {"start": "2099-04-01T09:00:00Z", "end": "2099-04-01T09:30:00Z"}
-        status, booked = self.call("POST", "/api/v1/bookings", {"title": title, **times}, registered["token"])
-        assert status == 201, booked
-        return booked["booking"]
+        token = registered.body["token"]
+        booked = self.call("POST", "/api/v1/bookings", {"title": title, **times}, token)
+        assert booked.status == 201, booked
+        return booked.body["booking"]
 
     def interrupt(self):
         """Press Ctrl-C and return the exit status."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(PATIENCE)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @pytest.fixture(scope="session")
@@ -157,16 +141,16 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def installation(wheel, tmp_path_factory):
-    return Installation(tmp_path_factory.mktemp("installation"), wheel)
+    return WheelEnvironment(tmp_path_factory.mktemp("installation"), wheel)
 
 
 @pytest.fixture(scope="session")
 def installation_with_example(wheel, tmp_path_factory):
     example = build_wheel(EXAMPLES / "booking_log", tmp_path_factory.mktemp("example_wheel"))
-    return Installation(tmp_path_factory.mktemp("installation_with_example"), wheel, example)
+    return WheelEnvironment(tmp_path_factory.mktemp("installation_with_example"), wheel, example)
 
 
 @pytest.fixture(scope="session")
 def installation_with_provider(wheel, tmp_path_factory):
     provider = build_wheel(EXAMPLES / "postmark_provider", tmp_path_factory.mktemp("provider_wheel"))
-    return Installation(tmp_path_factory.mktemp("installation_with_provider"), wheel, provider)
+    return WheelEnvironment(tmp_path_factory.mktemp("installation_with_provider"), wheel, provider)

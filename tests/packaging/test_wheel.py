@@ -68,7 +68,7 @@ def test_installed_wheel_migrates_serves_and_delivers_without_the_checkout(insta
     for name in ("analytics", "bookings", "notifications", "organizations"):
         assert f"{name:<16} enabled    scheduling {scheduling.__version__}" in plugins
     with installation.serving("x.ini") as server:
-        assert server.call("GET", "/health")[1]["status"] == "OK"
+        assert server.call("GET", "/health").body["status"] == "OK"
         server.register_and_book("Planning")
         server.wait_for(lambda: "Subject: Booking confirmed: Planning" in server.output)
         assert server.interrupt() == 0

@@ -1,15 +1,10 @@
 """``scheduling web`` on either server, on an SQLite database: waitress with one process, granian with two."""
 
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
 
-# The kit is a package beside these tests, which pytest's importlib mode does not put on the path.
-sys.path.insert(0, str(Path(__file__).parent))
-
-from serverkit.site import Site
+from tests.server.serverkit.installation import ServedInstallation
 
 PROCESSES = {"waitress": "1", "granian": "2"}
 
@@ -23,7 +18,7 @@ def server(request):
 def new_database(tmp_path_factory):
     """The path of a database with all tables and no row."""
     folder = tmp_path_factory.mktemp("new")
-    Site(folder, folder / "new.db", {}).upgrade()
+    ServedInstallation(folder, folder / "new.db", {}).upgrade()
     return folder / "new.db"
 
 
@@ -35,7 +30,7 @@ def make_web(tmp_path, server, new_database):
     (tmp_path / "tmp").mkdir()
 
     def make(*options, **environ):
-        site = Site(tmp_path, tmp_path / "web.db", {"TMPDIR": str(tmp_path / "tmp"), **environ})
+        site = ServedInstallation(tmp_path, tmp_path / "web.db", {"TMPDIR": str(tmp_path / "tmp"), **environ})
         made.append(site)
         if server != "pserve":
             site.serve("--server", server, "--processes", PROCESSES[server], *options)

@@ -99,7 +99,7 @@ def test_a_connection_that_was_never_used_is_closed_in_order_too(make_web):
         assert site.web.wait(20) == 0
 
 
-class Client:
+class PatientCaller:
     """Asks again and again on one connection until it is told to go elsewhere."""
 
     def __init__(self, site):
@@ -116,7 +116,7 @@ class Client:
 def test_no_request_of_a_client_that_keeps_its_connection_is_lost(make_web, server, background):
     # granian closes idle connections when the drain is over, waitress those that have been so for a while.
     site = make_web("--drain", "0" if server == "waitress" else "2")
-    clients = [Client(site) for _ in range(CLIENTS)]
+    clients = [PatientCaller(site) for _ in range(CLIENTS)]
     runs = [background(client.run) for client in clients]
     wait_for(lambda: all(client.answers > 2 for client in clients))
     site.web.terminate()

@@ -8,9 +8,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import serverkit
-from serverkit.client import Client, connected
-from serverkit.messages import (
+
+from scheduling.testing.processes import wait_for
+from scheduling.web.tweens import SECURITY_HEADERS
+from tests.server.serverkit.installation import PRODUCTION, ServedInstallation
+from tests.server.serverkit.messages import (
     CHUNKED,
     CHUNKS,
     JSON,
@@ -26,12 +28,9 @@ from serverkit.messages import (
     log_in,
     request,
 )
-from serverkit.site import PRODUCTION, Site
+from tests.server.serverkit.raw_connection import RawConnection, connected
 
-from scheduling.testing.processes import wait_for
-from scheduling.web.tweens import SECURITY_HEADERS
-
-LAB = str(Path(serverkit.__file__).parent)
+ADDON_FOLDER = str(Path(__file__).with_name("serverkit"))
 
 
 @pytest.fixture(scope="module", params=["waitress", "granian"])
@@ -47,9 +46,9 @@ def start(server, new_database, tmp_path_factory):
         def start(**options):
             folder = tmp_path_factory.mktemp(server)
             shutil.copy(new_database, folder / "web.db")
-            ini = folder / "lab.ini"
+            ini = folder / "addon.ini"
             ini.write_text(with_options(options))
-            site = Site(folder, folder / "web.db", {"PYTHONPATH": LAB}, ini)
+            site = ServedInstallation(folder, folder / "web.db", {"PYTHONPATH": ADDON_FOLDER}, ini)
             running.callback(site.__exit__)
             site.serve("--server", server, "--processes", "1" if server == "waitress" else "2")
             site.web.start().wait_until_ready()
@@ -60,7 +59,7 @@ def start(server, new_database, tmp_path_factory):
 
 def with_options(options):
     text = PRODUCTION.read_text()
-    text = text.replace("[app:main]\n", "[app:main]\npyramid.includes = lab\n")
+    text = text.replace("[app:main]\n", "[app:main]\npyramid.includes = environ_addon\n")
     lines = "".join(f"{name} = {value}\n" for name, value in options.items())
     return text.replace("[server:main]\n", f"[server:main]\n{lines}")
 
@@ -238,7 +237,7 @@ def test_of_a_body_that_does_not_end_nothing_is_written(leave, length, client, s
 
 def test_a_client_that_leaves_while_its_request_runs_keeps_no_thread(site):
     with site.locked_database():
-        clients = [Client(site) for _ in range(8)]
+        clients = [RawConnection(site) for _ in range(8)]
         for client in clients:
             client.send(request(b"POST /api/v1/auth/register", JSON, b"Content-Length: 2", body=b"{}"))
             client.vanish()
@@ -247,7 +246,7 @@ def test_a_client_that_leaves_while_its_request_runs_keeps_no_thread(site):
 
 
 def test_clients_that_leave_large_answers_unread_keep_nothing(site):
-    clients = [Client(site) for _ in range(4)]
+    clients = [RawConnection(site) for _ in range(4)]
     for client in clients:
         client.send(request(b"GET /large"))
         assert client.socket.recv(1)

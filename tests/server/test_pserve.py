@@ -4,9 +4,9 @@ import shutil
 from urllib.parse import urlsplit
 
 import pytest
-from serverkit.site import PRODUCTION, Site
 
 from scheduling.testing.processes import wait_for
+from tests.server.serverkit.installation import PRODUCTION, ServedInstallation
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def make_stock(tmp_path, new_database):
     def make(**environ):
         shutil.copy(new_database, tmp_path / "web.db")
         ini = tmp_path / "stock.ini"
-        site = Site(tmp_path, tmp_path / "web.db", environ, ini)
+        site = ServedInstallation(tmp_path, tmp_path / "web.db", environ, ini)
         listen = f"use = egg:waitress#main\nlisten = 127.0.0.1:{urlsplit(site.web.url).port}\n"
         text = PRODUCTION.read_text()
         assert "use = egg:scheduling\nthreads" in text
@@ -43,7 +43,7 @@ def test_where_waitress_serves_without_a_broker_a_warning_says_that_nobody_deliv
 
 def test_our_own_runner_delivers_without_a_broker(tmp_path, new_database):
     shutil.copy(new_database, tmp_path / "web.db")
-    with Site(tmp_path, tmp_path / "web.db", {"REDIS_URL": ""}) as site:
+    with ServedInstallation(tmp_path, tmp_path / "web.db", {"REDIS_URL": ""}) as site:
         site.web.start().wait_until_ready()
         site.register()
         wait_for(lambda: "Welcome" in site.web.output)

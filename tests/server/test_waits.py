@@ -7,10 +7,11 @@ from time import perf_counter
 
 import psycopg
 import pytest
-import serverkit
-from serverkit.site import PRODUCTION, Site
 
 from scheduling.testing.processes import wait_for
+from tests.server.serverkit.installation import PRODUCTION, ServedInstallation
+
+ADDON_FOLDER = str(Path(__file__).with_name("serverkit"))
 
 THREADS = 3
 
@@ -21,7 +22,7 @@ def site(tmp_path, postgres, server):
     folder = tmp_path / "tmp"
     folder.mkdir()
     url = postgres.create_database(name)
-    site = Site(tmp_path, tmp_path / "none.db", {"TMPDIR": str(folder), "DATABASE_URL": url})
+    site = ServedInstallation(tmp_path, tmp_path / "none.db", {"TMPDIR": str(folder), "DATABASE_URL": url})
     site.upgrade()
     site.serve("--server", server, "--processes", "1", "--threads", str(THREADS))
     site.web.start().wait_until_ready()
@@ -71,10 +72,12 @@ def test_more_requests_than_threads_wait_and_all_are_answered(site):
 def blocking_site(tmp_path, new_database, server):
     """A site with a view, ``/blocked``, that keeps its thread until the file ``released`` is made."""
     ini = tmp_path / "lab.ini"
-    with_lab = PRODUCTION.read_text().replace("[app:main]\n", "[app:main]\npyramid.includes = lab\n")
+    with_lab = PRODUCTION.read_text().replace(
+        "[app:main]\n", "[app:main]\npyramid.includes = environ_addon\n"
+    )
     ini.write_text(with_lab)
-    lab = {"PYTHONPATH": str(Path(serverkit.__file__).parent), "LAB_RELEASED": str(tmp_path / "released")}
-    with Site(tmp_path, new_database, lab, ini) as site:
+    lab = {"PYTHONPATH": ADDON_FOLDER, "LAB_RELEASED": str(tmp_path / "released")}
+    with ServedInstallation(tmp_path, new_database, lab, ini) as site:
         site.serve("--server", server, "--processes", "1", "--threads", str(THREADS))
         site.web.start().wait_until_ready()
         yield site

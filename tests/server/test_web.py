@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from serverkit.site import Site
 
 from scheduling.testing.processes import wait_for
+from tests.server.serverkit.installation import ServedInstallation
 
 WAITRESS = (
     "waitress serves with one process: run more pods, or on one machine "
@@ -53,7 +53,7 @@ def test_it_serves_and_ends_with_status_0(make_web, server, tmp_path):
     ],
 )
 def test_several_processes_are_refused_where_there_can_be_only_one(tmp_path, options, environ, said):
-    site = Site(tmp_path, tmp_path / "none.db", environ)
+    site = ServedInstallation(tmp_path, tmp_path / "none.db", environ)
     site.serve(*options)
     assert site.web.start().wait() == 1
     assert site.web.output == f"{said}\n"

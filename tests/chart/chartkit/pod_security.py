@@ -3,7 +3,7 @@
 https://kubernetes.io/docs/concepts/security/pod-security-standards/
 """
 
-from chartkit.objects import containers
+from tests.chart.chartkit.objects import containers
 
 _VOLUMES = {
     "configMap",

@@ -12,7 +12,7 @@ PRODUCTION = Path(__file__).parents[3] / "production.ini"
 NO_BROKER = "redis://127.0.0.1:1/0"
 
 
-class Site(Installation):
+class ServedInstallation(Installation):
     """An installation whose web process runs on the server that a test is for."""
 
     def __init__(self, folder, database, environ, ini=PRODUCTION):

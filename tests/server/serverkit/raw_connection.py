@@ -1,4 +1,4 @@
-"""A client that speaks to a server in bytes."""
+"""A connection to a server on which anything can be sent, as bytes."""
 
 import socket
 from contextlib import contextmanager, suppress
@@ -6,16 +6,16 @@ from http.client import parse_headers
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from serverkit.messages import MEBIBYTE, request
+from tests.server.serverkit.messages import MEBIBYTE, request
 
 
-class Answer(NamedTuple):
+class RawAnswer(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
 
 
-class Client:
+class RawConnection:
     """One connection, on which anything can be sent."""
 
     def __init__(self, site):
@@ -39,7 +39,9 @@ class Client:
         status = int(line.split()[1])
         headers = {name.title(): value for name, value in parse_headers(self._stream).items()}
         has_body = method != "HEAD" and status >= 200 and status not in (204, 304)
-        return Answer(status, headers, self._stream.read(int(headers["Content-Length"])) if has_body else b"")
+        return RawAnswer(
+            status, headers, self._stream.read(int(headers["Content-Length"])) if has_body else b""
+        )
 
     def ask(self, data, method="GET"):
         self.send(data)
@@ -72,7 +74,7 @@ class Client:
 
 @contextmanager
 def connected(site):
-    client = Client(site)
+    client = RawConnection(site)
     try:
         yield client
     finally:

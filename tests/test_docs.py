@@ -13,7 +13,7 @@ from scheduling.config.sources import environment_variable
 from scheduling.plugin import Event
 from scheduling_analytics.cli import commands as analytics
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 OPERATORS = (ROOT / "docs/operators/README.md").read_text()
 PLUGINS = (ROOT / "docs/plugins.md").read_text()
 API = (ROOT / "docs/api.md").read_text()
@@ -43,13 +43,13 @@ def test_every_command_is_documented(command):
 
 def test_every_directive_is_documented(site):
     ours = {name for name in dir(scheduling) if name.startswith("add_")}
-    for room in (
+    for module in (
         scheduling.messaging.outbox,
         scheduling.messaging.housekeeping,
         scheduling.web.resources,
         scheduling.email.rendering,
     ):
-        ours |= {name for name in dir(room) if name.startswith("add_")}
+        ours |= {name for name in dir(module) if name.startswith("add_")}
     assert ours
     assert [name for name in ours if f"`config.{name}(" not in PLUGINS] == []
 

@@ -1,11 +1,16 @@
 """Every view says who may call it, and what everybody may call is a list that somebody looked at."""
 
+import uuid
+from contextlib import suppress
+
 import pytest
 from pyramid.config.views import isexception
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from scheduling.exceptions import StartupError
 from scheduling.security.permissions import Permission
+from scheduling.web.request import Request
+from scheduling.web.resources import Item
 
 PUBLIC = {
     "GET Health",
@@ -64,3 +69,17 @@ def test_view_without_a_permission_stops_the_start_with_its_name(install_plugin,
 def test_view_with_a_permission_starts(install_plugin, start):
     install_plugin("acme", includeme=UNDECLARED_VIEW.format(options="permission='view'"))
     assert start("acme")
+
+
+def test_what_is_found_by_an_id_in_a_container_of_the_api_is_an_item(start):
+    """It cannot forget to end its ACL, as a plain resource would inherit what the container allows."""
+    request = Request.blank("/")
+    request.registry = start("analytics", "bookings", "notifications", "organizations").registry
+    found = []
+    for name, factory in request.registry.api_resources.items():
+        container = factory(request, name, None)
+        for identifier in ("1", str(uuid.uuid4())):
+            with suppress(KeyError):
+                found.append(container[identifier])
+    assert len(found) >= 4
+    assert all(isinstance(resource, Item) for resource in found)

@@ -14,7 +14,7 @@ from scheduling.times import utcnow
 from scheduling_analytics import dashboard, housekeeping, rollups
 from scheduling_analytics.models import analytics_events as events
 
-pytestmark = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True, scope="session")
+pytestmark = pytest.mark.parametrize("site_kind", ["postgresql"], indirect=True, scope="session")
 
 LOADED = {"event_type": "PAGE_VIEW", "metadata": {}}
 

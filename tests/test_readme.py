@@ -1,0 +1,89 @@
+"""README.md: its tour, run as it is written, gives the answers that it shows; a second ``make run`` helps."""
+
+import re
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from scheduling.testing.processes import Installation, wait_for
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+TOUR = README[README.index("## A tour") : README.index("## On PostgreSQL")]
+BLOCKS = re.findall(r"^```console\n(.*?)^```", TOUR, re.DOTALL | re.MULTILINE)
+# A command goes on in lines that are indented, its output ends at the next command.
+COMMANDS = [
+    part.rstrip("\n") for block in BLOCKS for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part
+]
+END = "\x1e"
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("curl") or not shutil.which("make"), reason="no curl, no make"
+)
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory):
+    """``make run``'s server with an empty database and a port of its own."""
+    folder = tmp_path_factory.mktemp("readme")
+    url = f"sqlite:///{folder}/scheduling.db"
+    with Installation(folder, ROOT / "development.ini", url, redis_url="", environ={}) as installation:
+        installation.upgrade()
+        installation.web.start().wait_until_ready()
+        yield installation
+
+
+def split(command):
+    """Return a command and the output that README.md shows for it."""
+    lines = command.splitlines()
+    length = next((n for n, line in enumerate(lines) if n and not line.startswith("    ")), len(lines))
+    return "\n".join(lines[:length]), "\n".join(lines[length:])
+
+
+def masked(output):
+    """Replace what is another in each run: tokens and moments."""
+    output = re.sub(r"eyJ[\w.…-]+", "TOKEN", output)
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "MOMENT", output)
+
+
+def test_the_tour_answers_as_shown(installation):
+    commands, shown = zip(*map(split, COMMANDS), strict=True)
+    script = "".join(f"{command}\nprintf '{END}'\n" for command in commands)
+    script = script.replace("http://localhost:3000", installation.web.url)
+    done = subprocess.run(
+        ["sh", "-eu", "-c", script],
+        env=installation.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    outputs = done.stdout.split(END)[:-1]
+    assert [masked(output.strip()) for output in outputs] == [masked(output) for output in shown]
+    # The e-mail that README.md shows: all of its lines but the first, and those with the day.
+    email = re.search(r"^```\n( *\d.*? E-mail .*?)^```", TOUR, re.DOTALL | re.MULTILINE)[1]
+    lines = [line for line in email.splitlines()[1:] if not re.search(r" \d{4}, ", line)]
+    wait_for(lambda: all(line in installation.web.output for line in lines))
+
+
+def test_a_second_make_run_says_which_port_is_taken_and_what_to_set(installation):
+    port = installation.web.url.rpartition(":")[2]
+    done = subprocess.run(
+        ["make", "--old-file=.venv/.ready", "run", f"BIN={sysconfig.get_path('scripts')}"],
+        cwd=ROOT,
+        env={**installation.environ, "PORT": port},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode
+    assert "Traceback" not in done.stdout
+    *_, said, make_said = done.stdout.splitlines()
+    assert f"127.0.0.1:{port} (Address already in use)" in said
+    assert f"PORT={int(port) + 1}" in said
+    assert make_said.startswith("make: ***")
