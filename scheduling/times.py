@@ -1,4 +1,4 @@
-"""Time: aware, UTC, RFC 3339 with milliseconds on the wire."""
+"""Moments: aware datetimes in UTC, which requests and answers have as RFC 3339 with milliseconds."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ def utcnow() -> datetime:
 def parse_timestamp(text: str) -> datetime:
     """Read an RFC 3339 timestamp; one without an offset is taken as UTC.
 
-    The answer is aware, in UTC, and cut to milliseconds, which is all that the wire shows. A leap
+    The answer is aware, in UTC, and cut to milliseconds, which is all that answers show. A leap
     second (``:60``) becomes the first moment of the next minute, as POSIX clocks count it.
 
     Raises ``ValueError`` for anything else, also for a moment outside the years 1 to 9999.

@@ -1,4 +1,4 @@
-"""Reading the dashboard, on PostgreSQL from the rollups, elsewhere from the events themselves.
+"""Reads the dashboard, on PostgreSQL from the rollups, elsewhere from the events themselves.
 
 Both ways are exact, and :func:`count_events` is what both mean.
 """

@@ -1,4 +1,4 @@
-"""Keeping the rollups: what is counted of the events on PostgreSQL, so that nobody has to count them again.
+"""Keeps the rollups: what is counted of the events on PostgreSQL, so that nobody has to count them again.
 
 A trigger notes every change of the events in ``analytics_pending``, in the transaction of the change.
 :func:`fold` takes such notes into the rollups. At any moment the rollups and the notes that are left say

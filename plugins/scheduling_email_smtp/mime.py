@@ -1,4 +1,4 @@
-"""From an e-mail to what goes over the wire."""
+"""Makes the MIME message that is sent of an e-mail."""
 
 from __future__ import annotations
 

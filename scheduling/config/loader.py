@@ -1,4 +1,4 @@
-"""Finding the enabled plugins and including them in order, with one clear message when that fails."""
+"""Finds the enabled plugins and includes them in order, with one clear message when that fails."""
 
 from __future__ import annotations
 
