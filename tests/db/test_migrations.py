@@ -321,3 +321,24 @@ def test_stepping_down_to_nothing_is_refused_too_while_plugins_need_the_tables(e
     migrations.upgrade(engine, plugins)
     assert len(alice.get("/bookings").json) == 1
     site.close()
+
+
+def test_a_table_of_another_program_is_not_taken_for_cores(ours):
+    engine, plugins = ours
+    migrations.upgrade(engine, plugins)
+    execute(engine, "CREATE TABLE email_campaigns (id integer PRIMARY KEY)")
+    execute(engine, "CREATE TABLE outbox_archive (id integer PRIMARY KEY)")
+    assert migrations.differences(engine, plugins) == []
+
+
+def test_every_table_belongs_to_one_tree(ours):
+    engine, plugins = ours
+    migrations.upgrade(engine, plugins)
+    owners = {
+        table: [tree.name for tree in migrations.trees(plugins) if tree.owns(table)]
+        for table in modelled(engine) & tables(engine)
+    }
+    assert {table: names for table, names in owners.items() if len(names) != 1} == {}
+    assert {"users", "outbox", "token_cutoffs", "email_slots"} == {
+        table for table, names in owners.items() if names == ["core"]
+    }
