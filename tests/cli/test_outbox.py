@@ -1,8 +1,8 @@
 """`scheduling outbox`: what it shows, what it changes and how it ends."""
 
 import json
-from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from datetime import timedelta
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -13,8 +13,7 @@ from scheduling.db.session import session_scope
 from scheduling.messaging.administration import service
 from scheduling.messaging.models import State, outbox
 from scheduling.times import utcnow
-
-PAST = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+from tests.kit.factories import LONG_AGO, insert_message, message_row
 
 NOBODY = UUID(int=1)  # no message has it; a random one would differ between xdist's processes
 
@@ -43,38 +42,16 @@ def output(run):
     return output
 
 
-def put(site, state=State.DEAD, **values):
-    row = {
-        "id": uuid4(),
-        "kind": "THING",
-        "consumer": "test",
-        "payload": {"title": "Größe"},
-        "state": state,
-        "attempts": 3,
-        "due_at": PAST,
-        "created_at": PAST,
-        "last_error": "Transient: busy",
-        **values,
-    }
-    with session_scope(site.registry) as db:
-        db.write(sa.insert(outbox).values(row))
-    return row["id"]
-
-
-def stored(site, message_id):
-    with session_scope(site.registry) as db:
-        return db.row(sa.select(outbox).where(outbox.c.id == message_id))
-
-
 def states(site, *message_ids):
-    return [stored(site, message_id).state for message_id in message_ids]
+    return [message_row(site, message_id).state for message_id in message_ids]
 
 
 # list
 
 
 def test_messages_are_listed_newest_first_in_columns(site, output):
-    old, new = put(site), put(site, State.PENDING, kind="T", created_at=PAST + timedelta(1), last_error=None)
+    old = insert_message(site)
+    new = insert_message(site, State.PENDING, kind="T", created_at=LONG_AGO + timedelta(1), last_error=None)
     assert output("list") == [
         "ID                                    KIND   STATE    TRIES  CREATED               LAST ERROR",
         f"{new}  T      pending  3      2026-01-03T03:04:05Z",
@@ -83,7 +60,7 @@ def test_messages_are_listed_newest_first_in_columns(site, output):
 
 
 def test_the_list_is_narrowed_by_state_and_kind(site, output):
-    dead, _, done = put(site), put(site, kind="OTHER"), put(site, State.DONE)
+    dead, _, done = insert_message(site), insert_message(site, kind="OTHER"), insert_message(site, State.DONE)
     assert [line.split()[0] for line in output("list", "--state", "dead", "--kind", "THING")] == [
         "ID",
         str(dead),
@@ -93,7 +70,7 @@ def test_the_list_is_narrowed_by_state_and_kind(site, output):
 
 
 def test_the_list_ends_at_its_limit_and_says_so(site, run):
-    ids = [put(site, created_at=PAST + timedelta(i)) for i in range(3)]
+    ids = [insert_message(site, created_at=LONG_AGO + timedelta(i)) for i in range(3)]
     some, all_of_them = run("list", "--limit", 2), run("list", "--limit", 3)
     assert [line.split()[0] for line in some.stdout.splitlines()[1:]] == [str(ids[2]), str(ids[1])]
     assert some.stderr == "There are more than 2; --limit shows more of them.\n"
@@ -102,7 +79,7 @@ def test_the_list_ends_at_its_limit_and_says_so(site, run):
 
 
 def test_no_line_of_the_list_is_wider_than_120_columns_or_more_than_one_row(site, output):
-    put(site, kind="K" * 100, last_error="no\nsuch\tmailbox " * 50)
+    insert_message(site, kind="K" * 100, last_error="no\nsuch\tmailbox " * 50)
     _, line = output("list")
     assert len(line) == 120
     assert f" {'K' * 19}… " in line
@@ -111,14 +88,14 @@ def test_no_line_of_the_list_is_wider_than_120_columns_or_more_than_one_row(site
 
 
 def test_what_a_message_holds_cannot_steer_the_terminal(site, output):
-    message_id = put(site, last_error="\x1b[2Jbad\x9b", payload={"title": "\x9b31m\x1b"})
+    message_id = insert_message(site, last_error="\x1b[2Jbad\x9b", payload={"title": "\x9b31m\x1b"})
     written = "\n".join([*output("list"), *output("show", message_id)])
     assert "�[2Jbad�" in written
     assert written.replace("\n", "").isprintable()
 
 
 def test_the_list_as_json_is_one_array_of_what_the_api_lists(site, output):
-    message_id = put(site)
+    message_id = insert_message(site)
     [text] = output("list", "--json")
     admin = site.user(admin=True)
     assert json.loads(text) == admin.get("/outbox?state=dead").json
@@ -134,7 +111,7 @@ def test_an_unknown_state_is_a_usage_error(run):
 
 
 def test_a_message_is_shown_with_its_payload(site, output):
-    message_id = put(site)
+    message_id = insert_message(site)
     lines = output("show", message_id)
     assert f"id           {message_id}" in lines
     assert "created_at   2026-01-02T03:04:05.678Z" in lines
@@ -144,7 +121,7 @@ def test_a_message_is_shown_with_its_payload(site, output):
 
 
 def test_a_message_as_json_is_what_the_api_shows(site, output):
-    message_id = put(site)
+    message_id = insert_message(site)
     [text] = output("show", message_id, "--json")
     assert json.loads(text) == site.user(admin=True).get(f"/outbox/{message_id}").json
 
@@ -163,11 +140,13 @@ def test_an_unknown_message_is_one_line_and_status_1(run, command, unknown):
 @pytest.mark.parametrize("state", [State.DEAD, State.RETRY, State.SKIPPED])
 def test_a_redriven_message_is_due_now_and_keeps_its_id_dedupe_key_and_error(site, output, state):
     later = utcnow() + timedelta(hours=4)
-    message_id = put(site, state, due_at=later, reserved_at=later, done_at=PAST, dedupe_key="k")
+    message_id = insert_message(
+        site, state, due_at=later, reserved_at=later, done_at=LONG_AGO, dedupe_key="k"
+    )
 
     assert output("redrive", message_id) == ["1 message redriven."]
 
-    row = stored(site, message_id)
+    row = message_row(site, message_id)
     assert (row.state, row.attempts, row.done_at, row.reserved_at) == ("pending", 0, None, None)
     assert (row.dedupe_key, row.last_error) == ("k", "Transient: busy")
     assert row.due_at <= utcnow()
@@ -175,19 +154,19 @@ def test_a_redriven_message_is_due_now_and_keeps_its_id_dedupe_key_and_error(sit
 
 @pytest.mark.parametrize("state", [State.PENDING, State.QUEUED, State.RUNNING, State.DONE])
 def test_a_message_that_needs_no_redriving_is_left_alone_and_named(site, run, state):
-    message_id = put(site, state)
-    before = stored(site, message_id)
+    message_id = insert_message(site, state)
+    before = message_row(site, message_id)
     result = run("redrive", message_id)
     assert (result.exit_code, result.stdout) == (1, "0 messages redriven.\n")
     assert result.stderr == (
         f"Error: Message {message_id} is {state}; "
         "only messages that are dead, retry or skipped can be redriven.\n"
     )
-    assert stored(site, message_id) == before
+    assert message_row(site, message_id) == before
 
 
 def test_of_several_ids_the_possible_are_redriven_and_the_others_named(site, run):
-    dead, done, retry = put(site), put(site, State.DONE), put(site, State.RETRY)
+    dead, done, retry = (insert_message(site, state) for state in (State.DEAD, State.DONE, State.RETRY))
     result = run("redrive", dead, "nonsense", done, retry, dead)
     assert (result.exit_code, result.stdout) == (1, "2 messages redriven.\n")
     assert [line.partition(";")[0] for line in result.stderr.splitlines()] == [
@@ -198,7 +177,7 @@ def test_of_several_ids_the_possible_are_redriven_and_the_others_named(site, run
 
 
 def test_redriving_as_json_names_both(site, run):
-    dead, done = put(site), put(site, State.DONE)
+    dead, done = insert_message(site), insert_message(site, State.DONE)
     result = run("redrive", dead, done, "--json")
     assert (result.exit_code, result.stderr) == (1, "")
     answer = json.loads(result.stdout)
@@ -208,14 +187,14 @@ def test_redriving_as_json_names_both(site, run):
 
 
 def test_all_of_a_state_are_redriven_and_no_others(site, output):
-    dead = [put(site), put(site, kind="OTHER")]
-    others = [put(site, State.RETRY), put(site, State.SKIPPED), put(site, State.DONE)]
+    dead = [insert_message(site), insert_message(site, kind="OTHER")]
+    others = [insert_message(site, state) for state in (State.RETRY, State.SKIPPED, State.DONE)]
     assert output("redrive", "--state", "dead") == ["2 messages redriven."]
     assert states(site, *dead, *others) == ["pending", "pending", "retry", "skipped", "done"]
 
 
 def test_all_of_a_state_and_kind_are_redriven_and_no_others(site, output):
-    this, other = put(site), put(site, kind="OTHER")
+    this, other = insert_message(site), insert_message(site, kind="OTHER")
     [text] = output("redrive", "--state", "dead", "--kind", "THING", "--json")
     assert json.loads(text) == {"redriven": [str(this)], "refused": []}
     assert states(site, this, other) == ["pending", "dead"]
@@ -224,17 +203,17 @@ def test_all_of_a_state_and_kind_are_redriven_and_no_others(site, output):
 
 def test_more_than_a_batch_are_redriven_oldest_first(site, monkeypatch):
     monkeypatch.setattr(service, "BATCH", 2)
-    ids = [put(site, created_at=PAST + timedelta(i // 2)) for i in range(7)]
+    ids = [insert_message(site, created_at=LONG_AGO + timedelta(i // 2)) for i in range(7)]
     redriven = service.redrive_all(site.registry, State.DEAD)
     assert sorted(redriven) == sorted(ids)
     assert set(states(site, *ids)) == {"pending"}
-    due = [stored(site, message_id).due_at for message_id in ids]
+    due = [message_row(site, message_id).due_at for message_id in ids]
     assert due[0] < due[-1]
 
 
 def test_a_message_that_fails_again_meanwhile_is_not_redriven_twice(site, monkeypatch):
     monkeypatch.setattr(service, "BATCH", 1)
-    ids = [put(site, State.RETRY, created_at=PAST + timedelta(i)) for i in range(3)]
+    ids = [insert_message(site, State.RETRY, created_at=LONG_AGO + timedelta(i)) for i in range(3)]
     calls = []
 
     def fail_again():
@@ -259,7 +238,7 @@ def test_a_message_that_fails_again_meanwhile_is_not_redriven_twice(site, monkey
     ],
 )
 def test_redriving_nothing_or_too_much_is_a_usage_error(site, run, arguments):
-    message_id = put(site)
+    message_id = insert_message(site)
     assert run("redrive", *arguments).exit_code == 2
     assert states(site, message_id) == ["dead"]
 
@@ -269,25 +248,25 @@ def test_redriving_nothing_or_too_much_is_a_usage_error(site, run, arguments):
 
 @pytest.mark.parametrize("state", [State.PENDING, State.QUEUED, State.RETRY, State.DEAD])
 def test_a_discarded_message_is_kept_as_skipped(site, output, state):
-    message_id = put(site, state, reserved_at=PAST)
+    message_id = insert_message(site, state, reserved_at=LONG_AGO)
     assert output("discard", message_id) == ["1 message discarded."]
-    row = stored(site, message_id)
+    row = message_row(site, message_id)
     assert (row.state, row.last_error, row.reserved_at) == ("skipped", "discarded by an operator", None)
-    assert PAST < row.done_at <= utcnow()
+    assert LONG_AGO < row.done_at <= utcnow()
     assert site.deliver() == []
 
 
 @pytest.mark.parametrize("state", [State.RUNNING, State.DONE, State.SKIPPED])
 def test_a_message_in_hand_or_finished_is_not_discarded(site, run, state):
-    message_id = put(site, state)
-    before = stored(site, message_id)
+    message_id = insert_message(site, state)
+    before = message_row(site, message_id)
     result = run("discard", message_id)
     assert result.exit_code == 1
     assert result.stderr == (
         f"Error: Message {message_id} is {state}; "
         "only messages that are pending, queued, retry or dead can be discarded.\n"
     )
-    assert stored(site, message_id) == before
+    assert message_row(site, message_id) == before
 
 
 def test_discarding_needs_an_id(run):
@@ -299,7 +278,7 @@ def test_discarding_needs_an_id(run):
 
 def test_stats_count_by_kind_and_state_with_a_sum(site, output):
     for state, kind in [(State.DEAD, "B"), (State.DEAD, "B"), (State.DONE, "A"), (State.DEAD, "A")]:
-        put(site, state, kind=kind)
+        insert_message(site, state, kind=kind)
     assert output("stats") == [
         "KIND  PENDING  QUEUED  RUNNING  RETRY  DONE  DEAD  SKIPPED",
         "A           0       0        0      0     1     1        0",
@@ -310,8 +289,8 @@ def test_stats_count_by_kind_and_state_with_a_sum(site, output):
 
 
 def test_stats_tell_how_long_the_oldest_due_message_has_been_waiting(site, output):
-    put(site, State.RETRY, due_at=utcnow() - timedelta(hours=1))
-    put(site, State.RETRY, due_at=utcnow() + timedelta(hours=1))
+    insert_message(site, State.RETRY, due_at=utcnow() - timedelta(hours=1))
+    insert_message(site, State.RETRY, due_at=utcnow() + timedelta(hours=1))
     seconds = int(
         output("stats")[-1].removeprefix("The oldest message that is due has been waiting for ").split()[0]
     )

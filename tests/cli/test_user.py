@@ -10,10 +10,9 @@ import sqlalchemy as sa
 from scheduling.db.session import session_scope
 from scheduling.messaging.models import State
 from scheduling.testing import Site
+from tests.kit.factories import book, log_in
 
 pytestmark = pytest.mark.usefixtures("migrated")
-PASSWORD = "secret123"
-TIMES = {"start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
 
 
 @pytest.fixture
@@ -31,10 +30,6 @@ def site(ini):
 
 def create(output, email, *options):
     return output("user", "create", email, *options, SCHEDULING_PASSWORD="secret123")
-
-
-def log_in(site, email, password=PASSWORD):
-    return site.anonymous.post("/auth/login", {"email": email, "password": password}, status="*")
 
 
 def test_user_that_is_created_can_log_in_and_is_sent_the_welcome(output, site):
@@ -57,7 +52,7 @@ def test_password_is_asked_for_twice_and_not_shown(output):
 @pytest.mark.parametrize("given", ["secret 123 ", "secret 123 \n", "secret 123 \r\n", "secret 123 \nmore\n"])
 def test_password_can_be_the_first_line_of_the_input(output, site, given):
     output("user", "create", "ada@example.com", "--password-stdin", input=given, SCHEDULING_PASSWORD="other")
-    assert log_in(site, "ada@example.com", "secret 123 ").status_int == 200
+    assert log_in(site, "ada@example.com", "secret 123 ")
 
 
 @pytest.mark.parametrize("options", [["--password", "secret123"], ["--password=secret123"]])
@@ -111,7 +106,7 @@ def test_account_is_made_once_if_it_is_missing(output, site):
     again = output(*command[:2], "ADA@example.com", *command[3:])
 
     assert again == ["Ada@example.com exists already, as admin; nothing was changed."]
-    assert log_in(site, "ada@example.com").status_int == 200
+    assert log_in(site, "ada@example.com")
     assert len(output("user", "list")) == 1
 
 
@@ -185,8 +180,8 @@ def test_what_belongs_to_a_deleted_account_goes_and_its_tokens_end(run, empty_da
     everything = ["analytics", "bookings", "notifications", "organizations"]
     site = Site(empty_database_url, everything)
     ada, bob, eve = site.user("Ada"), site.user("Bob"), site.user("Eve", admin=True)
-    ada.post("/bookings", {"title": "T", **TIMES}, status=201)
-    bob.post("/bookings", {"title": "T", **TIMES}, status=201)
+    book(ada)
+    book(bob)
     hers = ada.post("/organizations", {"name": "Ada's"}).json["organization"]["id"]
     his = bob.post("/organizations", {"name": "Bob's"}).json["organization"]["id"]
     for owner, organization, member in ((ada, hers, bob), (bob, his, ada)):
@@ -199,7 +194,7 @@ def test_what_belongs_to_a_deleted_account_goes_and_its_tokens_end(run, empty_da
     assert eve.get("/analytics/dashboard").json["overview"]["total_events"] == counted
     site.forget_when_cutoffs_were_read()
     assert ada.get("/users/me", status=401).json["error"] == "The token was revoked; please log in again."
-    assert log_in(site, ada.email).status_int == 401
+    assert log_in(site, ada.email, status=401)
     assert [member["name"] for member in bob.get(f"/organizations/{his}").json["members"]] == ["Bob"]
     bob.get(f"/organizations/{hers}", status=404)
     assert rows(site, "bookings", "user_id") == [bob.id]

@@ -8,10 +8,10 @@ import pytest
 from scheduling.db import migrations
 from scheduling.testing import Site
 from scheduling.testing.processes import Installation, wait_for
+from tests.kit.factories import BOOKING
 
 PLUGINS = "analytics bookings notifications organizations"
 WARNING = f"A newer release has upgraded the database (core, {PLUGINS.replace(' ', ', ')})"
-TIMES = {"start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_web_and_worker_start_with_the_warning_and_deliver(tmp_path, ini, postgr
         installation.web.start().wait_until_ready()
         worker.wait_until_ready()
         token = installation.register()
-        assert installation.call("POST", "/bookings", {"title": "T", **TIMES}, token=token).status == 201
+        assert installation.call("POST", "/bookings", BOOKING, token=token).status == 201
         wait_for(lambda: worker.metric("scheduling_outbox_messages_total", state="done") == 2)
         for process in (installation.web, worker):
             assert WARNING in process.output

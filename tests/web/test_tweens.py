@@ -6,8 +6,7 @@ import re
 import pytest
 
 from scheduling.testing import Site
-
-BOOKING = {"title": "Standup", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
+from tests.kit.factories import BOOKING, book
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -18,10 +17,6 @@ SECURITY_HEADERS = {
 }
 ORIGIN = "https://app.example.com"
 PREFLIGHT = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "authorization"}
-
-
-def book(client, **changes):
-    return client.post("/bookings", BOOKING | changes, status=201).json["booking"]
 
 
 def every_kind_of_answer(site):
