@@ -16,18 +16,24 @@ if TYPE_CHECKING:
     from scheduling.startup import Setup
 
 
-ROOMS = (
+INCLUDES = (
+    # Around every request: what failed becomes an answer, below the tween that gives answers their headers;
+    # the transaction is innermost, so that an answer to an error is written after its rollback.
     "scheduling.web.problems",
     "scheduling.web.tweens",
     "scheduling.web.transaction",
+    # Who may do what. The policy takes the tokens from the registry, so these come first.
     "scheduling.security.tokens",
     "scheduling.web.policy",
+    # The directives of the resource tree and of messages, which what follows uses.
     "scheduling.web.resources",
     "scheduling.web.views",
     "scheduling.messaging.outbox",
     "scheduling.messaging.housekeeping",
+    # Metrics before traces: the tween of traces names that of metrics, around which it goes.
     "scheduling.observability.metrics",
     "scheduling.observability.otel",
+    # Core's own resources; accounts have an e-mail, so that the channel comes before them.
     "scheduling.email.channel",
     "scheduling.accounts",
     "scheduling.messaging.administration",
@@ -45,7 +51,7 @@ def make_app(setup: Setup, pyramid_settings: dict[str, Any]) -> Router:
     registry.email_provider = setup.email_provider
     registry.engine = create_engine(setup.settings)
     registry.reserved_ids = defaultdict(deque)
-    for room in ROOMS:
-        config.include(room)
+    for module in INCLUDES:
+        config.include(module)
     loader.include(config, setup.plugins)
     return config.make_wsgi_app()

@@ -6,8 +6,8 @@ A plugin is a package whose ``plugin`` is a :class:`Plugin` manifest, named in t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
 from scheduling.accounts.events import LoggedIn, LoginFailed, UserRegistered
 from scheduling.accounts.models import users
@@ -53,6 +53,7 @@ __all__ = [
     "Ambiguous",
     "BigId",
     "Choice",
+    "Configurator",
     "EmailAddress",
     "EmailProvider",
     "Event",
@@ -110,6 +111,57 @@ __all__ = [
     "users",
     "utcnow",
 ]
+
+
+class Configurator(Protocol):
+    """What a plugin's ``includeme(config)`` is given: Pyramid's Configurator with our directives.
+
+    Every directive is here, and of Pyramid's own methods those that most plugins use; the others are there
+    too (https://docs.pylonsproject.org/projects/pyramid/en/2.1-branch/api/config.html). Two plugins that
+    register the same name stop the start with a message that names both.
+    """
+
+    registry: Registry
+
+    def add_api_resource(self, name: str, factory: Callable[[Request, str, Resource], Resource]) -> None:
+        """Make ``factory(request, name, parent)`` the child ``name`` of ``/api/v1``."""
+
+    def add_email_template(
+        self,
+        kind: str,
+        base: str,
+        sample: Mapping[str, Any],
+        *,
+        wanted: Callable[[Session, Mapping[str, Any]], bool] | None = None,
+        on_ambiguous: Literal["resend", "hold"] = "resend",
+    ) -> None:
+        """Register the subject, text and HTML of an e-mail kind, with sample data that renders them.
+
+        ``wanted(db, data)`` is asked right before sending; False skips the e-mail. ``on_ambiguous`` says what
+        happens where nobody knows whether an e-mail was accepted.
+        """
+
+    def add_event_consumer(
+        self, name: str, event: type[Event], handler: Callable[[Message, Registry], str | None]
+    ) -> None:
+        """Run ``handler(message, registry)`` in a worker, at least once, for each event of a class."""
+
+    def add_outbox_consumer(
+        self, name: str, handler: Callable[[Message, Registry], str | None], attempts: int = 8
+    ) -> None:
+        """Run ``handler(message, registry)`` in a worker, at least once, for each message to ``name``."""
+
+    def add_housekeeping(self, name: str, work: Callable[[Registry], bool | None], seconds: float) -> None:
+        """Call ``work(registry)`` in every worker, again after ``seconds``, or at once if it was True."""
+
+    def add_subscriber(self, subscriber: Callable[[Any], object], iface: type[Event]) -> None:
+        """Call ``subscriber(event)`` for each event of a class, in the transaction in which it happens."""
+
+    def include(self, callable: str) -> None:  # noqa: A002 - Pyramid's name
+        """Call the ``includeme`` of a module."""
+
+    def scan(self, package: str) -> None:
+        """Register the views that ``@view_config`` decorates in a module."""
 
 
 class Program(Protocol):

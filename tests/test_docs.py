@@ -43,13 +43,13 @@ def test_every_command_is_documented(command):
 
 def test_every_directive_is_documented(site):
     ours = {name for name in dir(scheduling) if name.startswith("add_")}
-    for room in (
+    for module in (
         scheduling.messaging.outbox,
         scheduling.messaging.housekeeping,
         scheduling.web.resources,
         scheduling.email.rendering,
     ):
-        ours |= {name for name in dir(room) if name.startswith("add_")}
+        ours |= {name for name in dir(module) if name.startswith("add_")}
     assert ours
     assert [name for name in ours if f"`config.{name}(" not in PLUGINS] == []
 

@@ -9,7 +9,7 @@ from marshmallow import Schema, fields, validate
 from scheduling.plugin import Plugin
 
 if TYPE_CHECKING:
-    from pyramid.config import Configurator
+    from scheduling.plugin import Configurator
 
 
 class AnalyticsSettings(Schema):

@@ -13,8 +13,9 @@ from scheduling_analytics import partitions, rollups
 from scheduling_analytics.models import analytics_events as events
 
 if TYPE_CHECKING:
-    from pyramid.config import Configurator
     from pyramid.registry import Registry
+
+    from scheduling.plugin import Configurator
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from scheduling.plugin import Activity
 from scheduling_analytics.service import record_activity
 
 if TYPE_CHECKING:
-    from pyramid.config import Configurator
+    from scheduling.plugin import Configurator
 
 
 def includeme(config: Configurator) -> None:

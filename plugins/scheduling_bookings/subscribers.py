@@ -8,8 +8,7 @@ from scheduling.plugin import InApp, Notice, format_timestamp, publish
 from scheduling_bookings.events import BookingCancelled, BookingCreated
 
 if TYPE_CHECKING:
-    from pyramid.config import Configurator
-
+    from scheduling.plugin import Configurator
     from scheduling_bookings.events import BookingEvent
 
 

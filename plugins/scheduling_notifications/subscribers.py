@@ -8,7 +8,7 @@ from scheduling.plugin import Notice
 from scheduling_notifications.service import add
 
 if TYPE_CHECKING:
-    from pyramid.config import Configurator
+    from scheduling.plugin import Configurator
 
 
 def includeme(config: Configurator) -> None:

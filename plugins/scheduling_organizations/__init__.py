@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from scheduling.plugin import Plugin
 
 if TYPE_CHECKING:
-    from pyramid.config import Configurator
+    from scheduling.plugin import Configurator
 
 plugin = Plugin(
     name="organizations",

@@ -8,7 +8,7 @@ from scheduling.plugin import InApp, Notice, publish
 from scheduling_organizations.events import MemberAdded
 
 if TYPE_CHECKING:
-    from pyramid.config import Configurator
+    from scheduling.plugin import Configurator
 
 
 def tell_new_member(event: MemberAdded) -> None:

@@ -38,7 +38,7 @@ metadata = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-"""Every table of core and of the plugins, so that a foreign key can name another room's table."""
+"""Every table of core and of the plugins, so that a foreign key can name a table of another package."""
 
 
 class _SQLiteUTC(sa.TypeDecorator[datetime]):

@@ -18,7 +18,7 @@ BOOKINGS, KILLS = 300, 2  # at least, the kills of each, however long that takes
 CLIENTS = 8
 PROGRESS = 20  # bookings to every kill of the web process
 PROVIDER_TROUBLE = 0.2
-SETTLE_SECONDS = 120.0
+SETTLE_SECONDS = 300.0
 
 
 class Clients:
