@@ -166,7 +166,7 @@ def test_a_client_that_does_not_sample_is_followed(traced, spans):
         ({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}, False),
     ],
 )
-def test_it_is_on_where_the_environment_says_where_to_send(environ, configured):
+def test_tracing_is_on_where_the_environment_says_where_to_send(environ, configured):
     assert otel.is_configured(environ) == configured
 
 

@@ -119,6 +119,15 @@ def test_an_unknown_route_is_a_404_that_carries_path_and_method(site, path):
     assert (body["path"], body["method"]) == (path or "/", "PUT")
 
 
+def test_no_header_moves_the_root_of_a_path(site):
+    alice = site.user()
+    site.app.get(
+        "/me",
+        headers={"Authorization": f"Bearer {alice.token}", "X-Vhm-Root": "/api/v1/users"},
+        status=404,
+    )
+
+
 def test_an_unknown_route_is_a_404_whoever_asks(site):
     site.anonymous.get("/nothing", status=404)
     site.user().get("/nothing", status=404)
