@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from scheduling.db import migrations
 from scheduling.testing import Site
 
-pytest_plugins = ["scheduling.testing.fixtures", "tests.kit.commands"]
+pytest_plugins = ["scheduling.testing.fixtures", "tests.kit.commands", "tests.kit.plugins"]
 
 # How fast a machine is says nothing about the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

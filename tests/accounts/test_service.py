@@ -6,6 +6,7 @@ from scheduling.accounts import service
 from scheduling.db.session import session_scope
 from scheduling.security.passwords import Passwords
 from scheduling.testing.site import PASSWORD
+from tests.kit.factories import log_in
 
 
 class Meanwhile(Passwords):
@@ -29,14 +30,14 @@ def meanwhile(site):
     site.registry.passwords = real
 
 
-def test_it_fails_when_the_password_was_changed_meanwhile(site, meanwhile):
+def test_a_log_in_fails_when_the_password_was_changed_meanwhile(site, meanwhile):
     alice = site.user()
     change = {"currentPassword": PASSWORD, "newPassword": "another1"}
     meanwhile.act = lambda: alice.patch("/users/me/password", change, status=200)
-    site.anonymous.post("/auth/login", {"email": alice.email, "password": PASSWORD}, status=401)
+    log_in(site, alice.email, status=401)
 
 
-def test_it_is_no_admins_when_the_role_was_taken_meanwhile(site, meanwhile):
+def test_a_log_in_gives_no_admins_token_when_the_role_was_taken_meanwhile(site, meanwhile):
     admin = site.user(admin=True)
 
     def demote():
@@ -44,7 +45,7 @@ def test_it_is_no_admins_when_the_role_was_taken_meanwhile(site, meanwhile):
             service.set_role(db, admin.email, "member")
 
     meanwhile.act = demote
-    answer = site.anonymous.post("/auth/login", {"email": admin.email, "password": PASSWORD}).json
+    answer = log_in(site, admin.email).json
     assert answer["user"]["role"] == "member"
     admin.token = answer["token"]
     admin.get("/users", status=(401, 403))
@@ -54,14 +55,5 @@ def test_a_password_beyond_what_bcrypt_reads_is_wrong(site):
     password = "x" * 72
     account = {"name": "Alice", "email": "long@example.com", "password": password}
     site.anonymous.post("/auth/register", account, status=201)
-    site.anonymous.post("/auth/login", {"email": account["email"], "password": password}, status=200)
-    site.anonymous.post("/auth/login", {"email": account["email"], "password": password + "y"}, status=401)
-
-
-def test_no_header_moves_the_root_of_a_path(site):
-    alice = site.user()
-    site.app.get(
-        "/me",
-        headers={"Authorization": f"Bearer {alice.token}", "X-Vhm-Root": "/api/v1/users"},
-        status=404,
-    )
+    log_in(site, account["email"], password)
+    log_in(site, account["email"], password + "y", status=401)

@@ -5,8 +5,8 @@ import sqlalchemy as sa
 
 from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
-
-PASSWORD = "secret123"
+from scheduling.testing.site import PASSWORD
+from tests.kit.factories import log_in
 
 
 def registration(**changes):
@@ -15,10 +15,6 @@ def registration(**changes):
 
 def register(site, status=201, **changes):
     return site.anonymous.post("/auth/register", registration(**changes), status=status)
-
-
-def log_in(site, email="alice@example.com", password=PASSWORD, status=200):
-    return site.anonymous.post("/auth/login", {"email": email, "password": password}, status=status)
 
 
 def verify(site, token, status=200):

@@ -7,12 +7,9 @@ from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
 from scheduling.testing import Client
 from scheduling.testing.site import PASSWORD
+from tests.kit.factories import log_in
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-
-
-def log_in(site, email, password=PASSWORD, status=200):
-    return site.anonymous.post("/auth/login", {"email": email, "password": password}, status=status)
 
 
 def change_password(client, new="another secret", current=PASSWORD, status=200):

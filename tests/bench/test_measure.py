@@ -13,7 +13,7 @@ BURN_IN_A_CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c'
 
 
 @pytest.fixture
-def program():
+def start_program():
     """Runs Python code that says when it is done, and then waits."""
     programs = []
 
@@ -30,14 +30,14 @@ def program():
 
 
 @pytest.mark.parametrize("code", [BURN, BURN_IN_A_CHILD], ids=["its own", "an ended child's"])
-def test_the_cpu_of_a_family_is_counted(program, code):
-    assert cpu_seconds(program(code)) >= 0.3
+def test_the_cpu_of_a_family_is_counted(start_program, code):
+    assert cpu_seconds(start_program(code)) >= 0.3
 
 
-def test_the_cpu_of_a_living_child_is_counted(program):
+def test_the_cpu_of_a_living_child_is_counted(start_program):
     waiting = f"{BURN}\nimport sys; sys.stdin.read()"
     code = f"import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', {waiting!r}])"
-    pid = program(code)
+    pid = start_program(code)
     wait_for(lambda: cpu_seconds(pid) >= 0.3)
 
 
@@ -49,5 +49,5 @@ def test_only_what_was_used_since_counts():
     assert 0.15 < cpu.used()["me"] < time.process_time() - before + 0.1
 
 
-def test_memory_that_is_filled_is_counted(program):
-    assert memory_mib(program("kept = b'x' * 50_000_000")) > memory_mib(program("")) + 40
+def test_memory_that_is_filled_is_counted(start_program):
+    assert memory_mib(start_program("kept = b'x' * 50_000_000")) > memory_mib(start_program("")) + 40

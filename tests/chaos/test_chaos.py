@@ -7,10 +7,10 @@ import os
 import random
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
 from scheduling.testing.processes import UNREACHABLE, wait_for
+from tests.chaos.load import Load
 
 SEED = int(os.environ.get("CHAOS_SEED") or 1)
 SECONDS = float(os.environ.get("CHAOS_SECONDS") or 40)
@@ -21,7 +21,7 @@ PROVIDER_TROUBLE = 0.2
 SETTLE_SECONDS = 300.0
 
 
-class Clients:
+class RetryingLoad(Load):
     """Accounts that book until they are told to end; what was answered 201 is promised."""
 
     def __init__(self, site, seed):
@@ -30,21 +30,13 @@ class Clients:
         self.retries = 0
         self._site = site
         self._seed = seed
-        self._end = threading.Event()
         self._tokens = [site.register() for _ in range(CLIENTS)]
-        self._threads = ThreadPoolExecutor(CLIENTS)
-        self._runs = [self._threads.submit(self._run, number) for number in range(CLIENTS)]
-
-    def end(self):
-        self._end.set()
-        for run in self._runs:
-            run.result(60)
-        self._threads.shutdown()
+        super().__init__(CLIENTS)
 
     def _run(self, number):
         pauses = random.Random(self._seed * 1000 + number)
         booking = attempt = 0
-        while not self._end.wait(pauses.uniform(0.1, 0.6)):
+        while not self._ending.wait(pauses.uniform(0.1, 0.6)):
             # A title of its own for every attempt: one without an answer may have made a booking.
             title = f"No. {number}-{booking}-{attempt}"
             if self._book(number, title):
@@ -101,7 +93,7 @@ def test_chaos_loses_no_message_and_sends_none_twice(make_site, own_redis, provi
     site = make_site()
     site.start(workers=2)
     provider.cause_trouble(PROVIDER_TROUBLE, SEED)
-    clients = Clients(site, SEED)
+    clients = RetryingLoad(site, SEED)
     monkey = Monkey(site, own_redis, clients, SEED)
     end = time.monotonic() + SECONDS
 

@@ -1,33 +1,24 @@
 """PostgreSQL killed and started again under load."""
 
 import re
-import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 from scheduling.testing.processes import wait_for
+from tests.chaos.load import Load
 
 
-class Load:
+class BookingLoad(Load):
     """Clients that book all the time; what was answered 201 is promised."""
 
     def __init__(self, site, token, clients):
         self.promised = []
         self.refused = []
-        self._end = threading.Event()
         self._site, self._token = site, token
-        self._threads = ThreadPoolExecutor(clients)
-        self._runs = [self._threads.submit(self._run, number) for number in range(clients)]
-
-    def end(self):
-        self._end.set()
-        for run in self._runs:
-            run.result(60)
-        self._threads.shutdown()
+        super().__init__(clients)
 
     def _run(self, number):
         attempt = 0
-        while not self._end.wait(0.02):
+        while not self._ending.wait(0.02):
             attempt += 1
             title = f"No. {number}-{attempt}"
             answer = self._site.book(self._token, title)
@@ -44,7 +35,7 @@ def test_postgres_killed_under_load_is_503_until_it_is_back_and_nothing_promised
     site.start()
     [worker] = site.workers
     token = site.register()
-    load = Load(site, token, clients=4)
+    load = BookingLoad(site, token, clients=4)
     try:
         wait_for(lambda: len(load.promised) >= 40)
         own_postgres.kill()

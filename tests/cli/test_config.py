@@ -13,8 +13,8 @@ def warnings(lines):
     return [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]
 
 
-def test_good_settings_are_shown_and_the_database_is_not_asked(output):
-    lines = output("config", "check", DATABASE_URL=NOWHERE)
+def test_good_settings_are_shown_and_the_database_is_not_asked(command_output):
+    lines = command_output("config", "check", DATABASE_URL=NOWHERE)
     shown = dict(line.split(maxsplit=1) for line in lines[:-1])
     assert shown["variables"] == "DATABASE_URL"
     assert shown["database"] == "postgresql 127.0.0.1/elsewhere"
@@ -23,9 +23,9 @@ def test_good_settings_are_shown_and_the_database_is_not_asked(output):
     assert lines[-1] == "Everything can start with these settings."
 
 
-def test_no_secret_is_shown(output):
+def test_no_secret_is_shown(command_output):
     secret = "hunter2-hunter2-hunter2-hunter2-hunter2"
-    lines = output(
+    lines = command_output(
         "config",
         "check",
         DATABASE_URL=f"postgresql://me:{secret}@db/name?passfile={secret}",
@@ -40,13 +40,13 @@ def test_no_secret_is_shown(output):
     assert "broker       sentinel://one:1 sentinel://two:2" in lines
 
 
-def test_every_mistake_is_in_one_message(error, ini):
+def test_every_mistake_is_in_one_message(failed_message, ini):
     ini.write_text(
         f"{ini.read_text()}thread = 4\n\n[loggers]\nkeys = root\n".replace(
             "scheduling.plugins", "schedulng.port = 1\nscheduling.plugins"
         )
     )
-    message = error(
+    message = failed_message(
         "config",
         "check",
         APP_ENV="production",
@@ -76,28 +76,28 @@ def test_every_mistake_is_in_one_message(error, ini):
     assert "hunter2" not in message
 
 
-def test_a_plugin_that_cannot_be_set_up_is_a_mistake(error, install_plugin):
+def test_a_plugin_that_cannot_be_set_up_is_a_mistake(failed_message, install_plugin):
     install_plugin("acme", includeme="raise LookupError('no weather')")
-    assert "LookupError: no weather" in error("config", "check", SCHEDULING_PLUGINS="acme")
+    assert "LookupError: no weather" in failed_message("config", "check", SCHEDULING_PLUGINS="acme")
 
 
-def test_logging_sections_that_name_what_is_not_there_stop_web_and_worker_with_one_line(error, ini):
+def test_logging_sections_that_name_what_is_not_there_stop_web_and_worker_with_one_line(failed_message, ini):
     ini.write_text(f"{ini.read_text()}\n[loggers]\nkeys = root\n")
     for command in ("web", "worker"):
-        message = error(command, str(ini))
+        message = failed_message(command, str(ini))
         assert message.startswith(f"The logging sections of {ini} cannot be used (")
         assert len(message.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", ["web", "worker", "config check"])
-def test_production_is_refused_by_everything_that_starts(program, command):
+def test_production_is_refused_by_everything_that_starts(run_program, command):
     unsafe = {
         "JWT_SECRET": "x" * 31,
         "REDIS_URL": "rediss://cache",
         "CORS_ORIGINS": "*",
         "CORS_CREDENTIALS": "true",
     }
-    ended = program("-c", "test.ini", *command.split(), APP_ENV="production", **unsafe)
+    ended = run_program("-c", "test.ini", *command.split(), APP_ENV="production", **unsafe)
     assert (ended.returncode, ended.stdout) == (1, "")
     first, *mistakes = ended.stderr.splitlines()
     assert first == "Scheduling cannot start:"
@@ -118,20 +118,20 @@ def test_production_is_refused_by_everything_that_starts(program, command):
         ({"SCHEDULING_PORT": "80"}, "SCHEDULING_PORT is not a setting"),
     ],
 )
-def test_what_is_seldom_meant_is_a_warning(output, environ, warning):
-    [told] = warnings(output("config", "check", **environ))
+def test_what_is_seldom_meant_is_a_warning(command_output, environ, warning):
+    [told] = warnings(command_output("config", "check", **environ))
     assert told.startswith(warning)
 
 
-def test_traces_that_cannot_be_sent_are_a_warning(output, monkeypatch):
+def test_traces_that_cannot_be_sent_are_a_warning(command_output, monkeypatch):
     collector = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
-    assert "traces       sent by OpenTelemetry" in output("config", "check", **collector)
+    assert "traces       sent by OpenTelemetry" in command_output("config", "check", **collector)
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    lines = output("config", "check", **collector)
+    lines = command_output("config", "check", **collector)
     assert "traces       not sent" in lines
     assert len(warnings(lines)) == 1
 
 
-def test_variables_of_plugins_that_are_installed_are_no_mistake(output):
+def test_variables_of_plugins_that_are_installed_are_no_mistake(command_output):
     environ = {"SCHEDULING_ORGANIZATIONS_SIZE": "1", "SCHEDULING_CONFIG": "x", "SCHEDULING_PASSWORD": "x"}
-    assert warnings(output("config", "check", **environ)) == []
+    assert warnings(command_output("config", "check", **environ)) == []

@@ -1,8 +1,8 @@
 """`scheduling outbox`: what it shows, what it changes and how it ends."""
 
 import json
-from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from datetime import timedelta
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -13,129 +13,108 @@ from scheduling.db.session import session_scope
 from scheduling.messaging.administration import service
 from scheduling.messaging.models import State, outbox
 from scheduling.times import utcnow
-
-PAST = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+from tests.kit.factories import LONG_AGO, insert_message, message_row
 
 NOBODY = UUID(int=1)  # no message has it; a random one would differ between xdist's processes
 
 
 @pytest.fixture
-def run(site, ini):
+def run_outbox(site, ini):
     """A function that runs `scheduling outbox …` on the site's database and returns its result."""
     url = site.registry.engine.url.render_as_string(hide_password=False)
 
-    def run(*arguments):
+    def run_outbox(*arguments):
         arguments = ["-c", str(ini), "outbox", *map(str, arguments)]
         return CliRunner().invoke(main, arguments, env={"DATABASE_URL": url})
 
-    return run
+    return run_outbox
 
 
 @pytest.fixture
-def output(run):
+def outbox_output(run_outbox):
     """A function that runs a command, which succeeds, and returns the lines of its output."""
 
-    def output(*arguments):
-        result = run(*arguments)
+    def outbox_output(*arguments):
+        result = run_outbox(*arguments)
         assert result.exit_code == 0, result.output
         return result.stdout.splitlines()
 
-    return output
-
-
-def put(site, state=State.DEAD, **values):
-    row = {
-        "id": uuid4(),
-        "kind": "THING",
-        "consumer": "test",
-        "payload": {"title": "Größe"},
-        "state": state,
-        "attempts": 3,
-        "due_at": PAST,
-        "created_at": PAST,
-        "last_error": "Transient: busy",
-        **values,
-    }
-    with session_scope(site.registry) as db:
-        db.write(sa.insert(outbox).values(row))
-    return row["id"]
-
-
-def stored(site, message_id):
-    with session_scope(site.registry) as db:
-        return db.row(sa.select(outbox).where(outbox.c.id == message_id))
+    return outbox_output
 
 
 def states(site, *message_ids):
-    return [stored(site, message_id).state for message_id in message_ids]
+    return [message_row(site, message_id).state for message_id in message_ids]
 
 
 # list
 
 
-def test_messages_are_listed_newest_first_in_columns(site, output):
-    old, new = put(site), put(site, State.PENDING, kind="T", created_at=PAST + timedelta(1), last_error=None)
-    assert output("list") == [
+def test_messages_are_listed_newest_first_in_columns(site, outbox_output):
+    old = insert_message(site)
+    new = insert_message(site, State.PENDING, kind="T", created_at=LONG_AGO + timedelta(1), last_error=None)
+    assert outbox_output("list") == [
         "ID                                    KIND   STATE    TRIES  CREATED               LAST ERROR",
         f"{new}  T      pending  3      2026-01-03T03:04:05Z",
         f"{old}  THING  dead     3      2026-01-02T03:04:05Z  Transient: busy",
     ]
 
 
-def test_the_list_is_narrowed_by_state_and_kind(site, output):
-    dead, _, done = put(site), put(site, kind="OTHER"), put(site, State.DONE)
-    assert [line.split()[0] for line in output("list", "--state", "dead", "--kind", "THING")] == [
+def test_the_list_is_narrowed_by_state_and_kind(site, outbox_output):
+    dead, _, done = insert_message(site), insert_message(site, kind="OTHER"), insert_message(site, State.DONE)
+    assert [line.split()[0] for line in outbox_output("list", "--state", "dead", "--kind", "THING")] == [
         "ID",
         str(dead),
     ]
-    assert [line.split()[0] for line in output("list", "--state", "done")] == ["ID", str(done)]
-    assert output("list", "--state", "retry") == ["There are no such messages."]
+    assert [line.split()[0] for line in outbox_output("list", "--state", "done")] == ["ID", str(done)]
+    assert outbox_output("list", "--state", "retry") == ["There are no such messages."]
 
 
-def test_the_list_ends_at_its_limit_and_says_so(site, run):
-    ids = [put(site, created_at=PAST + timedelta(i)) for i in range(3)]
-    some, all_of_them = run("list", "--limit", 2), run("list", "--limit", 3)
+def test_the_list_ends_at_its_limit_and_says_so(site, run_outbox):
+    ids = [insert_message(site, created_at=LONG_AGO + timedelta(i)) for i in range(3)]
+    some, all_of_them = run_outbox("list", "--limit", 2), run_outbox("list", "--limit", 3)
     assert [line.split()[0] for line in some.stdout.splitlines()[1:]] == [str(ids[2]), str(ids[1])]
     assert some.stderr == "There are more than 2; --limit shows more of them.\n"
     assert (len(all_of_them.stdout.splitlines()), all_of_them.stderr) == (4, "")
-    assert [row["id"] for row in json.loads(run("list", "--limit", 1, "--json").stdout)] == [str(ids[2])]
+    assert [row["id"] for row in json.loads(run_outbox("list", "--limit", 1, "--json").stdout)] == [
+        str(ids[2])
+    ]
 
 
-def test_no_line_of_the_list_is_wider_than_120_columns_or_more_than_one_row(site, output):
-    put(site, kind="K" * 100, last_error="no\nsuch\tmailbox " * 50)
-    _, line = output("list")
+def test_no_line_of_the_list_is_wider_than_120_columns_or_more_than_one_row(site, outbox_output):
+    insert_message(site, kind="K" * 100, last_error="no\nsuch\tmailbox " * 50)
+    _, line = outbox_output("list")
     assert len(line) == 120
     assert f" {'K' * 19}… " in line
     assert "  no such mailbox no" in line
     assert line.endswith("…")
 
 
-def test_what_a_message_holds_cannot_steer_the_terminal(site, output):
-    message_id = put(site, last_error="\x1b[2Jbad\x9b", payload={"title": "\x9b31m\x1b"})
-    written = "\n".join([*output("list"), *output("show", message_id)])
+def test_what_a_message_holds_cannot_steer_the_terminal(site, outbox_output):
+    message_id = insert_message(site, last_error="\x1b[2Jbad\x9b", payload={"title": "\x9b31m\x1b"})
+    written = "\n".join([*outbox_output("list"), *outbox_output("show", message_id)])
     assert "�[2Jbad�" in written
     assert written.replace("\n", "").isprintable()
 
 
-def test_the_list_as_json_is_one_array_of_what_the_api_lists(site, output):
-    message_id = put(site)
-    [text] = output("list", "--json")
+def test_the_list_as_json_is_one_array_of_what_the_api_lists(site, outbox_output):
+    message_id = insert_message(site)
+    [text] = outbox_output("list", "--json")
     admin = site.user(admin=True)
     assert json.loads(text) == admin.get("/outbox?state=dead").json
     assert json.loads(text)[0]["id"] == str(message_id)
-    assert output("list", "--state", "retry", "--json") == ["[]"]
+    assert outbox_output("list", "--state", "retry", "--json") == ["[]"]
 
 
-def test_an_unknown_state_is_a_usage_error(run):
-    assert run("list", "--state", "gone").exit_code == 2
+def test_an_unknown_state_is_a_usage_error(run_outbox):
+    assert run_outbox("list", "--state", "gone").exit_code == 2
 
 
 # show
 
 
-def test_a_message_is_shown_with_its_payload(site, output):
-    message_id = put(site)
-    lines = output("show", message_id)
+def test_a_message_is_shown_with_its_payload(site, outbox_output):
+    message_id = insert_message(site)
+    lines = outbox_output("show", message_id)
     assert f"id           {message_id}" in lines
     assert "created_at   2026-01-02T03:04:05.678Z" in lines
     assert "last_error   Transient: busy" in lines
@@ -143,16 +122,16 @@ def test_a_message_is_shown_with_its_payload(site, output):
     assert lines[-4:] == ["payload", "  {", '    "title": "Größe"', "  }"]
 
 
-def test_a_message_as_json_is_what_the_api_shows(site, output):
-    message_id = put(site)
-    [text] = output("show", message_id, "--json")
+def test_a_message_as_json_is_what_the_api_shows(site, outbox_output):
+    message_id = insert_message(site)
+    [text] = outbox_output("show", message_id, "--json")
     assert json.loads(text) == site.user(admin=True).get(f"/outbox/{message_id}").json
 
 
 @pytest.mark.parametrize("unknown", [str(NOBODY), "x", "a\tb", ""])
 @pytest.mark.parametrize("command", ["show", "redrive", "discard"])
-def test_an_unknown_message_is_one_line_and_status_1(run, command, unknown):
-    result = run(command, unknown)
+def test_an_unknown_message_is_one_line_and_status_1(run_outbox, command, unknown):
+    result = run_outbox(command, unknown)
     assert result.exit_code == 1
     assert result.stderr == f"Error: There is no message {unknown}.\n"
 
@@ -161,34 +140,36 @@ def test_an_unknown_message_is_one_line_and_status_1(run, command, unknown):
 
 
 @pytest.mark.parametrize("state", [State.DEAD, State.RETRY, State.SKIPPED])
-def test_a_redriven_message_is_due_now_and_keeps_its_id_dedupe_key_and_error(site, output, state):
+def test_a_redriven_message_is_due_now_and_keeps_its_id_dedupe_key_and_error(site, outbox_output, state):
     later = utcnow() + timedelta(hours=4)
-    message_id = put(site, state, due_at=later, reserved_at=later, done_at=PAST, dedupe_key="k")
+    message_id = insert_message(
+        site, state, due_at=later, reserved_at=later, done_at=LONG_AGO, dedupe_key="k"
+    )
 
-    assert output("redrive", message_id) == ["1 message redriven."]
+    assert outbox_output("redrive", message_id) == ["1 message redriven."]
 
-    row = stored(site, message_id)
+    row = message_row(site, message_id)
     assert (row.state, row.attempts, row.done_at, row.reserved_at) == ("pending", 0, None, None)
     assert (row.dedupe_key, row.last_error) == ("k", "Transient: busy")
     assert row.due_at <= utcnow()
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.QUEUED, State.RUNNING, State.DONE])
-def test_a_message_that_needs_no_redriving_is_left_alone_and_named(site, run, state):
-    message_id = put(site, state)
-    before = stored(site, message_id)
-    result = run("redrive", message_id)
+def test_a_message_that_needs_no_redriving_is_left_alone_and_named(site, run_outbox, state):
+    message_id = insert_message(site, state)
+    before = message_row(site, message_id)
+    result = run_outbox("redrive", message_id)
     assert (result.exit_code, result.stdout) == (1, "0 messages redriven.\n")
     assert result.stderr == (
         f"Error: Message {message_id} is {state}; "
         "only messages that are dead, retry or skipped can be redriven.\n"
     )
-    assert stored(site, message_id) == before
+    assert message_row(site, message_id) == before
 
 
-def test_of_several_ids_the_possible_are_redriven_and_the_others_named(site, run):
-    dead, done, retry = put(site), put(site, State.DONE), put(site, State.RETRY)
-    result = run("redrive", dead, "nonsense", done, retry, dead)
+def test_of_several_ids_the_possible_are_redriven_and_the_others_named(site, run_outbox):
+    dead, done, retry = (insert_message(site, state) for state in (State.DEAD, State.DONE, State.RETRY))
+    result = run_outbox("redrive", dead, "nonsense", done, retry, dead)
     assert (result.exit_code, result.stdout) == (1, "2 messages redriven.\n")
     assert [line.partition(";")[0] for line in result.stderr.splitlines()] == [
         "Error: There is no message nonsense.",
@@ -197,9 +178,9 @@ def test_of_several_ids_the_possible_are_redriven_and_the_others_named(site, run
     assert states(site, dead, done, retry) == ["pending", "done", "pending"]
 
 
-def test_redriving_as_json_names_both(site, run):
-    dead, done = put(site), put(site, State.DONE)
-    result = run("redrive", dead, done, "--json")
+def test_redriving_as_json_names_both(site, run_outbox):
+    dead, done = insert_message(site), insert_message(site, State.DONE)
+    result = run_outbox("redrive", dead, done, "--json")
     assert (result.exit_code, result.stderr) == (1, "")
     answer = json.loads(result.stdout)
     assert answer["redriven"] == [str(dead)]
@@ -207,34 +188,34 @@ def test_redriving_as_json_names_both(site, run):
     assert "is done" in answer["refused"][0]["error"]
 
 
-def test_all_of_a_state_are_redriven_and_no_others(site, output):
-    dead = [put(site), put(site, kind="OTHER")]
-    others = [put(site, State.RETRY), put(site, State.SKIPPED), put(site, State.DONE)]
-    assert output("redrive", "--state", "dead") == ["2 messages redriven."]
+def test_all_of_a_state_are_redriven_and_no_others(site, outbox_output):
+    dead = [insert_message(site), insert_message(site, kind="OTHER")]
+    others = [insert_message(site, state) for state in (State.RETRY, State.SKIPPED, State.DONE)]
+    assert outbox_output("redrive", "--state", "dead") == ["2 messages redriven."]
     assert states(site, *dead, *others) == ["pending", "pending", "retry", "skipped", "done"]
 
 
-def test_all_of_a_state_and_kind_are_redriven_and_no_others(site, output):
-    this, other = put(site), put(site, kind="OTHER")
-    [text] = output("redrive", "--state", "dead", "--kind", "THING", "--json")
+def test_all_of_a_state_and_kind_are_redriven_and_no_others(site, outbox_output):
+    this, other = insert_message(site), insert_message(site, kind="OTHER")
+    [text] = outbox_output("redrive", "--state", "dead", "--kind", "THING", "--json")
     assert json.loads(text) == {"redriven": [str(this)], "refused": []}
     assert states(site, this, other) == ["pending", "dead"]
-    assert output("redrive", "--state", "dead", "--kind", "THING") == ["0 messages redriven."]
+    assert outbox_output("redrive", "--state", "dead", "--kind", "THING") == ["0 messages redriven."]
 
 
 def test_more_than_a_batch_are_redriven_oldest_first(site, monkeypatch):
     monkeypatch.setattr(service, "BATCH", 2)
-    ids = [put(site, created_at=PAST + timedelta(i // 2)) for i in range(7)]
+    ids = [insert_message(site, created_at=LONG_AGO + timedelta(i // 2)) for i in range(7)]
     redriven = service.redrive_all(site.registry, State.DEAD)
     assert sorted(redriven) == sorted(ids)
     assert set(states(site, *ids)) == {"pending"}
-    due = [stored(site, message_id).due_at for message_id in ids]
+    due = [message_row(site, message_id).due_at for message_id in ids]
     assert due[0] < due[-1]
 
 
 def test_a_message_that_fails_again_meanwhile_is_not_redriven_twice(site, monkeypatch):
     monkeypatch.setattr(service, "BATCH", 1)
-    ids = [put(site, State.RETRY, created_at=PAST + timedelta(i)) for i in range(3)]
+    ids = [insert_message(site, State.RETRY, created_at=LONG_AGO + timedelta(i)) for i in range(3)]
     calls = []
 
     def fail_again():
@@ -258,9 +239,9 @@ def test_a_message_that_fails_again_meanwhile_is_not_redriven_twice(site, monkey
         ["--state", "running"],
     ],
 )
-def test_redriving_nothing_or_too_much_is_a_usage_error(site, run, arguments):
-    message_id = put(site)
-    assert run("redrive", *arguments).exit_code == 2
+def test_redriving_nothing_or_too_much_is_a_usage_error(site, run_outbox, arguments):
+    message_id = insert_message(site)
+    assert run_outbox("redrive", *arguments).exit_code == 2
     assert states(site, message_id) == ["dead"]
 
 
@@ -268,39 +249,39 @@ def test_redriving_nothing_or_too_much_is_a_usage_error(site, run, arguments):
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.QUEUED, State.RETRY, State.DEAD])
-def test_a_discarded_message_is_kept_as_skipped(site, output, state):
-    message_id = put(site, state, reserved_at=PAST)
-    assert output("discard", message_id) == ["1 message discarded."]
-    row = stored(site, message_id)
+def test_a_discarded_message_is_kept_as_skipped(site, outbox_output, state):
+    message_id = insert_message(site, state, reserved_at=LONG_AGO)
+    assert outbox_output("discard", message_id) == ["1 message discarded."]
+    row = message_row(site, message_id)
     assert (row.state, row.last_error, row.reserved_at) == ("skipped", "discarded by an operator", None)
-    assert PAST < row.done_at <= utcnow()
+    assert LONG_AGO < row.done_at <= utcnow()
     assert site.deliver() == []
 
 
 @pytest.mark.parametrize("state", [State.RUNNING, State.DONE, State.SKIPPED])
-def test_a_message_in_hand_or_finished_is_not_discarded(site, run, state):
-    message_id = put(site, state)
-    before = stored(site, message_id)
-    result = run("discard", message_id)
+def test_a_message_in_hand_or_finished_is_not_discarded(site, run_outbox, state):
+    message_id = insert_message(site, state)
+    before = message_row(site, message_id)
+    result = run_outbox("discard", message_id)
     assert result.exit_code == 1
     assert result.stderr == (
         f"Error: Message {message_id} is {state}; "
         "only messages that are pending, queued, retry or dead can be discarded.\n"
     )
-    assert stored(site, message_id) == before
+    assert message_row(site, message_id) == before
 
 
-def test_discarding_needs_an_id(run):
-    assert run("discard").exit_code == 2
+def test_discarding_needs_an_id(run_outbox):
+    assert run_outbox("discard").exit_code == 2
 
 
 # stats
 
 
-def test_stats_count_by_kind_and_state_with_a_sum(site, output):
+def test_stats_count_by_kind_and_state_with_a_sum(site, outbox_output):
     for state, kind in [(State.DEAD, "B"), (State.DEAD, "B"), (State.DONE, "A"), (State.DEAD, "A")]:
-        put(site, state, kind=kind)
-    assert output("stats") == [
+        insert_message(site, state, kind=kind)
+    assert outbox_output("stats") == [
         "KIND  PENDING  QUEUED  RUNNING  RETRY  DONE  DEAD  SKIPPED",
         "A           0       0        0      0     1     1        0",
         "B           0       0        0      0     0     2        0",
@@ -309,14 +290,16 @@ def test_stats_count_by_kind_and_state_with_a_sum(site, output):
     ]
 
 
-def test_stats_tell_how_long_the_oldest_due_message_has_been_waiting(site, output):
-    put(site, State.RETRY, due_at=utcnow() - timedelta(hours=1))
-    put(site, State.RETRY, due_at=utcnow() + timedelta(hours=1))
+def test_stats_tell_how_long_the_oldest_due_message_has_been_waiting(site, outbox_output):
+    insert_message(site, State.RETRY, due_at=utcnow() - timedelta(hours=1))
+    insert_message(site, State.RETRY, due_at=utcnow() + timedelta(hours=1))
     seconds = int(
-        output("stats")[-1].removeprefix("The oldest message that is due has been waiting for ").split()[0]
+        outbox_output("stats")[-1]
+        .removeprefix("The oldest message that is due has been waiting for ")
+        .split()[0]
     )
     assert 3600 <= seconds < 7200
-    [text] = output("stats", "--json")
+    [text] = outbox_output("stats", "--json")
     answer = json.loads(text)
     assert answer["counts"] == [{"kind": "THING", "state": "retry", "count": 2}]
     assert 3600 <= answer["oldest_due_seconds"] < 7200

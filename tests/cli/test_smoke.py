@@ -58,40 +58,40 @@ def ok(steps):
 
 
 @pytest.fixture
-def start(tmp_path):
+def start_installation(tmp_path):
     """A function that starts a web process, which delivers by itself if there is no Redis."""
     with ExitStack() as running:
 
-        def start(url, redis_url="memory://", **environ):
+        def start_installation(url, redis_url="memory://", **environ):
             installation = running.enter_context(Installation(tmp_path, PRODUCTION, url, redis_url, environ))
             smoke = Smoke(installation, url)
             running.callback(smoke.site.close)
             installation.web.start().wait_until_ready()
             return smoke
 
-        yield start
+        yield start_installation
 
 
 @pytest.fixture
-def embedded(start, tmp_path):
+def start_embedded(start_installation, tmp_path):
     """The same without Redis, on SQLite."""
-    return partial(start, f"sqlite:///{tmp_path}/smoke.db")
+    return partial(start_installation, f"sqlite:///{tmp_path}/smoke.db")
 
 
-def test_a_sound_installation_passes_every_step_and_nothing_is_left(embedded):
-    smoke = embedded()
+def test_a_sound_installation_passes_every_step_and_nothing_is_left(start_embedded):
+    smoke = start_embedded()
     assert smoke() == (0, ok(STEPS_WITH_BOOKINGS))
     assert smoke.left() == {}
 
 
-def test_without_bookings_the_rest_is_done(embedded):
-    smoke = embedded(SCHEDULING_PLUGINS="notifications")
+def test_without_bookings_the_rest_is_done(start_embedded):
+    smoke = start_embedded(SCHEDULING_PLUGINS="notifications")
     assert smoke() == (0, ok(STEPS))
     assert smoke.left() == {}
 
 
-def test_workers_deliver_its_mail_and_where_none_does_that_step_fails(start, postgres, redis):
-    smoke = start(postgres.create_database("smoke"), redis.url)
+def test_workers_deliver_its_mail_and_where_none_does_that_step_fails(start_installation, postgres, redis):
+    smoke = start_installation(postgres.create_database("smoke"), redis.url)
 
     status, lines = smoke("--timeout", "1")
     assert (status, lines[:5], lines[6:]) == (1, ok(STEPS_WITH_BOOKINGS[:5]), ok(["clean up"]))
@@ -104,9 +104,9 @@ def test_workers_deliver_its_mail_and_where_none_does_that_step_fails(start, pos
     assert smoke.left() == {}
 
 
-def test_an_email_that_cannot_be_sent_fails_with_the_reason(embedded):
+def test_an_email_that_cannot_be_sent_fails_with_the_reason(start_embedded):
     nobody_listens = str(free_port())
-    smoke = embedded(
+    smoke = start_embedded(
         EMAIL_PROVIDER="smtp",
         SMTP_HOST="127.0.0.1",
         SMTP_PORT=nobody_listens,
@@ -120,8 +120,8 @@ def test_an_email_that_cannot_be_sent_fails_with_the_reason(embedded):
     assert smoke.left() == {}
 
 
-def test_settings_of_another_database_are_noticed_and_its_accounts_left_alone(embedded, tmp_path):
-    smoke = embedded()
+def test_settings_of_another_database_are_noticed_and_its_accounts_left_alone(start_embedded, tmp_path):
+    smoke = start_embedded()
     other = f"sqlite:///{tmp_path}/other.db"
     Site(other, PLUGINS).close()
 
@@ -136,15 +136,15 @@ def test_settings_of_another_database_are_noticed_and_its_accounts_left_alone(em
     assert smoke.left()["users"] == 1
 
 
-def test_an_address_of_ones_own_is_used_and_free_again(embedded):
-    smoke = embedded()
+def test_an_address_of_ones_own_is_used_and_free_again(start_embedded):
+    smoke = start_embedded()
     for _ in range(2):
         assert smoke("--email", "ops@example.net")[0] == 0
     assert "ops@example.net" in smoke.installation.web.output
 
 
-def test_an_account_that_is_there_is_never_taken_for_its_own(embedded):
-    smoke = embedded()
+def test_an_account_that_is_there_is_never_taken_for_its_own(start_embedded):
+    smoke = start_embedded()
     alice = smoke.site.user(email="alice@example.com")
 
     status, lines = smoke("--email", "alice@example.com")
@@ -155,8 +155,8 @@ def test_an_account_that_is_there_is_never_taken_for_its_own(embedded):
     alice.get("/users/me", status=200)
 
 
-def test_nobody_answering_is_a_failed_step(embedded):
-    smoke = embedded()
+def test_nobody_answering_is_a_failed_step(start_embedded):
+    smoke = start_embedded()
     smoke.installation.web.kill()
     status, [failed, cleaned] = smoke()
     assert status == 1
@@ -164,14 +164,14 @@ def test_nobody_answering_is_a_failed_step(embedded):
     assert cleaned == "ok      clean up"
 
 
-def test_something_else_that_answers_is_a_failed_step(embedded):
-    smoke = embedded()
+def test_something_else_that_answers_is_a_failed_step(start_embedded):
+    smoke = start_embedded()
     smoke.command[-1] += "/health"
     assert smoke()[1][0].startswith("FAILED  register: the answer is 404: ")
 
 
-def test_it_cleans_up_when_it_is_told_to_end(start, postgres, redis):
-    smoke = start(postgres.create_database("smoke_told_to_end"), redis.url)
+def test_smoke_cleans_up_when_it_is_told_to_end(start_installation, postgres, redis):
+    smoke = start_installation(postgres.create_database("smoke_told_to_end"), redis.url)
     environ = smoke.installation.environ
     with subprocess.Popen(smoke.command, env=environ, stdout=subprocess.PIPE, text=True) as process:
         while "read the booking" not in process.stdout.readline():
@@ -183,8 +183,8 @@ def test_it_cleans_up_when_it_is_told_to_end(start, postgres, redis):
 
 
 @pytest.mark.parametrize("url", ["localhost:3000", "file:///etc/passwd"])
-def test_an_url_that_is_none_is_a_usage_error(run, output, url):
-    output("db", "upgrade")
-    result = run("smoke", "--url", url)
+def test_an_url_that_is_none_is_a_usage_error(run_command, command_output, url):
+    command_output("db", "upgrade")
+    result = run_command("smoke", "--url", url)
     assert result.exit_code == 2
     assert "must start with http:// or https://" in result.output

@@ -10,15 +10,14 @@ import sqlalchemy as sa
 from scheduling.db.session import session_scope
 from scheduling.messaging.models import State
 from scheduling.testing import Site
+from tests.kit.factories import book, log_in
 
 pytestmark = pytest.mark.usefixtures("migrated")
-PASSWORD = "secret123"
-TIMES = {"start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
 
 
 @pytest.fixture
-def migrated(output):
-    output("db", "upgrade")
+def migrated(command_output):
+    command_output("db", "upgrade")
 
 
 @pytest.fixture
@@ -29,16 +28,14 @@ def site(ini):
     site.close()
 
 
-def create(output, email, *options):
-    return output("user", "create", email, *options, SCHEDULING_PASSWORD="secret123")
+def create(command_output, email, *options):
+    return command_output("user", "create", email, *options, SCHEDULING_PASSWORD="secret123")
 
 
-def log_in(site, email, password=PASSWORD):
-    return site.anonymous.post("/auth/login", {"email": email, "password": password}, status="*")
-
-
-def test_user_that_is_created_can_log_in_and_is_sent_the_welcome(output, site):
-    assert create(output, "ada@example.com", "--name", "Ada") == ["Created member ada@example.com with id 1."]
+def test_user_that_is_created_can_log_in_and_is_sent_the_welcome(command_output, site):
+    assert create(command_output, "ada@example.com", "--name", "Ada") == [
+        "Created member ada@example.com with id 1."
+    ]
 
     user = log_in(site, "ada@example.com").json["user"]
     site.deliver()
@@ -49,20 +46,22 @@ def test_user_that_is_created_can_log_in_and_is_sent_the_welcome(output, site):
 # Passwords
 
 
-def test_password_is_asked_for_twice_and_not_shown(output):
-    lines = output("user", "create", "ada@example.com", input="secret123\nsecret123\n")
+def test_password_is_asked_for_twice_and_not_shown(command_output):
+    lines = command_output("user", "create", "ada@example.com", input="secret123\nsecret123\n")
     assert lines == ["Password: ", "Repeat for confirmation: ", "Created member ada@example.com with id 1."]
 
 
 @pytest.mark.parametrize("given", ["secret 123 ", "secret 123 \n", "secret 123 \r\n", "secret 123 \nmore\n"])
-def test_password_can_be_the_first_line_of_the_input(output, site, given):
-    output("user", "create", "ada@example.com", "--password-stdin", input=given, SCHEDULING_PASSWORD="other")
-    assert log_in(site, "ada@example.com", "secret 123 ").status_int == 200
+def test_password_can_be_the_first_line_of_the_input(command_output, site, given):
+    command_output(
+        "user", "create", "ada@example.com", "--password-stdin", input=given, SCHEDULING_PASSWORD="other"
+    )
+    assert log_in(site, "ada@example.com", "secret 123 ")
 
 
 @pytest.mark.parametrize("options", [["--password", "secret123"], ["--password=secret123"]])
-def test_password_is_no_argument_that_everybody_on_the_machine_can_read(run, options):
-    result = run("user", "create", "ada@example.com", *options)
+def test_password_is_no_argument_that_everybody_on_the_machine_can_read(run_command, options):
+    result = run_command("user", "create", "ada@example.com", *options)
     assert result.exit_code == 2
     assert "No such option" in result.output
 
@@ -94,74 +93,78 @@ def test_no_password_at_all_is_an_error_in_one_line(ini, options):
         ("ADA@EXAMPLE.ORG", "secret123", "Error: Email already in use"),
     ],
 )
-def test_user_that_cannot_be_created_is_refused_in_one_line(output, error, email, password, message):
-    create(output, "ada@example.org")
-    assert error("user", "create", email, SCHEDULING_PASSWORD=password) == message
-    assert len(output("user", "list")) == 1
+def test_user_that_cannot_be_created_is_refused_in_one_line(
+    command_output, failed_message, email, password, message
+):
+    create(command_output, "ada@example.org")
+    assert failed_message("user", "create", email, SCHEDULING_PASSWORD=password) == message
+    assert len(command_output("user", "list")) == 1
 
 
 # The first admin of a deployment
 
 
-def test_account_is_made_once_if_it_is_missing(output, site):
+def test_account_is_made_once_if_it_is_missing(command_output, site):
     command = ["user", "create", "Ada@example.com", "--role", "admin", "--if-missing"]
-    assert output(*command, SCHEDULING_PASSWORD="secret123") == ["Created admin Ada@example.com with id 1."]
+    assert command_output(*command, SCHEDULING_PASSWORD="secret123") == [
+        "Created admin Ada@example.com with id 1."
+    ]
 
     # Also without the password, which nobody has to keep.
-    again = output(*command[:2], "ADA@example.com", *command[3:])
+    again = command_output(*command[:2], "ADA@example.com", *command[3:])
 
     assert again == ["Ada@example.com exists already, as admin; nothing was changed."]
-    assert log_in(site, "ada@example.com").status_int == 200
-    assert len(output("user", "list")) == 1
+    assert log_in(site, "ada@example.com")
+    assert len(command_output("user", "list")) == 1
 
 
-def test_whoever_has_that_address_already_does_not_become_an_admin(output):
-    create(output, "ada@example.com")
-    lines = output("user", "create", "ada@example.com", "--role", "admin", "--if-missing")
+def test_whoever_has_that_address_already_does_not_become_an_admin(command_output):
+    create(command_output, "ada@example.com")
+    lines = command_output("user", "create", "ada@example.com", "--role", "admin", "--if-missing")
     assert lines == ["ada@example.com exists already, as member; nothing was changed."]
-    assert output("user", "list")[0].split()[1] == "member"
+    assert command_output("user", "list")[0].split()[1] == "member"
 
 
 # Lists and roles
 
 
-def test_users_are_listed_with_their_roles_oldest_first(output):
-    create(output, "zoe@example.com")
-    create(output, "ada@example.com", "--name", "Ada Lovelace", "--role", "admin")
+def test_users_are_listed_with_their_roles_oldest_first(command_output):
+    create(command_output, "zoe@example.com")
+    create(command_output, "ada@example.com", "--name", "Ada Lovelace", "--role", "admin")
 
-    assert [line.split(maxsplit=3) for line in output("user", "list")] == [
+    assert [line.split(maxsplit=3) for line in command_output("user", "list")] == [
         ["1", "member", "zoe@example.com", "(zoe)"],
         ["2", "admin", "ada@example.com", "(Ada Lovelace)"],
     ]
 
 
-def test_a_name_cannot_steer_the_terminal(output, site):
+def test_a_name_cannot_steer_the_terminal(command_output, site):
     site.user("Eve \x1b[2J\u202e\x85!", email="eve@example.com")
-    assert output("user", "list") == ["       1  member   eve@example.com  (Eve �[2J��!)"]
-    assert output("user", "delete", "eve@example.com", "--yes") == [
+    assert command_output("user", "list") == ["       1  member   eve@example.com  (Eve �[2J��!)"]
+    assert command_output("user", "delete", "eve@example.com", "--yes") == [
         "Deleted eve@example.com (id 1, member, Eve �[2J��!)."
     ]
 
 
-def test_role_is_set_by_address_without_regard_to_case(output):
-    create(output, "ada@example.com")
+def test_role_is_set_by_address_without_regard_to_case(command_output):
+    create(command_output, "ada@example.com")
 
-    lines = output("user", "set-role", "Ada@Example.com", "admin")
+    lines = command_output("user", "set-role", "Ada@Example.com", "admin")
 
     assert lines == ["ada@example.com is now admin and has to log in again."]
-    assert output("user", "list")[0].split()[1] == "admin"
+    assert command_output("user", "list")[0].split()[1] == "admin"
 
 
 @pytest.mark.parametrize(
     "arguments", [["set-role", "nobody@example.com", "admin"], ["delete", "nobody@example.com"]]
 )
-def test_unknown_account_is_an_error(error, arguments):
-    assert error("user", *arguments) == "Error: There is no account nobody@example.com."
+def test_unknown_account_is_an_error(failed_message, arguments):
+    assert failed_message("user", *arguments) == "Error: There is no account nobody@example.com."
 
 
-def test_unknown_role_is_a_usage_error(output, run):
-    create(output, "ada@example.com")
-    result = run("user", "set-role", "ada@example.com", "boss")
+def test_unknown_role_is_a_usage_error(command_output, run_command):
+    create(command_output, "ada@example.com")
+    result = run_command("user", "set-role", "ada@example.com", "boss")
     assert result.exit_code == 2
     assert "'boss' is not one of 'member', 'admin'" in result.output
 
@@ -169,24 +172,26 @@ def test_unknown_role_is_a_usage_error(output, run):
 # Deleting
 
 
-def test_delete_asks_first_and_names_the_account(output, run):
-    create(output, "ada@example.com", "--name", "Ada")
+def test_delete_asks_first_and_names_the_account(command_output, run_command):
+    create(command_output, "ada@example.com", "--name", "Ada")
 
-    refused = run("user", "delete", "ADA@example.com", input="n\n")
+    refused = run_command("user", "delete", "ADA@example.com", input="n\n")
 
     assert refused.exit_code == 1
     assert "Delete ada@example.com (id 1, member, Ada) with everything that belongs to it?" in refused.output
-    assert len(output("user", "list")) == 1
-    assert output("user", "delete", "ada@example.com", input="y\n")[-1].startswith("Deleted ada@example.com")
-    assert output("user", "list") == []
+    assert len(command_output("user", "list")) == 1
+    assert command_output("user", "delete", "ada@example.com", input="y\n")[-1].startswith(
+        "Deleted ada@example.com"
+    )
+    assert command_output("user", "list") == []
 
 
-def test_what_belongs_to_a_deleted_account_goes_and_its_tokens_end(run, empty_database_url):
+def test_what_belongs_to_a_deleted_account_goes_and_its_tokens_end(run_command, empty_database_url):
     everything = ["analytics", "bookings", "notifications", "organizations"]
     site = Site(empty_database_url, everything)
     ada, bob, eve = site.user("Ada"), site.user("Bob"), site.user("Eve", admin=True)
-    ada.post("/bookings", {"title": "T", **TIMES}, status=201)
-    bob.post("/bookings", {"title": "T", **TIMES}, status=201)
+    book(ada)
+    book(bob)
     hers = ada.post("/organizations", {"name": "Ada's"}).json["organization"]["id"]
     his = bob.post("/organizations", {"name": "Bob's"}).json["organization"]["id"]
     for owner, organization, member in ((ada, hers, bob), (bob, his, ada)):
@@ -194,12 +199,12 @@ def test_what_belongs_to_a_deleted_account_goes_and_its_tokens_end(run, empty_da
     counted = eve.get("/analytics/dashboard").json["overview"]["total_events"]
 
     environ = {"DATABASE_URL": empty_database_url, "SCHEDULING_PLUGINS": " ".join(everything)}
-    assert run("user", "delete", ada.email, "--yes", **environ).exit_code == 0
+    assert run_command("user", "delete", ada.email, "--yes", **environ).exit_code == 0
 
     assert eve.get("/analytics/dashboard").json["overview"]["total_events"] == counted
     site.forget_when_cutoffs_were_read()
     assert ada.get("/users/me", status=401).json["error"] == "The token was revoked; please log in again."
-    assert log_in(site, ada.email).status_int == 401
+    assert log_in(site, ada.email, status=401)
     assert [member["name"] for member in bob.get(f"/organizations/{his}").json["members"]] == ["Bob"]
     bob.get(f"/organizations/{hers}", status=404)
     assert rows(site, "bookings", "user_id") == [bob.id]
@@ -234,13 +239,15 @@ def upgrade():
 """
 
 
-def test_an_account_that_a_plugin_keeps_is_kept_and_stays_logged_in(run, output, site, install_plugin):
+def test_an_account_that_a_plugin_keeps_is_kept_and_stays_logged_in(
+    run_command, command_output, site, install_plugin
+):
     files = {"models.py": KEEPING, "migrations/versions/0001_acme.py": KEEPING_MIGRATION}
     install_plugin("acme", manifest="migrations=True", files=files)
     ada = site.user("Ada")
-    output("db", "upgrade", SCHEDULING_PLUGINS="bookings acme")
+    command_output("db", "upgrade", SCHEDULING_PLUGINS="bookings acme")
 
-    result = run("user", "delete", ada.email, "--yes")
+    result = run_command("user", "delete", ada.email, "--yes")
 
     assert result.exit_code == 1
     assert result.output.startswith("Error: It is kept, since a plugin refers to it: ")

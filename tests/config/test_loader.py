@@ -17,75 +17,77 @@ config.add_view(lambda c, r: {}, context=Root, name="acme", permission=NO_PERMIS
 
 
 @pytest.fixture
-def failure(start):
+def start_failure(start_app):
     """A function that starts with some plugins, which fails, and returns the message."""
 
-    def failure(*plugins, **settings):
+    def start_failure(*plugins, **settings):
         with pytest.raises(StartupError) as raised:
-            start(*plugins, **settings)
+            start_app(*plugins, **settings)
         return str(raised.value)
 
-    return failure
+    return start_failure
 
 
 def test_plugins_are_included_after_what_they_require_in_whatever_order_they_are_enabled(
-    install_plugin, start
+    install_plugin, start_app
 ):
     install_plugin("acme_a", manifest="requires=('acme_c',)")
     install_plugin("acme_b")
     install_plugin("acme_c", manifest="requires=('acme_b',)")
 
-    app = start("acme_a", "acme_c", "acme_b", "acme_a")
+    app = start_app("acme_a", "acme_c", "acme_b", "acme_a")
 
     assert [plugin.name for plugin in app.registry.plugins] == ["acme_b", "acme_c", "acme_a"]
 
 
-def test_plugin_that_is_installed_but_not_enabled_is_not_even_imported(install_plugin, start):
+def test_plugin_that_is_installed_but_not_enabled_is_not_even_imported(install_plugin, start_app):
     install_plugin("acme_broken", top="raise RuntimeError('imported')")
 
-    assert start().registry.plugins == []
+    assert start_app().registry.plugins == []
 
 
-def test_enabled_but_not_installed(install_plugin, failure):
+def test_enabled_but_not_installed(install_plugin, start_failure):
     install_plugin("acme_here")
 
-    message = failure("acme_gone")
+    message = start_failure("acme_gone")
 
     assert "'acme_gone' is enabled but not installed (installed: acme_here, analytics, bookings" in message
     assert "install the distribution that has it, or take the name out of scheduling.plugins" in message
 
 
-def test_raising_on_import(install_plugin, failure):
+def test_raising_on_import(install_plugin, start_failure):
     install_plugin("acme", top="raise RuntimeError('no flux capacitor')")
 
-    message = failure("acme")
+    message = start_failure("acme")
 
     assert "'acme' of acme 2.1 could not be imported (RuntimeError: no flux capacitor)" in message
     assert "update or repair that distribution, or disable the plugin" in message
 
 
-def test_entry_point_to_nothing(install_plugin, failure):
+def test_entry_point_to_nothing(install_plugin, start_failure):
     install_plugin("acme", entry_point="nothing")
-    assert "'acme' of acme 2.1 could not be imported (AttributeError" in failure("acme")
+    assert "'acme' of acme 2.1 could not be imported (AttributeError" in start_failure("acme")
 
 
 @pytest.mark.parametrize(
     "top", ["other = 'not a manifest'", "other = Plugin(name='other', summary='', api=(1, 0))"]
 )
-def test_wrong_manifest_object(install_plugin, failure, top):
+def test_wrong_manifest_object(install_plugin, start_failure, top):
     install_plugin("acme", top=top, entry_point="other")
 
-    message = failure("acme")
+    message = start_failure("acme")
 
     assert "'acme' of acme 2.1: acme:other is not a Plugin manifest of that name" in message
     assert "its author has to repair it" in message
 
 
 @pytest.mark.parametrize("version", ["1, 1", "2, 0", "0, 9"])
-def test_written_for_an_api_version_that_this_one_is_not_compatible_with(install_plugin, failure, version):
+def test_written_for_an_api_version_that_this_one_is_not_compatible_with(
+    install_plugin, start_failure, version
+):
     install_plugin("acme", manifest=f"api=({version})")
 
-    message = failure("acme")
+    message = start_failure("acme")
 
     assert (
         f"'acme' of acme 2.1 needs plugin API {version.replace(', ', '.')}, this Scheduling has 1.0"
@@ -94,20 +96,20 @@ def test_written_for_an_api_version_that_this_one_is_not_compatible_with(install
     assert "install a release of the plugin that fits, or another release of Scheduling" in message
 
 
-def test_missing_requirement(install_plugin, failure):
+def test_missing_requirement(install_plugin, start_failure):
     install_plugin("acme", manifest="requires=('bookings', 'weather')")
 
-    message = failure("acme", "bookings")
+    message = start_failure("acme", "bookings")
 
     assert "'acme' of acme 2.1 requires 'weather'; enable that too" in message
     assert "'bookings'" not in message
 
 
-def test_requirement_circle(install_plugin, failure):
+def test_requirement_circle(install_plugin, start_failure):
     install_plugin("acme_a", manifest="requires=('acme_b',)")
     install_plugin("acme_b", manifest="requires=('acme_a',)")
 
-    message = failure("acme_a", "acme_b")
+    message = start_failure("acme_a", "acme_b")
 
     assert "require each other in a circle: 'acme_" in message
     assert "'acme_a' of acme-a 2.1" in message
@@ -115,37 +117,38 @@ def test_requirement_circle(install_plugin, failure):
     assert "disable them" in message
 
 
-def test_two_distributions_claim_one_plugin_name(install_plugin, failure):
+def test_two_distributions_claim_one_plugin_name(install_plugin, start_failure):
     install_plugin("acme", "acme-one")
     install_plugin("acme", "acme-two")
 
-    assert "'acme' is claimed by acme-one 2.1 and acme-two 2.1; uninstall all but one of them" in failure(
-        "acme"
+    assert (
+        "'acme' is claimed by acme-one 2.1 and acme-two 2.1; uninstall all but one of them"
+        in start_failure("acme")
     )
 
 
-def test_two_plugins_claim_one_table(install_plugin, failure):
+def test_two_plugins_claim_one_table(install_plugin, start_failure):
     install_plugin("acme_a", manifest="tables=('things',)")
     install_plugin("acme_b", manifest="tables=('things',)")
 
-    message = failure("acme_a", "acme_b")
+    message = start_failure("acme_a", "acme_b")
 
     assert "'acme_a' of acme-a 2.1 and 'acme_b' of acme-b 2.1 both claim the table 'things'" in message
     assert "disable one of them" in message
 
 
-def test_plugin_claims_a_table_with_the_prefix_of_another(install_plugin, failure):
+def test_plugin_claims_a_table_with_the_prefix_of_another(install_plugin, start_failure):
     install_plugin("acme", manifest="tables=('bookings_extra',)")
-    message = failure("acme", "bookings")
+    message = start_failure("acme", "bookings")
     assert "'acme' of acme 2.1 and 'bookings' of scheduling" in message
     assert "both claim the table 'bookings_extra'" in message
 
 
-def test_two_plugins_claim_one_api_resource_name(install_plugin, failure):
+def test_two_plugins_claim_one_api_resource_name(install_plugin, start_failure):
     for name in ("acme_a", "acme_b"):
         install_plugin(name, includeme=RESOURCE.format(name="things"))
 
-    message = failure("acme_a", "acme_b")
+    message = start_failure("acme_a", "acme_b")
 
     assert "'acme_a' of acme-a 2.1 and 'acme_b' of acme-b 2.1 both claim the API resource 'things'" in message
     assert "take one of the plugins out of scheduling.plugins (SCHEDULING_PLUGINS)" in message
@@ -154,37 +157,37 @@ def test_two_plugins_claim_one_api_resource_name(install_plugin, failure):
 @pytest.mark.parametrize(
     ("name", "owner"), [("users", "Scheduling itself"), ("bookings", "'bookings' of scheduling 1.0.0")]
 )
-def test_plugin_claims_an_api_resource_name_of_this_project(install_plugin, failure, name, owner):
+def test_plugin_claims_an_api_resource_name_of_this_project(install_plugin, start_failure, name, owner):
     install_plugin("acme", includeme=RESOURCE.format(name=name))
-    message = failure("acme", "bookings")
+    message = start_failure("acme", "bookings")
     assert "'acme' of acme 2.1" in message
     assert owner in message
     assert f"both claim the API resource {name!r}" in message
 
 
-def test_raising_in_includeme(install_plugin, failure):
+def test_raising_in_includeme(install_plugin, start_failure):
     install_plugin("acme", includeme="raise LookupError('no weather')")
 
-    message = failure("acme", "bookings")
+    message = start_failure("acme", "bookings")
 
     assert "The plugin 'acme' of acme 2.1 could not be set up (LookupError: no weather)" in message
     assert "update or repair that distribution, or disable the plugin" in message
 
 
-def test_raising_when_what_includeme_registered_is_carried_out(install_plugin, failure):
+def test_raising_when_what_includeme_registered_is_carried_out(install_plugin, start_failure):
     install_plugin("acme", includeme="config.add_email_template('ACME', 'acme/hello', sample={})")
 
-    message = failure("acme", "bookings")
+    message = start_failure("acme", "bookings")
 
     assert "The plugin 'acme' of acme 2.1 could not be set up (" in message
     assert "update or repair that distribution, or disable the plugin" in message
 
 
-def test_two_plugins_register_the_same_view(install_plugin, failure):
+def test_two_plugins_register_the_same_view(install_plugin, start_failure):
     install_plugin("acme_a", includeme=VIEW)
     install_plugin("acme_b", includeme=VIEW)
 
-    message = failure("bookings", "acme_a", "acme_b")
+    message = start_failure("bookings", "acme_a", "acme_b")
 
     first_line = message.splitlines()[0]
     assert "'acme_a' of acme-a 2.1 and 'acme_b' of acme-b 2.1" in first_line
@@ -193,17 +196,17 @@ def test_two_plugins_register_the_same_view(install_plugin, failure):
     assert "acme_b/__init__.py" in message
 
 
-def test_two_plugins_register_the_same_outbox_consumer(install_plugin, failure):
+def test_two_plugins_register_the_same_outbox_consumer(install_plugin, start_failure):
     for name in ("acme_a", "acme_b"):
         install_plugin(name, includeme="config.add_outbox_consumer('acme', print)")
-    assert "'acme_a' of acme-a 2.1 and 'acme_b' of acme-b 2.1" in failure("acme_a", "acme_b")
+    assert "'acme_a' of acme-a 2.1 and 'acme_b' of acme-b 2.1" in start_failure("acme_a", "acme_b")
 
 
-def test_everything_that_is_wrong_is_in_one_message(install_plugin, failure):
+def test_everything_that_is_wrong_is_in_one_message(install_plugin, start_failure):
     install_plugin("acme_a", manifest="requires=('weather',)")
     install_plugin("acme_b", top="raise RuntimeError('no flux capacitor')")
 
-    message = failure("acme_a", "acme_b", "acme_c")
+    message = start_failure("acme_a", "acme_b", "acme_c")
 
     assert message.startswith("Scheduling cannot start:\n")
     assert [line.split()[2] for line in message.splitlines()[1:]] == ["'acme_b'", "'acme_c'", "'acme_a'"]
@@ -216,10 +219,10 @@ class Settings(Schema):
 """
 
 
-def test_settings_of_plugins_are_checked_with_everybody_elses(install_plugin, failure):
+def test_settings_of_plugins_are_checked_with_everybody_elses(install_plugin, start_failure):
     install_plugin("acme", top=SETTINGS, manifest="settings=Settings")
 
-    message = failure("acme", **{"acme.pth": "x", "scheduling.port": "none"})
+    message = start_failure("acme", **{"acme.pth": "x", "scheduling.port": "none"})
 
     assert "acme.path (SCHEDULING_ACME_PATH)" in message
     assert "acme.pth" in message

@@ -8,10 +8,10 @@ import pytest
 from scheduling.db import migrations
 from scheduling.testing import Site
 from scheduling.testing.processes import Installation, wait_for
+from tests.kit.factories import BOOKING
 
 PLUGINS = "analytics bookings notifications organizations"
 WARNING = f"A newer release has upgraded the database (core, {PLUGINS.replace(' ', ', ')})"
-TIMES = {"start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
 
 
 @pytest.fixture
@@ -30,9 +30,9 @@ def ahead(upgraded, bring_ahead):
 
 
 @pytest.fixture
-def command(program, empty_database_url):
+def run_on_database(run_program, empty_database_url):
     """A function that runs a command with the database of the test."""
-    return lambda *arguments: program(
+    return lambda *arguments: run_program(
         "-c", "test.ini", *arguments, DATABASE_URL=empty_database_url, SCHEDULING_PLUGINS=PLUGINS
     )
 
@@ -40,40 +40,40 @@ def command(program, empty_database_url):
 @pytest.mark.parametrize(
     "arguments", [("db", "upgrade"), ("db", "wait", "--timeout", "0"), ("user", "list")], ids=" ".join
 )
-def test_command_goes_on_with_one_warning(ahead, command, arguments):
+def test_command_goes_on_with_one_warning(ahead, run_on_database, arguments):
     before = migrations.current(ahead.registry.engine, ahead.registry.plugins)
 
-    ended = command(*arguments)
+    ended = run_on_database(*arguments)
 
     assert (ended.returncode, ended.stderr.count("\n")) == (0, 1)
     assert ended.stderr.startswith(WARNING)
     assert migrations.current(ahead.registry.engine, ahead.registry.plugins) == before
 
 
-def test_nothing_is_warned_of_where_the_database_is_at_this_release(upgraded, command):
-    ended = command("db", "wait")
+def test_nothing_is_warned_of_where_the_database_is_at_this_release(upgraded, run_on_database):
+    ended = run_on_database("db", "wait")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "The database is ready.\n", "")
 
 
-def test_check_does_not_take_the_next_release_for_a_difference(ahead, command):
-    assert command("db", "check").returncode == 0
+def test_check_does_not_take_the_next_release_for_a_difference(ahead, run_on_database):
+    assert run_on_database("db", "check").returncode == 0
 
 
-def test_current_says_which_trees_are_ahead(ahead, command):
-    lines = command("db", "current").stdout.splitlines()
+def test_current_says_which_trees_are_ahead(ahead, run_on_database):
+    lines = run_on_database("db", "current").stdout.splitlines()
     assert lines[2] == "bookings         bookings_9999 (ahead of this release, which knows bookings_0001)"
 
 
 def test_a_plugin_that_is_behind_is_upgraded_beside_trees_that_are_ahead(
-    empty_database_url, bring_ahead, command
+    empty_database_url, bring_ahead, run_on_database
 ):
     site = Site(empty_database_url, ["analytics"])
     bring_ahead(site.registry.engine, site.registry.plugins)
 
-    assert command("db", "wait", "--timeout", "0").returncode == 1
-    assert command("db", "upgrade").returncode == 0
+    assert run_on_database("db", "wait", "--timeout", "0").returncode == 1
+    assert run_on_database("db", "upgrade").returncode == 0
 
-    assert command("db", "wait", "--timeout", "0").returncode == 0
+    assert run_on_database("db", "wait", "--timeout", "0").returncode == 0
     assert migrations.ahead(site.registry.engine, site.registry.plugins) == ["core", "analytics"]
     site.close()
 
@@ -90,7 +90,7 @@ def test_web_and_worker_start_with_the_warning_and_deliver(tmp_path, ini, postgr
         installation.web.start().wait_until_ready()
         worker.wait_until_ready()
         token = installation.register()
-        assert installation.call("POST", "/bookings", {"title": "T", **TIMES}, token=token).status == 201
+        assert installation.call("POST", "/bookings", BOOKING, token=token).status == 201
         wait_for(lambda: worker.metric("scheduling_outbox_messages_total", state="done") == 2)
         for process in (installation.web, worker):
             assert WARNING in process.output

@@ -14,8 +14,7 @@ from scheduling.messaging.models import State, outbox
 from scheduling.messaging.relay import claim_due
 from scheduling.plugin import Ambiguous, EmailProvider, Misconfigured, SendResult
 from scheduling.times import utcnow
-
-TIMES = {"start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
+from tests.kit.factories import book
 
 
 class Scripted(EmailProvider):
@@ -147,10 +146,10 @@ def test_a_kind_that_holds_is_kept_when_a_worker_died_with_it(site, provide, hol
 
 def test_the_confirmation_of_a_booking_that_is_cancelled_by_then_is_skipped(site):
     alice = site.user()
-    booking = alice.post("/bookings", {"title": "T", **TIMES}).json["booking"]
+    booking = book(alice)
     alice.delete(f"/bookings/{booking['id']}")
     assert site.deliver() == [State.DONE, State.SKIPPED, State.DONE]
-    assert [mail.subject for mail in site.mail] == ["Welcome, Alice", "Booking cancelled: T"]
+    assert [mail.subject for mail in site.mail] == ["Welcome, Alice", "Booking cancelled: Standup"]
 
 
 def test_the_address_is_that_of_the_moment_of_sending(site):

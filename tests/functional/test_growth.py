@@ -24,6 +24,7 @@ from scheduling.testing import Client, Site
 from scheduling.testing.site import PASSWORD
 from scheduling_analytics import housekeeping, rollups
 from scheduling_organizations.service import MAX_EMBEDDED
+from tests.kit.factories import BOOKING
 
 AUTO_EXPLAIN = {
     "session_preload_libraries": "auto_explain",
@@ -263,7 +264,6 @@ SHORT_LISTS = [
     "/outbox?state=dead&kind=KIND+1",
 ]
 
-BOOKING = {"title": "Standup", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
 NEWCOMER = {"name": "New", "email": "newcomer@example.com", "password": PASSWORD}
 
 # Calls about single things, each about one of its own.

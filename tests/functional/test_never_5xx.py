@@ -6,6 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.kit.factories import book, create_organization
+
 EXAMPLES = settings(
     max_examples=60,
     deadline=None,
@@ -74,10 +76,7 @@ timestamps = st.from_regex(
 @pytest.fixture
 def scene(site):
     alice = site.user("Alice", admin=True)
-    times = {"start": "2090-01-01T10:00:00Z", "end": "2090-01-01T11:00:00Z"}
-    booking = alice.post("/bookings", {"title": "T", **times}).json["booking"]["id"]
-    organization = alice.post("/organizations", {"name": "O"}).json["organization"]["id"]
-    return alice, {"booking": booking, "organization": organization}
+    return alice, {"booking": book(alice)["id"], "organization": create_organization(alice)}
 
 
 def call(client, method, path, body=b"", content_type="application/json"):

@@ -18,6 +18,7 @@ from scheduling_analytics.models import analytics_events
 from scheduling_bookings.models import bookings
 from scheduling_notifications.models import notifications
 from scheduling_organizations.models import organization_members, organizations
+from tests.kit.factories import create_organization
 
 BASE = datetime(2098, 1, 1, tzinfo=UTC)
 NEXT = re.compile(r'<([^<>\s]+)>; rel="next"')
@@ -141,7 +142,7 @@ def filled(site, listing, number):
 
 def empty(site, listing):
     admin = site.user("Admin", admin=True)
-    organization = admin.post("/organizations", {"name": "Acme"}).json["organization"]["id"]
+    organization = create_organization(admin)
     return admin, listing.path.format(organization=organization)
 
 

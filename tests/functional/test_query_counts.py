@@ -3,8 +3,7 @@
 from time import monotonic
 
 from scheduling.security.tokens import REFRESH_SECONDS
-
-BOOKING = {"title": "Standup", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
+from tests.kit.factories import BOOKING, book, create_organization
 
 LISTS = [
     "/users",
@@ -39,7 +38,7 @@ def add_rows(site, admin, organization, number):
 
 def test_a_list_makes_as_many_queries_for_many_rows_as_for_one(site):
     admin = site.user(admin=True)
-    organization = admin.post("/organizations", {"name": "Acme"}).json["organization"]["id"]
+    organization = create_organization(admin)
     paths = [path.format(organization=organization) for path in LISTS]
 
     def counts():
@@ -54,7 +53,7 @@ def test_a_list_makes_as_many_queries_for_many_rows_as_for_one(site):
 
 def test_a_booking_is_read_in_one_round_trip(site):
     alice = site.user()
-    path = f"/bookings/{alice.post('/bookings', BOOKING).json['booking']['id']}"
+    path = f"/bookings/{book(alice)['id']}"
     alice.get(path, status=200)  # Token cut-offs, where a second has passed.
     statements = statements_of(site, lambda: alice.get(path, status=200))
     assert [statement.split()[0] for statement in statements] == ["SELECT"]

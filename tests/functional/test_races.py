@@ -12,7 +12,9 @@ from scheduling.db.session import session_scope
 from scheduling.testing import Client
 from scheduling.testing.site import PASSWORD
 from scheduling.times import parse_timestamp
+from tests.kit.factories import book, create_organization
 
+LATE_END = "2099-01-01T12:00:00Z"
 LATE_START, EARLY_END = {"start": "2099-01-01T11:45:00Z"}, {"end": "2099-01-01T10:15:00Z"}
 
 
@@ -57,11 +59,6 @@ def statuses(answers):
     return sorted(answer.status_int for answer in answers)
 
 
-def book(client):
-    times = {"start": "2099-01-01T10:00:00Z", "end": "2099-01-01T12:00:00Z"}
-    return client.post("/bookings", {"title": "Standup", **times}, status=201).json["booking"]
-
-
 @pytest.mark.parametrize("number", [2, 5])
 def test_of_registrations_of_one_address_at_once_one_wins(site, number):
     sent = {"name": "Alice", "password": PASSWORD}
@@ -96,13 +93,9 @@ def test_of_two_cancellations_at_once_one_wins_and_the_owner_is_told_once(site):
     assert types.count("BOOKING_CANCELLED") == 1
 
 
-def found(client):
-    return client.post("/organizations", {"name": "Acme"}, status=201).json["organization"]["id"]
-
-
 def test_of_two_additions_of_one_member_at_once_one_wins_and_the_member_is_told_once(site):
     alice, bob = site.user("Alice"), site.user("Bob")
-    path = f"/organizations/{found(alice)}/members"
+    path = f"/organizations/{create_organization(alice)}/members"
     add = (alice, "post", path, {"email": bob.email})
     assert statuses(at_once(site, add, add)) == [201, 400]
     assert [member["user_id"] for member in alice.get(path).json] == [alice.id, bob.id]
@@ -111,7 +104,7 @@ def test_of_two_additions_of_one_member_at_once_one_wins_and_the_member_is_told_
 
 def test_of_two_removals_of_one_member_at_once_one_wins(site):
     alice, bob = site.user("Alice"), site.user("Bob")
-    path = f"/organizations/{found(alice)}/members"
+    path = f"/organizations/{create_organization(alice)}/members"
     alice.post(path, {"email": bob.email}, status=201)
     remove = (alice, "delete", f"{path}/{bob.id}", None)
     assert statuses(at_once(site, remove, remove)) == [200, 404]
@@ -119,7 +112,7 @@ def test_of_two_removals_of_one_member_at_once_one_wins(site):
 
 def test_a_member_added_to_an_organization_that_was_just_deleted_is_no_5xx(site):
     alice, bob = site.user("Alice"), site.user("Bob")
-    path = f"/organizations/{found(alice)}"
+    path = f"/organizations/{create_organization(alice)}"
     added, deleted = overtaken(
         site, (alice, "post", f"{path}/members", {"email": bob.email}), (alice, "delete", path, None)
     )
@@ -139,7 +132,7 @@ def test_a_member_added_to_an_organization_that_was_just_deleted_is_no_5xx(site)
 )
 def test_changes_of_one_booking_at_once_never_leave_its_end_before_its_start(site, changes):
     alice = site.user()
-    path = f"/bookings/{book(alice)['id']}"
+    path = f"/bookings/{book(alice, end=LATE_END)['id']}"
     answers = at_once(site, *[(alice, "patch", path, change) for change in changes])
     assert 200 in statuses(answers)
     assert set(statuses(answers)) <= {200, 400, 409}
@@ -152,7 +145,7 @@ def test_changes_of_one_booking_at_once_never_leave_its_end_before_its_start(sit
 @pytest.mark.parametrize(("change", "other"), [(LATE_START, EARLY_END), (EARLY_END, LATE_START)])
 def test_a_change_that_relied_on_times_that_were_just_changed_is_refused(site, change, other):
     alice = site.user()
-    path = f"/bookings/{book(alice)['id']}"
+    path = f"/bookings/{book(alice, end=LATE_END)['id']}"
     late, early = overtaken(site, (alice, "patch", path, change), (alice, "patch", path, other))
     assert early.status_int == 200
     assert late.status_int in (400, 409)
@@ -161,7 +154,7 @@ def test_a_change_that_relied_on_times_that_were_just_changed_is_refused(site, c
 
 def test_a_booking_that_was_just_cancelled_is_not_changed(site):
     alice = site.user()
-    path = f"/bookings/{book(alice)['id']}"
+    path = f"/bookings/{book(alice, end=LATE_END)['id']}"
     changed, cancelled = overtaken(
         site, (alice, "patch", path, {"title": "Retro"}), (alice, "delete", path, None)
     )

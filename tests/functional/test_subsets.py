@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from scheduling.config import loader
 from scheduling.db import migrations
 from scheduling.testing import Site
+from tests.kit.factories import BOOKING
 
 PLUGINS = ("analytics", "bookings", "notifications", "organizations")
 SUBSETS = [
@@ -26,7 +27,6 @@ READ = {
     "notifications": "/notifications/count",
     "organizations": "/organizations",
 }
-STANDUP = {"title": "Stand-up", "start": "2099-04-01T09:00:00Z", "end": "2099-04-01T09:30:00Z"}
 
 
 def case(database_kind, subset):
@@ -61,7 +61,7 @@ def test_subset_boots_migrates_serves_and_is_called(make_site, subset):
     for plugin in PLUGINS:
         alice.get(READ[plugin], status=200 if plugin in subset else 404)
     if "bookings" in subset:
-        alice.post("/bookings", STANDUP, status=201)
+        alice.post("/bookings", BOOKING, status=201)
     if "organizations" in subset:
         organization = alice.post("/organizations", {"name": "Acme"}, status=201).json["organization"]
         alice.post(f"/organizations/{organization['id']}/members", {"email": bob.email}, status=201)
@@ -73,7 +73,7 @@ def test_subset_boots_migrates_serves_and_is_called(make_site, subset):
     assert [mail.subject for mail in site.mail] == [
         "Welcome, Alice",
         "Welcome, Bob",
-        *(["Booking confirmed: Stand-up"] if booked else []),
+        *(["Booking confirmed: Standup"] if booked else []),
         *(["You have been added to Acme"] if invited else []),
     ]
     if "notifications" in subset:
@@ -107,11 +107,11 @@ def test_with_notifications_off_a_booking_is_still_made_and_its_mail_goes_out(ma
     site.deliver()
     site.clear_mail()
 
-    alice.post("/bookings", STANDUP, status=201)
+    alice.post("/bookings", BOOKING, status=201)
     site.deliver()
 
     [mail] = site.mail
-    assert (mail.to_address, mail.subject) == (alice.email, "Booking confirmed: Stand-up")
+    assert (mail.to_address, mail.subject) == (alice.email, "Booking confirmed: Standup")
 
 
 def test_with_bookings_off_their_address_is_a_404_for_everybody(make_site):
@@ -120,7 +120,7 @@ def test_with_bookings_off_their_address_is_a_404_for_everybody(make_site):
 
     for answer in (
         alice.get("/bookings", status=404),
-        alice.post("/bookings", STANDUP, status=404),
+        alice.post("/bookings", BOOKING, status=404),
         alice.get("/bookings/1", status=404),
         site.anonymous.get("/bookings", status=404),
     ):

@@ -15,10 +15,10 @@ from scheduling.messaging.models import State, outbox
 from scheduling.messaging.outbox import Consumer, enqueue
 from scheduling.messaging.outcomes import Transient
 from scheduling.times import utcnow
+from tests.kit.factories import BOOKING
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
-BOOKING = {"title": "Planning", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
 
 
 @pytest.fixture

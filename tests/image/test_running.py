@@ -22,7 +22,7 @@ def test_the_version_is_that_of_the_sources(containers, image):
 
 
 @pytest.mark.parametrize("role", ["web", "worker"])
-def test_it_runs_without_any_privilege_on_a_root_that_nobody_can_write_to(running, containers, role):
+def test_a_container_runs_without_any_privilege_on_a_root_that_nobody_can_write_to(running, containers, role):
     status = containers.run("podman", "exec", role, "cat", "/proc/1/status")
     facts = dict(line.split(":", 1) for line in status.splitlines())
     assert facts["Uid"].split() == facts["Gid"].split() == ["10001"] * 4

@@ -15,17 +15,17 @@ ADD_TASK = "config.add_housekeeping('acme', lambda registry: None, 60.0)"
 LONG_SECONDS = 3600.0
 
 
-def test_a_plugin_registers_a_task(install_plugin, start):
+def test_a_plugin_registers_a_task(install_plugin, start_app):
     install_plugin("acme", includeme=ADD_TASK)
-    task = start("acme").registry.housekeeping["acme"]
+    task = start_app("acme").registry.housekeeping["acme"]
     assert (task.work(None), task.seconds) == (None, 60.0)
 
 
-def test_two_claims_on_one_name_stop_the_start(install_plugin, start):
+def test_two_claims_on_one_name_stop_the_start(install_plugin, start_app):
     install_plugin("acme", includeme=ADD_TASK)
     install_plugin("acme_too", includeme=ADD_TASK)
     with pytest.raises(StartupError, match=r"'acme' of acme 2\.1 and 'acme_too' of acme-too 2\.1"):
-        start("acme", "acme_too")
+        start_app("acme", "acme_too")
 
 
 @contextmanager

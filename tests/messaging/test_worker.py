@@ -1,7 +1,6 @@
 """The embedded worker: relay and consumer as threads of the process, over Kombu's memory transport."""
 
 import threading
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -10,8 +9,7 @@ from scheduling.db.session import session_scope
 from scheduling.messaging.outbox import Consumer, enqueue
 from scheduling.messaging.worker import Worker
 from scheduling.plugin import EmailProvider, SendResult
-
-DEADLINE_SECONDS = 20
+from scheduling.testing.processes import wait_for
 
 
 @contextmanager
@@ -22,13 +20,6 @@ def working(site, consumers=1):
         yield
     finally:
         worker.stop()
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        threading.Event().wait(0.01)
 
 
 def test_a_registration_and_a_booking_are_mailed_without_anybody_waiting(site):

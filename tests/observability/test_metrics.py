@@ -11,8 +11,8 @@ from scheduling.observability.metrics.http import tween_factory
 from scheduling.testing import Site
 from scheduling.testing.processes import wait_for
 from scheduling.web.request import Request
+from tests.kit.factories import book, create_organization
 
-BOOKING = {"title": "T", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
 PLUGINS = ["analytics", "bookings", "notifications", "organizations"]
 
 
@@ -43,7 +43,7 @@ def routes(site):
 
 def test_requests_are_counted_by_the_pattern_of_their_route(site):
     alice = site.user()
-    first, second = (alice.post("/bookings", BOOKING, status=201).json["booking"]["id"] for _ in range(2))
+    first, second = (book(alice)["id"] for _ in range(2))
     for booking in (first, second):
         alice.get(f"/bookings/{booking}", status=200)
     alice.head(f"/bookings/{first}", status=200)
@@ -52,7 +52,7 @@ def test_requests_are_counted_by_the_pattern_of_their_route(site):
     alice.get("/bookings/", status=200)
     alice.get("/users/me", status=200)
     alice.get("/notifications/unread", status=200)
-    organization = alice.post("/organizations", {"name": "Org"}, status=201).json["organization"]["id"]
+    organization = create_organization(alice)
     alice.delete(f"/organizations/{organization}/members/{alice.id}", status=400)
     site.user(admin=True).get("/outbox/01890a5d-ac96-774b-bcce-b302099a8057", status=404)
     site.app.put("/health/ready", status=405)

@@ -15,10 +15,10 @@ from scheduling.messaging.outbox import Consumer
 from scheduling.messaging.relay import claim_due
 from scheduling.observability import otel
 from scheduling.testing.site import Site
+from tests.kit.factories import BOOKING
 
 TRACE, STEP = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{STEP}-01"
-BOOKING = {"title": "Planning", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_statements_are_spans_of_their_request_or_message(traced, spans, databas
     assert {span.parent.span_id for span in statements} == {request.context.span_id}
     texts = [span.attributes["db.query.text"] for span in statements]
     assert any("INTO bookings" in text for text in texts)
-    assert not any("Planning" in text for text in texts)
+    assert not any(BOOKING["title"] in text for text in texts)
 
 
 def test_what_nobody_asked_for_is_no_trace(traced, spans):
@@ -166,7 +166,7 @@ def test_a_client_that_does_not_sample_is_followed(traced, spans):
         ({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}, False),
     ],
 )
-def test_it_is_on_where_the_environment_says_where_to_send(environ, configured):
+def test_tracing_is_on_where_the_environment_says_where_to_send(environ, configured):
     assert otel.is_configured(environ) == configured
 
 

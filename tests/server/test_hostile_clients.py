@@ -39,11 +39,11 @@ def server(request):
 
 
 @pytest.fixture(scope="module")
-def start(server, new_database, tmp_path_factory):
+def start_web(server, new_database, tmp_path_factory):
     """A function that starts a server with the given options in ``[server:main]``."""
     with ExitStack() as running:
 
-        def start(**options):
+        def start_web(**options):
             folder = tmp_path_factory.mktemp(server)
             shutil.copy(new_database, folder / "web.db")
             ini = folder / "addon.ini"
@@ -54,7 +54,7 @@ def start(server, new_database, tmp_path_factory):
             site.web.start().wait_until_ready()
             return site
 
-        yield start
+        yield start_web
 
 
 def with_options(options):
@@ -65,8 +65,8 @@ def with_options(options):
 
 
 @pytest.fixture(scope="module")
-def site(start):
-    return start()
+def site(start_web):
+    return start_web()
 
 
 @pytest.fixture
@@ -202,8 +202,8 @@ def test_what_a_peer_says_of_another_is_not_believed(client):
     assert not [name for name in environ if "FORWARDED" in name]
 
 
-def test_a_proxy_that_is_trusted_is_believed(start):
-    site = start(trusted_proxy="127.0.0.1", trusted_proxy_headers="x-forwarded-for x-forwarded-proto")
+def test_a_proxy_that_is_trusted_is_believed(start_web):
+    site = start_web(trusted_proxy="127.0.0.1", trusted_proxy_headers="x-forwarded-for x-forwarded-proto")
     with connected(site) as client:
         answer = client.ask(get(b"X-Forwarded-For: 203.0.113.1", b"X-Forwarded-Proto: https"))
     environ = json.loads(answer.body)["environ"]
@@ -288,9 +288,9 @@ def test_bodies_that_do_not_end_keep_nobody_waiting(site, server):
 
 
 @pytest.fixture(scope="module")
-def impatient(start):
+def impatient(start_web):
     """A site whose connections may be silent, and whose requests may take to come, for a second."""
-    return start(channel_timeout="1", cleanup_interval="1")
+    return start_web(channel_timeout="1", cleanup_interval="1")
 
 
 def wait_until_disconnected(site, first, more):

@@ -16,6 +16,7 @@ from scheduling.accounts.service import set_role
 from scheduling.db.session import session_scope
 from scheduling.testing import Client, Site
 from scheduling.testing.site import PASSWORD
+from tests.kit.factories import BOOKING, book, log_in
 
 HS256 = {"alg": "HS256", "typ": "JWT"}
 
@@ -168,22 +169,17 @@ def test_a_token_expires_also_when_it_was_accepted_before(site, monkeypatch):
     try_token(site, fresh, 200)
 
 
-def log_in(site, client):
-    sent = {"email": client.email, "password": PASSWORD}
-    return site.anonymous.post("/auth/login", sent, status=200).json["token"]
-
-
 def test_another_role_ends_the_tokens_that_name_the_old_one(site):
     alice = site.user()
     with session_scope(site.registry) as db:
         assert set_role(db, alice.email.upper(), "admin").role == "admin"
     alice.get("/users", status=401)
-    alice.token = log_in(site, alice)
+    alice.token = log_in(site, alice.email).json["token"]
     alice.get("/users", status=200)
     with session_scope(site.registry) as db:
         set_role(db, alice.email, "member")
     alice.get("/users", status=401)
-    alice.token = log_in(site, alice)
+    alice.token = log_in(site, alice.email).json["token"]
     alice.get("/users", status=403)
 
 
@@ -210,7 +206,7 @@ def test_another_process_honours_a_cut_off_after_its_next_refresh(site, other_pr
     other_process.forget_when_cutoffs_were_read()
     try_token(other_process, alice.token, 401)
     try_token(other_process, bob.token, 200)
-    try_token(other_process, log_in(site, alice), 200)
+    try_token(other_process, log_in(site, alice.email).json["token"], 200)
 
 
 def test_every_later_refresh_of_another_process_finds_the_new_cut_offs(site, other_process):
@@ -229,8 +225,6 @@ def test_a_process_that_starts_later_honours_older_cut_offs_at_once(site, enable
     restarted.close()
 
 
-TIMES = {"start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
-
 # Every call that needs a token; the last one ends it.
 CALLS = [
     ("get", "/auth/verify", None),
@@ -238,7 +232,7 @@ CALLS = [
     ("get", "/users/me", None),
     ("patch", "/users/me", {"name": "Ghost"}),
     ("patch", "/users/me/password", {"currentPassword": PASSWORD, "newPassword": "secret456"}),
-    ("post", "/bookings", {"title": "T", **TIMES}),
+    ("post", "/bookings", BOOKING),
     ("get", "/bookings", None),
     ("get", "/bookings/{booking}", None),
     ("patch", "/bookings/{booking}", {"title": "T"}),
@@ -267,7 +261,7 @@ CALLS = [
 
 def things_of(client):
     """One of everything; the ids in the order of the names that CALLS has."""
-    booking = client.post("/bookings", {"title": "T", **TIMES}, status=201).json["booking"]["id"]
+    booking = book(client)["id"]
     organization = client.post("/organizations", {"name": "Acme"}, status=201).json["organization"]["id"]
     notification = client.get("/notifications").json[0]["id"]
     return {

@@ -3,8 +3,8 @@
 import pytest
 
 from scheduling.testing import Site
+from tests.kit.factories import BOOKING, create_organization
 
-BOOKING = {"title": "Standup", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
 JSON = {"Content-Type": "application/json"}
 
 NO_IDS = ["0", "-1", "+1", "01", "1.0", "1e3", "abc", "%20", "1%20", "%D9%A1", "%00", "null", "me", "1,2"]
@@ -119,6 +119,15 @@ def test_an_unknown_route_is_a_404_that_carries_path_and_method(site, path):
     assert (body["path"], body["method"]) == (path or "/", "PUT")
 
 
+def test_no_header_moves_the_root_of_a_path(site):
+    alice = site.user()
+    site.app.get(
+        "/me",
+        headers={"Authorization": f"Bearer {alice.token}", "X-Vhm-Root": "/api/v1/users"},
+        status=404,
+    )
+
+
 def test_an_unknown_route_is_a_404_whoever_asks(site):
     site.anonymous.get("/nothing", status=404)
     site.user().get("/nothing", status=404)
@@ -148,7 +157,7 @@ def test_a_missing_thing_is_a_404_without_path_and_method(site, method, path):
 @pytest.mark.parametrize("bad", NO_IDS)
 def test_an_id_that_is_no_positive_64_bit_integer_is_a_404(site, bad):
     alice = site.user(admin=True)
-    organization = alice.post("/organizations", {"name": "Acme"}).json["organization"]["id"]
+    organization = create_organization(alice)
     alice.get(f"/bookings/{bad}", status=404)
     alice.patch(f"/bookings/{bad}", {"title": "x"}, status=404)
     alice.delete(f"/bookings/{bad}", status=404)

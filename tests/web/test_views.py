@@ -30,9 +30,9 @@ config.add_view(forgotten, context=Resource, name="acme", {options})
 
 
 @pytest.fixture
-def views(start):
+def views(start_app):
     """The permissions of each view of core and all plugins, by method, resource and name."""
-    app = start("analytics", "bookings", "notifications", "organizations")
+    app = start_app("analytics", "bookings", "notifications", "organizations")
     found = {}
     for entry in app.registry.introspector.get_category("views"):
         view = entry["introspectable"]
@@ -54,11 +54,11 @@ def test_only_the_views_of_a_short_list_are_public(views):
 
 
 @pytest.mark.parametrize("options", ["", "request_method='POST'", "permission=None"])
-def test_view_without_a_permission_stops_the_start_with_its_name(install_plugin, start, options):
+def test_view_without_a_permission_stops_the_start_with_its_name(install_plugin, start_app, options):
     install_plugin("acme", includeme=UNDECLARED_VIEW.format(options=options))
 
     with pytest.raises(StartupError) as raised:
-        start("acme")
+        start_app("acme")
 
     message = str(raised.value)
     assert "The plugin 'acme' of acme 2.1 could not be set up (" in message
@@ -66,15 +66,15 @@ def test_view_without_a_permission_stops_the_start_with_its_name(install_plugin,
     assert "names no permission; give it one, or NO_PERMISSION_REQUIRED" in message
 
 
-def test_view_with_a_permission_starts(install_plugin, start):
+def test_view_with_a_permission_starts(install_plugin, start_app):
     install_plugin("acme", includeme=UNDECLARED_VIEW.format(options="permission='view'"))
-    assert start("acme")
+    assert start_app("acme")
 
 
-def test_what_is_found_by_an_id_in_a_container_of_the_api_is_an_item(start):
+def test_what_is_found_by_an_id_in_a_container_of_the_api_is_an_item(start_app):
     """It cannot forget to end its ACL, as a plain resource would inherit what the container allows."""
     request = Request.blank("/")
-    request.registry = start("analytics", "bookings", "notifications", "organizations").registry
+    request.registry = start_app("analytics", "bookings", "notifications", "organizations").registry
     found = []
     for name, factory in request.registry.api_resources.items():
         container = factory(request, name, None)

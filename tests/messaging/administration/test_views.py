@@ -1,6 +1,6 @@
 """What site admins see of the outbox over HTTP, and redriving."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -10,8 +10,8 @@ from scheduling.db.session import session_scope
 from scheduling.messaging.models import State, outbox
 from scheduling.plugin import Permanent
 from scheduling.times import utcnow
+from tests.kit.factories import LONG_AGO, insert_message, message_row
 
-PAST = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LISTED = {
     "id",
     "kind",
@@ -36,35 +36,12 @@ def admin(site):
     return admin
 
 
-def put(site, state=State.DEAD, **values):
-    row = {
-        "id": uuid4(),
-        "kind": "THING",
-        "consumer": "test",
-        "payload": {"title": "Secret plan"},
-        "state": state,
-        "attempts": 3,
-        "due_at": PAST,
-        "created_at": PAST,
-        "last_error": "Transient: busy",
-        **values,
-    }
-    with session_scope(site.registry) as db:
-        db.write(sa.insert(outbox).values(row))
-    return row["id"]
-
-
-def stored(site, message_id):
-    with session_scope(site.registry) as db:
-        return db.row(sa.select(outbox).where(outbox.c.id == message_id))
-
-
 def listed(client, query=""):
     return [row["id"] for row in client.get(f"/outbox{query}", status=200).json]
 
 
 def test_the_list_is_newest_first_and_has_no_payload(site, admin):
-    ids = [put(site, created_at=PAST + timedelta(minutes=i)) for i in (2, 1, 3)]
+    ids = [insert_message(site, created_at=LONG_AGO + timedelta(minutes=i)) for i in (2, 1, 3)]
     rows = admin.get("/outbox", status=200).json
     assert [row["id"] for row in rows] == [str(ids[i]) for i in (2, 0, 1)]
     assert {frozenset(row) for row in rows} == {frozenset(LISTED)}
@@ -72,7 +49,7 @@ def test_the_list_is_newest_first_and_has_no_payload(site, admin):
 
 def test_the_list_is_narrowed_by_state_and_kind(site, admin):
     rows = [(State.DEAD, "A"), (State.DEAD, "B"), (State.DONE, "A")]
-    dead_a, dead_b, done_a = (str(put(site, state, kind=kind)) for state, kind in rows)
+    dead_a, dead_b, done_a = (str(insert_message(site, state, kind=kind)) for state, kind in rows)
     assert set(listed(admin)) == {dead_a, dead_b, done_a}
     assert set(listed(admin, "?state=dead")) == {dead_a, dead_b}
     assert set(listed(admin, "?kind=A")) == {dead_a, done_a}
@@ -82,7 +59,7 @@ def test_the_list_is_narrowed_by_state_and_kind(site, admin):
 
 def test_the_next_page_is_narrowed_too(site, admin):
     for state in (State.DEAD, State.DONE) * 2:
-        put(site, state)
+        insert_message(site, state)
     first = admin.get("/outbox?state=dead&limit=1", status=200)
     link = first.headers["Link"].partition(">")[0].removeprefix("</api/v1")
     second = admin.get(link, status=200)
@@ -96,7 +73,7 @@ def test_a_state_that_there_is_not_is_a_400(admin, state):
 
 
 def test_one_message_has_what_the_list_has_and_its_payload_lease_and_owner(site, admin):
-    message_id = put(site, State.RUNNING, lease_until=PAST, owner="host/1/x", dedupe_key="k")
+    message_id = insert_message(site, State.RUNNING, lease_until=LONG_AGO, owner="host/1/x", dedupe_key="k")
     message = admin.get(f"/outbox/{message_id}", status=200).json
     assert message == {
         "id": str(message_id),
@@ -104,14 +81,14 @@ def test_one_message_has_what_the_list_has_and_its_payload_lease_and_owner(site,
         "consumer": "test",
         "state": "running",
         "attempts": 3,
-        "due_at": "2026-01-02T03:04:05.000Z",
-        "created_at": "2026-01-02T03:04:05.000Z",
+        "due_at": "2026-01-02T03:04:05.678Z",
+        "created_at": "2026-01-02T03:04:05.678Z",
         "done_at": None,
         "provider_id": None,
         "last_error": "Transient: busy",
         "dedupe_key": "k",
-        "payload": {"title": "Secret plan"},
-        "lease_until": "2026-01-02T03:04:05.000Z",
+        "payload": {"title": "Größe"},
+        "lease_until": "2026-01-02T03:04:05.678Z",
         "owner": "host/1/x",
         "traceparent": None,
     }
@@ -120,7 +97,7 @@ def test_one_message_has_what_the_list_has_and_its_payload_lease_and_owner(site,
 
 
 def test_one_message_has_an_etag_that_changes_with_it(site, admin):
-    path = f"/outbox/{put(site)}"
+    path = f"/outbox/{insert_message(site)}"
     etag = admin.get(path).headers["ETag"]
     admin.get(path, headers={"If-None-Match": etag}, status=304)
     admin.post(f"{path}/redrive", status=202)
@@ -128,13 +105,13 @@ def test_one_message_has_an_etag_that_changes_with_it(site, admin):
 
 
 def test_an_id_may_be_written_in_capitals(site, admin):
-    message_id = put(site)
+    message_id = insert_message(site)
     assert admin.get(f"/outbox/{str(message_id).upper()}", status=200).json["id"] == str(message_id)
 
 
 @pytest.mark.parametrize("form", ["{0.hex}", "{{{0}}}", "urn:uuid:{0}", "{0}0", "1", "x", "%C3%BC", "%00"])
 def test_an_id_that_is_no_uuid_is_a_404(site, admin, form):
-    path = f"/outbox/{form.format(put(site))}"
+    path = f"/outbox/{form.format(insert_message(site))}"
     admin.get(path, status=404)
     admin.post(f"{path}/redrive", status=404)
 
@@ -148,29 +125,29 @@ def test_an_unknown_message_is_a_404_for_admins_and_not_told_to_others(site, adm
 
 @pytest.mark.parametrize("state", State)
 def test_a_message_is_redriven_where_its_state_allows_it(site, admin, state):
-    message_id = put(site, state)
-    before = stored(site, message_id)
+    message_id = insert_message(site, state)
+    before = message_row(site, message_id)
     path = f"/outbox/{message_id}/redrive"
     if state in REDRIVABLE:
         assert admin.post(path, status=202).json["outbox"]["state"] == "pending"
     else:
         sentence = admin.post(path, status=409).json["error"]
         assert f"is {state}; only messages that are dead, retry or skipped can be redriven" in sentence
-        assert stored(site, message_id) == before
+        assert message_row(site, message_id) == before
 
 
 def test_a_redriven_message_is_due_now_and_keeps_its_id_dedupe_key_and_error(site, admin):
     later = utcnow() + timedelta(hours=4)
-    old = {"due_at": later, "reserved_at": later, "done_at": PAST, "dedupe_key": "k"}
-    message_id = put(site, State.SKIPPED, **old)
+    old = {"due_at": later, "reserved_at": later, "done_at": LONG_AGO, "dedupe_key": "k"}
+    message_id = insert_message(site, State.SKIPPED, **old)
     before = utcnow()
 
     answer = admin.post(f"/outbox/{message_id}/redrive", status=202).json
 
-    row = stored(site, message_id)
+    row = message_row(site, message_id)
     assert before <= row.due_at <= utcnow()
     assert (row.state, row.attempts, row.done_at, row.reserved_at) == ("pending", 0, None, None)
-    assert (row.dedupe_key, row.last_error, row.created_at) == ("k", "Transient: busy", PAST)
+    assert (row.dedupe_key, row.last_error, row.created_at) == ("k", "Transient: busy", LONG_AGO)
     assert answer["message"]
     assert answer["outbox"] == admin.get(f"/outbox/{message_id}").json
 
@@ -197,13 +174,13 @@ def test_a_dead_mail_that_is_redriven_is_sent_with_the_key_of_its_first_attempt(
 
 
 def test_redriving_wakes_the_relay_of_this_process(site, admin):
-    message_id = put(site)
+    message_id = insert_message(site)
     site.registry.message_written.clear()
     admin.post(f"/outbox/{message_id}/redrive", status=202)
     assert site.registry.message_written.is_set()
 
 
 def test_of_two_that_redrive_a_message_one_is_told_that_it_is_pending(site, admin):
-    path = f"/outbox/{put(site)}/redrive"
+    path = f"/outbox/{insert_message(site)}/redrive"
     admin.post(path, status=202)
     assert "is pending" in admin.post(path, status=409).json["error"]

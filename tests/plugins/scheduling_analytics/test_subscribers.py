@@ -1,8 +1,7 @@
 import pytest
 
 from scheduling.testing.site import PASSWORD
-
-NEW = {"title": "T", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
+from tests.kit.factories import BOOKING
 
 
 def recorded(site, event_type):
@@ -36,7 +35,7 @@ def test_a_failed_login_is_recorded_without_what_was_tried(site):
 
 def test_a_booking_and_its_cancellation_are_recorded(site):
     alice = site.user()
-    booking = alice.post("/bookings", NEW, status=201).json["booking"]
+    booking = alice.post("/bookings", BOOKING, status=201).json["booking"]
     assert recorded(site, "BOOKING_CANCELLED") == []
     alice.delete(f"/bookings/{booking['id']}")
     for event_type in ("BOOKING_CREATED", "BOOKING_CANCELLED"):
@@ -55,7 +54,7 @@ def test_a_new_member_is_recorded(site):
 
 def test_what_the_system_recorded_is_on_the_dashboard(site):
     alice = site.user()
-    alice.post("/bookings", NEW, status=201)
+    alice.post("/bookings", BOOKING, status=201)
     dashboard = alice.get("/analytics/dashboard").json
     assert dashboard["overview"] == {"total_events": 2, "unique_users": 1, "event_types": 2}
     assert {row["event_type"] for row in dashboard["breakdown"]} == {"USER_REGISTERED", "BOOKING_CREATED"}
@@ -64,7 +63,7 @@ def test_what_the_system_recorded_is_on_the_dashboard(site):
 @pytest.mark.parametrize(
     ("event_type", "path", "sent", "status"),
     [
-        ("BOOKING_CREATED", "/bookings", NEW | {"end": NEW["start"]}, 400),
+        ("BOOKING_CREATED", "/bookings", BOOKING | {"end": BOOKING["start"]}, 400),
         (
             "USER_REGISTERED",
             "/auth/register",

@@ -10,6 +10,7 @@ from scheduling.db.session import session_scope
 from scheduling.security.tokens import Tokens
 from scheduling.times import format_timestamp
 from scheduling_analytics.models import analytics_events
+from tests.kit.factories import refused_fields
 
 WIRE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 EVENT = {"id", "user_id", "event_type", "metadata", "created_at", "user_name", "user_email"}
@@ -40,12 +41,6 @@ def sent_by(site, event_type):
 
 def post(client, event_type="click", **fields):
     return client.post("/analytics/event", {"eventType": event_type} | fields, status=201).json
-
-
-def refused_fields(answer):
-    assert answer.content_type == "application/problem+json"
-    assert answer.json["status"] == answer.status_int == 400
-    return set(answer.json["errors"])
 
 
 def test_an_event_is_answered_with_its_id_and_type(site):

@@ -8,13 +8,18 @@ from scheduling_analytics.models import analytics_events
 from scheduling_bookings.events import BookingCreated
 from scheduling_bookings.models import bookings
 from scheduling_notifications.models import notifications
+from tests.kit.factories import BOOKING, book, count_rows
 
-NEW = {"title": "Standup", "start": "2099-01-01T10:00:00+02:00", "end": "2099-01-01T11:30:00+02:00"}
+ABROAD = {"start": "2099-01-01T10:00:00+02:00", "end": "2099-01-01T11:30:00+02:00"}
 NASTY = "<script>alert('Tom & \"Jerry\"')</script>"
 
 
-def book(client, **fields):
-    return client.post("/bookings", NEW | fields, status=201).json["booking"]
+def book_abroad(client, **changes):
+    return book(client, **ABROAD | changes)
+
+
+def rows_of_each_table(site):
+    return [count_rows(site, table) for table in (bookings, notifications, analytics_events, outbox)]
 
 
 def mail_after(site, act):
@@ -25,14 +30,9 @@ def mail_after(site, act):
     return site.mail, answer
 
 
-def count(site, table):
-    with session_scope(site.registry) as db:
-        return db.scalar(sa.select(sa.func.count()).select_from(table))
-
-
 def test_a_new_booking_is_confirmed_by_mail_with_its_times_in_utc(site):
     alice = site.user("Alice")
-    [mail], _ = mail_after(site, lambda: book(alice))
+    [mail], _ = mail_after(site, lambda: book_abroad(alice))
     assert (mail.to_name, mail.to_address) == ("Alice", alice.email)
     assert mail.subject == "Booking confirmed: Standup"
     for body in (mail.text, mail.html):
@@ -44,7 +44,7 @@ def test_a_new_booking_is_confirmed_by_mail_with_its_times_in_utc(site):
 
 def test_a_cancelled_booking_is_announced_by_mail_with_its_times_in_utc(site):
     alice = site.user("Alice")
-    booking = book(alice)
+    booking = book_abroad(alice)
     [mail], _ = mail_after(site, lambda: alice.delete(f"/bookings/{booking['id']}"))
     assert (mail.to_name, mail.to_address) == ("Alice", alice.email)
     assert mail.subject == "Booking cancelled: Standup"
@@ -56,7 +56,7 @@ def test_a_cancelled_booking_is_announced_by_mail_with_its_times_in_utc(site):
 
 def test_a_new_booking_is_a_notification_for_its_owner(site):
     alice = site.user()
-    booking = book(alice)
+    booking = book_abroad(alice)
     [notification] = alice.get("/notifications").json
     assert (notification["type"], notification["user_id"]) == ("BOOKING_CONFIRMED", alice.id)
     assert notification["metadata"] == {"booking_id": booking["id"]}
@@ -66,7 +66,7 @@ def test_a_new_booking_is_a_notification_for_its_owner(site):
 
 def test_a_cancelled_booking_is_a_notification_for_its_owner(site):
     alice = site.user()
-    booking = book(alice)
+    booking = book_abroad(alice)
     alice.delete(f"/bookings/{booking['id']}")
     cancelled, confirmed = alice.get("/notifications").json
     assert (cancelled["type"], confirmed["type"]) == ("BOOKING_CANCELLED", "BOOKING_CONFIRMED")
@@ -76,7 +76,7 @@ def test_a_cancelled_booking_is_a_notification_for_its_owner(site):
 
 def test_the_owner_is_told_what_a_site_admin_did(site):
     alice, ada = site.user("Alice"), site.user("Ada", admin=True)
-    booking = book(alice)
+    booking = book_abroad(alice)
     [mail], _ = mail_after(site, lambda: ada.delete(f"/bookings/{booking['id']}"))
     assert (mail.to_address, mail.subject) == (alice.email, "Booking cancelled: Standup")
     assert [n["type"] for n in alice.get("/notifications").json] == ["BOOKING_CANCELLED", "BOOKING_CONFIRMED"]
@@ -87,7 +87,7 @@ def test_mail_goes_to_the_address_and_name_of_the_moment_of_sending(site):
     alice = site.user("Alice")
     site.deliver()
     site.clear_mail()
-    book(alice)
+    book_abroad(alice)
     alice.patch("/users/me", {"email": "new.address@example.com", "name": "Alicia"})
     site.deliver()
     [mail] = site.mail
@@ -97,7 +97,7 @@ def test_mail_goes_to_the_address_and_name_of_the_moment_of_sending(site):
 
 def test_an_account_that_is_gone_gets_no_mail(site):
     alice = site.user()
-    book(alice)
+    book_abroad(alice)
     with session_scope(site.registry) as db:
         db.write(sa.text("DELETE FROM users WHERE id = :id"), {"id": alice.id})
     assert set(site.deliver()) == {"skipped"}
@@ -107,7 +107,7 @@ def test_an_account_that_is_gone_gets_no_mail(site):
 @pytest.mark.parametrize("title", ["Café mit Jürgen", "会議 ☕ 🎉", "فطور عمل"])
 def test_a_title_in_any_script_arrives_unchanged(site, title):
     alice = site.user("Zoë")
-    [mail], booking = mail_after(site, lambda: book(alice, title=title))
+    [mail], booking = mail_after(site, lambda: book_abroad(alice, title=title))
     assert booking["title"] == title
     assert mail.subject == f"Booking confirmed: {title}"
     assert title in mail.text
@@ -119,9 +119,9 @@ def test_a_title_in_any_script_arrives_unchanged(site, title):
 
 def test_markup_in_a_title_or_name_is_text_in_the_html(site):
     alice = site.user(NASTY, email="alice@example.com")
-    booking = book(alice, title=NASTY)
+    booking = book_abroad(alice, title=NASTY)
     cancelled, _ = mail_after(site, lambda: alice.delete(f"/bookings/{booking['id']}"))
-    confirmed, _ = mail_after(site, lambda: book(alice, title=NASTY))
+    confirmed, _ = mail_after(site, lambda: book_abroad(alice, title=NASTY))
     for mail in (*confirmed, *cancelled):
         assert "<script" not in mail.html
         assert mail.html.count("&lt;script&gt;") == 2  # the name and the title
@@ -132,7 +132,7 @@ def test_markup_in_a_title_or_name_is_text_in_the_html(site):
 @pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028"])
 def test_a_line_break_reaches_no_header(site, line_break):
     alice = site.user(f"Alice{line_break}Bcc: eve@example.com", email="alice@example.com")
-    [mail], _ = mail_after(site, lambda: book(alice, title=f"Standup{line_break}Bcc: eve@example.com"))
+    [mail], _ = mail_after(site, lambda: book_abroad(alice, title=f"Standup{line_break}Bcc: eve@example.com"))
     assert mail.subject == "Booking confirmed: Standup Bcc: eve@example.com"
     assert mail.to_name == "Alice Bcc: eve@example.com"
 
@@ -140,22 +140,24 @@ def test_a_line_break_reaches_no_header(site, line_break):
 def test_a_title_of_255_characters_is_told_in_full(site):
     alice = site.user()
     title = "😀" * 255
-    [mail], _ = mail_after(site, lambda: book(alice, title=title))
+    [mail], _ = mail_after(site, lambda: book_abroad(alice, title=title))
     assert mail.subject == f"Booking confirmed: {title}"
     assert title in alice.get("/notifications").json[0]["message"]
 
 
-@pytest.mark.parametrize("refused", [{"title": ""}, {"end": NEW["start"]}, {"start": "2001-01-01T10:00:00Z"}])
+@pytest.mark.parametrize(
+    "refused", [{"title": ""}, {"end": ABROAD["start"]}, {"start": "2001-01-01T10:00:00Z"}]
+)
 def test_a_refused_booking_tells_nobody(site, refused):
     alice = site.user()
-    mails, _ = mail_after(site, lambda: alice.post("/bookings", NEW | refused, status=400))
+    mails, _ = mail_after(site, lambda: alice.post("/bookings", BOOKING | refused, status=400))
     assert mails == []
     assert alice.get("/notifications").json == []
 
 
 def test_cancelling_twice_tells_once(site):
     alice = site.user()
-    path = f"/bookings/{book(alice)['id']}"
+    path = f"/bookings/{book_abroad(alice)['id']}"
     alice.delete(path)
     mails, _ = mail_after(site, lambda: alice.delete(path, status=404))
     assert mails == []
@@ -164,19 +166,17 @@ def test_cancelling_twice_tells_once(site):
 
 def test_a_booking_that_a_plugin_vetoes_leaves_nothing(site):
     alice = site.user()
-    before = [count(site, table) for table in (bookings, notifications, analytics_events, outbox)]
+    before = rows_of_each_table(site)
 
     def veto(event):
         raise Invalid({"title": ["is not wanted here"]})
 
     site.registry.registerHandler(veto, [BookingCreated])
     try:
-        refused = alice.post("/bookings", NEW, status=400)
+        refused = alice.post("/bookings", BOOKING, status=400)
     finally:
         site.registry.unregisterHandler(veto, [BookingCreated])
     assert refused.json["errors"] == {"title": ["is not wanted here"]}
-    assert [count(site, table) for table in (bookings, notifications, analytics_events, outbox)] == before
-    book(alice)
-    assert [count(site, table) for table in (bookings, notifications, analytics_events, outbox)] == [
-        number + 1 for number in before
-    ]
+    assert rows_of_each_table(site) == before
+    book_abroad(alice)
+    assert rows_of_each_table(site) == [number + 1 for number in before]

@@ -7,16 +7,12 @@ import sqlalchemy as sa
 from scheduling.db.session import session_scope
 from scheduling.times import format_timestamp
 from scheduling_bookings.models import bookings
+from tests.kit.factories import BOOKING, book, refused_fields
 
 START, END = "2099-01-01T10:00:00.000Z", "2099-01-01T11:00:00.000Z"
-NEW = {"title": "Standup", "start": START, "end": END}
 WIRE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-BOOKING = {"id", "user_id", "title", "start_time", "end_time", "status", "created_at", "updated_at"}
+MEMBERS = {"id", "user_id", "title", "start_time", "end_time", "status", "created_at", "updated_at"}
 NO_IDS = ("0", "-1", "+1", "01", "1.0", "abc", "1e3", "9223372036854775808", "%C2%B2", "99999999")
-
-
-def book(client, **fields):
-    return client.post("/bookings", NEW | fields, status=201).json["booking"]
 
 
 def book_days(client, *days):
@@ -39,24 +35,17 @@ def running_booking(site, owner, **fields):
     return row
 
 
-def refused_fields(answer):
-    assert answer.content_type == "application/problem+json"
-    assert answer.json["status"] == answer.status_int == 400
-    assert answer.json["error"]
-    return set(answer.json["errors"])
-
-
 def titles(answer):
     return [booking["title"] for booking in answer.json]
 
 
 def test_a_new_booking_has_the_contracts_shape(site):
     alice = site.user()
-    answer = alice.post("/bookings", NEW, status=201).json
+    answer = alice.post("/bookings", BOOKING, status=201).json
     assert set(answer) == {"message", "booking"}
     assert isinstance(answer["message"], str)
     booking = answer["booking"]
-    assert set(booking) == BOOKING
+    assert set(booking) == MEMBERS
     assert isinstance(booking["id"], int)
     assert (booking["user_id"], booking["title"], booking["status"]) == (alice.id, "Standup", "confirmed")
     assert (booking["start_time"], booking["end_time"]) == (START, END)
@@ -67,7 +56,7 @@ def test_a_new_booking_has_the_contracts_shape(site):
 @pytest.mark.parametrize("field", ["title", "start", "end"])
 @pytest.mark.parametrize("blank", [None, "", " \t\n"])
 def test_a_blank_field_is_missing(site, field, blank):
-    assert refused_fields(site.user().post("/bookings", NEW | {field: blank}, status=400)) == {field}
+    assert refused_fields(site.user().post("/bookings", BOOKING | {field: blank}, status=400)) == {field}
 
 
 def test_every_missing_field_is_named(site):
@@ -77,18 +66,18 @@ def test_every_missing_field_is_named(site):
 @pytest.mark.parametrize("field", ["title", "start", "end"])
 @pytest.mark.parametrize("wrong", [7, 0.5, True, [], ["Standup"], {}, {"a": 1}])
 def test_a_field_of_the_wrong_type_is_refused(site, field, wrong):
-    assert refused_fields(site.user().post("/bookings", NEW | {field: wrong}, status=400)) == {field}
+    assert refused_fields(site.user().post("/bookings", BOOKING | {field: wrong}, status=400)) == {field}
 
 
 def test_a_nul_character_is_refused(site):
-    assert refused_fields(site.user().post("/bookings", NEW | {"title": "a\0b"}, status=400)) == {"title"}
+    assert refused_fields(site.user().post("/bookings", BOOKING | {"title": "a\0b"}, status=400)) == {"title"}
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "会", "😀"])
 def test_a_title_has_at_most_255_characters(site, letter):
     alice = site.user()
     assert book(alice, title=letter * 255)["title"] == letter * 255
-    assert refused_fields(alice.post("/bookings", NEW | {"title": letter * 256}, status=400)) == {"title"}
+    assert refused_fields(alice.post("/bookings", BOOKING | {"title": letter * 256}, status=400)) == {"title"}
     booking = book(alice)
     too_long = alice.patch(f"/bookings/{booking['id']}", {"title": letter * 256}, status=400)
     assert refused_fields(too_long) == {"title"}
@@ -100,12 +89,12 @@ def test_a_title_is_trimmed_before_it_is_measured(site):
 
 def test_a_start_before_now_is_refused(site):
     past = format_timestamp(datetime.now(UTC) - timedelta(seconds=1))
-    assert refused_fields(site.user().post("/bookings", NEW | {"start": past}, status=400)) == {"start"}
+    assert refused_fields(site.user().post("/bookings", BOOKING | {"start": past}, status=400)) == {"start"}
 
 
 @pytest.mark.parametrize("end", [START, "2099-01-01T09:59:59.999Z", "2099-01-01T11:00:00+02:00"])
 def test_an_end_that_is_not_after_the_start_is_refused(site, end):
-    assert refused_fields(site.user().post("/bookings", NEW | {"end": end}, status=400)) == {"end"}
+    assert refused_fields(site.user().post("/bookings", BOOKING | {"end": end}, status=400)) == {"end"}
 
 
 def test_a_booking_may_last_a_millisecond(site):
@@ -161,7 +150,7 @@ def test_the_list_has_my_bookings_latest_start_first(site):
     listed = alice.get("/bookings")
     assert listed.content_type == "application/json"
     assert titles(listed) == ["Day 5", "Day 4", "Day 3"]
-    assert all(set(booking) == BOOKING for booking in listed.json)
+    assert all(set(booking) == MEMBERS for booking in listed.json)
     assert "Link" not in listed.headers
 
 

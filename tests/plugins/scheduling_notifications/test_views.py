@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
 from scheduling_notifications.models import notifications
+from tests.kit.factories import BOOKING
 
 WIRE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 NOTIFICATION = {"id", "user_id", "type", "title", "message", "is_read", "metadata", "created_at"}
@@ -55,8 +56,7 @@ def test_a_notification_has_the_contracts_shape(site):
 
 def test_one_that_a_booking_made_has_the_contracts_shape_too(site):
     alice = site.user()
-    new = {"title": "T", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
-    alice.post("/bookings", new, status=201)
+    alice.post("/bookings", BOOKING, status=201)
     [notification] = alice.get("/notifications").json
     assert set(notification) == NOTIFICATION
     assert WIRE_TIME.fullmatch(notification["created_at"])

@@ -7,32 +7,13 @@ import sqlalchemy as sa
 from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
 from scheduling_organizations.models import organization_members, organizations
+from tests.kit.factories import add_member, count_rows, create_organization, refused_fields
 
 WIRE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 ORGANIZATION = {"id", "name", "owner_id", "created_at", "updated_at"}
 ADDED = {"id", "organization_id", "user_id", "role", "joined_at"}
 LISTED = {"membership_id", "role", "joined_at", "user_id", "name", "email"}
 NO_IDS = ("0", "-1", "01", "1.0", "abc", "9223372036854775808", "99999999")
-
-
-def found(client, name="Example Ltd"):
-    return client.post("/organizations", {"name": name}, status=201).json["organization"]["id"]
-
-
-def add(owner, organization_id, user, **fields):
-    sent = {"email": user.email} | fields
-    return owner.post(f"/organizations/{organization_id}/members", sent, status=201).json["member"]
-
-
-def count(site, table):
-    with session_scope(site.registry) as db:
-        return db.scalar(sa.select(sa.func.count()).select_from(table))
-
-
-def refused_fields(answer):
-    assert answer.content_type == "application/problem+json"
-    assert answer.json["status"] == answer.status_int == 400
-    return set(answer.json["errors"])
 
 
 def names(answer):
@@ -52,7 +33,7 @@ def test_a_new_organization_has_the_contracts_shape(site):
 
 def test_the_creator_is_the_owner_and_a_member_with_the_role_admin(site):
     alice = site.user("Alice")
-    [member] = alice.get(f"/organizations/{found(alice)}/members").json
+    [member] = alice.get(f"/organizations/{create_organization(alice)}/members").json
     assert set(member) == LISTED
     assert (member["user_id"], member["role"]) == (alice.id, "admin")
     assert (member["name"], member["email"]) == ("Alice", alice.email)
@@ -62,7 +43,7 @@ def test_the_creator_is_the_owner_and_a_member_with_the_role_admin(site):
 @pytest.mark.parametrize("letter", ["x", "会", "😀"])
 def test_a_name_has_at_most_100_characters(site, letter):
     alice = site.user()
-    organization_id = found(alice, letter * 100)
+    organization_id = create_organization(alice, letter * 100)
     long = {"name": letter * 101}
     assert alice.get(f"/organizations/{organization_id}").json["name"] == letter * 100
     assert refused_fields(alice.post("/organizations", long, status=400)) == {"name"}
@@ -72,7 +53,7 @@ def test_a_name_has_at_most_100_characters(site, letter):
 @pytest.mark.parametrize("wrong", [None, "", "  ", 7, True, ["x"], {"x": 1}, "a\0b"])
 def test_a_missing_or_wrong_name_is_refused(site, wrong):
     alice = site.user()
-    path = f"/organizations/{found(alice, 'Kept')}"
+    path = f"/organizations/{create_organization(alice, 'Kept')}"
     assert refused_fields(alice.post("/organizations", {"name": wrong}, status=400)) == {"name"}
     assert refused_fields(alice.patch(path, {"name": wrong}, status=400)) == {"name"}
     assert refused_fields(alice.patch(path, {}, status=400)) == {"name"}
@@ -81,14 +62,14 @@ def test_a_missing_or_wrong_name_is_refused(site, wrong):
 
 def test_two_organizations_may_have_one_name(site):
     alice = site.user()
-    assert found(alice, "Same") != found(alice, "Same")
+    assert create_organization(alice, "Same") != create_organization(alice, "Same")
 
 
 def test_the_list_has_what_i_own_newest_first(site):
     alice, bob = site.user("Alice"), site.user("Bob")
     for name in ("First", "Second", "Third"):
-        found(alice, name)
-    add(bob, found(bob, "Bob's"), alice)
+        create_organization(alice, name)
+    add_member(bob, create_organization(bob, "Bob's"), alice)
     listed = alice.get("/organizations")
     assert names(listed) == ["Third", "Second", "First"]
     assert all(set(organization) == ORGANIZATION for organization in listed.json)
@@ -96,10 +77,10 @@ def test_the_list_has_what_i_own_newest_first(site):
 
 def test_the_scope_member_lists_what_i_belong_to_newest_first(site):
     alice, bob = site.user("Alice"), site.user("Bob")
-    bobs = found(bob, "Bob's")
-    found(alice, "Mine")
-    found(bob, "Not mine")
-    add(bob, bobs, alice)
+    bobs = create_organization(bob, "Bob's")
+    create_organization(alice, "Mine")
+    create_organization(bob, "Not mine")
+    add_member(bob, bobs, alice)
     listed = alice.get("/organizations?scope=member")
     assert names(listed) == ["Mine", "Bob's"]
     assert all(set(organization) == ORGANIZATION for organization in listed.json)
@@ -110,7 +91,7 @@ def test_the_scope_member_lists_what_i_belong_to_newest_first(site):
 def test_the_lists_have_pages(site, scope):
     alice = site.user()
     for name in ("First", "Second", "Third"):
-        found(alice, name)
+        create_organization(alice, name)
     first = alice.get(f"/organizations?scope={scope}&limit=2")
     assert names(first) == ["Third", "Second"]
     following = re.fullmatch('</api/v1(.+)>; rel="next"', first.headers["Link"])[1]
@@ -122,10 +103,10 @@ def test_the_lists_have_pages(site, scope):
 
 def test_an_organization_is_shown_with_its_members_oldest_membership_first(site):
     alice, bob, carol = site.user("Alice"), site.user("Bob"), site.user("Carol")
-    organization_id = found(alice)
-    add(bob, found(bob, "Other"), site.user("Eve"))
-    add(alice, organization_id, carol)
-    add(alice, organization_id, bob, role="admin")
+    organization_id = create_organization(alice)
+    add_member(bob, create_organization(bob, "Other"), site.user("Eve"))
+    add_member(alice, organization_id, carol)
+    add_member(alice, organization_id, bob, role="admin")
     shown = alice.get(f"/organizations/{organization_id}").json
     assert set(shown) == ORGANIZATION | {"members"}
     assert [(m["name"], m["role"]) for m in shown["members"]] == [
@@ -144,8 +125,8 @@ def test_members_the_owner_and_site_admins_may_read_it_and_nobody_else(site):
         site.user("Ada", admin=True),
         site.user("Eve"),
     )
-    organization_id = found(alice)
-    add(alice, organization_id, bob)
+    organization_id = create_organization(alice)
+    add_member(alice, organization_id, bob)
     for path in (f"/organizations/{organization_id}", f"/organizations/{organization_id}/members"):
         assert alice.get(path).json == bob.get(path).json == ada.get(path).json
         assert eve.get(path, status=403).json["error"]
@@ -153,11 +134,11 @@ def test_members_the_owner_and_site_admins_may_read_it_and_nobody_else(site):
 
 def test_an_organization_has_an_etag_that_changes_with_its_members(site):
     alice, bob = site.user("Alice"), site.user("Bob")
-    organization_id = found(alice)
+    organization_id = create_organization(alice)
     path = f"/organizations/{organization_id}"
     etag = alice.get(path).headers["ETag"]
     alice.get(path, headers={"If-None-Match": etag}, status=304)
-    add(alice, organization_id, bob)
+    add_member(alice, organization_id, bob)
     alice.get(path, headers={"If-None-Match": etag}, status=200)
 
 
@@ -196,9 +177,9 @@ def test_the_owner_or_a_site_admin_renames_it(site, admin):
 @pytest.mark.parametrize("role", ["member", "admin", None])
 def test_nobody_else_renames_or_deletes_it(site, role):
     alice, bob = site.user("Alice"), site.user("Bob")
-    organization_id = found(alice)
+    organization_id = create_organization(alice)
     if role:
-        add(alice, organization_id, bob, role=role)
+        add_member(alice, organization_id, bob, role=role)
     bob.patch(f"/organizations/{organization_id}", {"name": "Bob's"}, status=403)
     bob.delete(f"/organizations/{organization_id}", status=403)
     assert alice.get(f"/organizations/{organization_id}").json["name"] == "Example Ltd"
@@ -207,25 +188,25 @@ def test_nobody_else_renames_or_deletes_it(site, role):
 @pytest.mark.parametrize("admin", [False, True])
 def test_the_owner_or_a_site_admin_deletes_it_and_memberships_go_with_it(site, admin):
     alice, bob = site.user("Alice"), site.user("Bob")
-    organization_id, kept = found(alice), found(alice, "Kept")
-    add(alice, organization_id, bob)
+    organization_id, kept = create_organization(alice), create_organization(alice, "Kept")
+    add_member(alice, organization_id, bob)
     client = site.user("Ada", admin=True) if admin else alice
     answer = client.delete(f"/organizations/{organization_id}").json
     assert set(answer) == {"message"}
     alice.get(f"/organizations/{organization_id}", status=404)
     alice.delete(f"/organizations/{organization_id}", status=404)
     assert bob.get("/organizations?scope=member").json == []
-    assert count(site, organization_members) == 1
+    assert count_rows(site, organization_members) == 1
     assert len(alice.get(f"/organizations/{kept}/members").json) == 1
 
 
 def test_an_organization_goes_with_its_owners_account_and_a_membership_with_its_users(site):
     alice, bob = site.user("Alice"), site.user("Bob")
-    add(alice, found(alice), bob)
-    bobs = found(bob, "Bob's")
-    add(bob, bobs, alice)
+    add_member(alice, create_organization(alice), bob)
+    bobs = create_organization(bob, "Bob's")
+    add_member(bob, bobs, alice)
     with session_scope(site.registry) as db:
         db.write(sa.delete(users).where(users.c.id == alice.id))
     assert names(bob.get("/organizations?scope=member")) == ["Bob's"]
     assert names(bob.get(f"/organizations/{bobs}/members")) == ["Bob"]
-    assert (count(site, organizations), count(site, organization_members)) == (1, 1)
+    assert (count_rows(site, organizations), count_rows(site, organization_members)) == (1, 1)

@@ -2,26 +2,19 @@ import re
 
 import pytest
 
+from tests.kit.factories import add_member, create_organization, refused_fields
+
 ADDED = {"id", "organization_id", "user_id", "role", "joined_at"}
 WIRE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 NASTY = "<img src=x onerror=\"alert('Tom & Jerry')\">"
 
 
-def found(client, name="Example Ltd"):
-    return client.post("/organizations", {"name": name}, status=201).json["organization"]["id"]
-
-
-def add(owner, organization_id, user, **fields):
-    sent = {"email": user.email} | fields
-    return owner.post(f"/organizations/{organization_id}/members", sent, status=201).json["member"]
-
-
 def team(site):
     """Give an owner, a member, a member who is admin, an outsider, a site admin and the members' path."""
     alice, bob, carol = site.user("Alice"), site.user("Bob"), site.user("Carol")
-    organization_id = found(alice)
-    add(alice, organization_id, bob)
-    add(alice, organization_id, carol, role="admin")
+    organization_id = create_organization(alice)
+    add_member(alice, organization_id, bob)
+    add_member(alice, organization_id, carol, role="admin")
     others = site.user("Eve"), site.user("Ada", admin=True)
     return alice, bob, carol, *others, f"/organizations/{organization_id}/members"
 
@@ -30,17 +23,12 @@ def members(client, path):
     return [member["name"] for member in client.get(path).json]
 
 
-def refused_fields(answer):
-    assert answer.json["status"] == answer.status_int == 400
-    return set(answer.json["errors"])
-
-
 @pytest.mark.parametrize(
     ("sent", "role"), [({}, "member"), ({"role": "member"}, "member"), ({"role": "admin"}, "admin")]
 )
 def test_the_owner_adds_a_member_by_its_address(site, sent, role):
     alice, bob = site.user("Alice"), site.user("Bob")
-    organization_id = found(alice)
+    organization_id = create_organization(alice)
     path = f"/organizations/{organization_id}/members"
     answer = alice.post(path, {"email": bob.email} | sent, status=201).json
     assert set(answer) == {"message", "member"}
@@ -55,7 +43,7 @@ def test_the_owner_adds_a_member_by_its_address(site, sent, role):
 
 def test_an_address_is_found_without_regard_to_case(site):
     alice, bob = site.user("Alice"), site.user("Bob", email="Bob.Builder@Example.com")
-    path = f"/organizations/{found(alice)}/members"
+    path = f"/organizations/{create_organization(alice)}/members"
     alice.post(path, {"email": " bOB.bUILDER@eXAMPLE.COM "}, status=201)
     assert alice.get(path).json[-1]["email"] == bob.email
 
@@ -69,7 +57,9 @@ def test_only_the_owner_adds_members(site):
 
 def test_an_address_that_nobody_has_is_a_404(site):
     alice = site.user()
-    refused = alice.post(f"/organizations/{found(alice)}/members", {"email": "no@example.com"}, status=404)
+    refused = alice.post(
+        f"/organizations/{create_organization(alice)}/members", {"email": "no@example.com"}, status=404
+    )
     assert refused.content_type == "application/problem+json"
     assert refused.json["error"]
 
@@ -77,14 +67,14 @@ def test_an_address_that_nobody_has_is_a_404(site):
 @pytest.mark.parametrize("wrong", [None, "", " ", 7, ["a@b.example"], "nobody", "a b@example.com", "a@b.c\0"])
 def test_a_missing_or_malformed_address_is_refused(site, wrong):
     alice = site.user()
-    refused = alice.post(f"/organizations/{found(alice)}/members", {"email": wrong}, status=400)
+    refused = alice.post(f"/organizations/{create_organization(alice)}/members", {"email": wrong}, status=400)
     assert refused_fields(refused) == {"email"}
 
 
 @pytest.mark.parametrize("role", ["owner", "Admin", 7, ["admin"]])
 def test_an_unknown_role_is_refused(site, role):
     alice, bob = site.user("Alice"), site.user("Bob")
-    path = f"/organizations/{found(alice)}/members"
+    path = f"/organizations/{create_organization(alice)}/members"
     assert refused_fields(alice.post(path, {"email": bob.email, "role": role}, status=400)) == {"role"}
     assert members(alice, path) == ["Alice"]
 
@@ -109,8 +99,8 @@ def test_the_members_have_pages(site):
 
 def test_a_new_member_is_told_by_a_notification(site):
     alice, bob = site.user("Alice"), site.user("Bob")
-    organization_id = found(alice, "Café 会議")
-    add(alice, organization_id, bob)
+    organization_id = create_organization(alice, "Café 会議")
+    add_member(alice, organization_id, bob)
     [notification] = bob.get("/notifications").json
     assert notification["type"] == "ORG_INVITE"
     assert notification["metadata"] == {"organization_id": organization_id}
@@ -121,10 +111,10 @@ def test_a_new_member_is_told_by_a_notification(site):
 @pytest.mark.parametrize("role", ["member", "admin"])
 def test_a_new_member_is_told_by_mail(site, role):
     alice, bob = site.user("Alice"), site.user("Bob")
-    organization_id = found(alice, "Café 会議")
+    organization_id = create_organization(alice, "Café 会議")
     site.deliver()
     site.clear_mail()
-    add(alice, organization_id, bob, role=role)
+    add_member(alice, organization_id, bob, role=role)
     site.deliver()
     [mail] = site.mail
     assert (mail.to_address, mail.to_name) == (bob.email, "Bob")
@@ -136,7 +126,7 @@ def test_a_new_member_is_told_by_mail(site, role):
 
 def test_markup_and_line_breaks_in_a_name_stay_text(site):
     alice, bob = site.user("Alice"), site.user("Bob")
-    add(alice, found(alice, f"{NASTY}\r\nBcc: eve@example.com"), bob)
+    add_member(alice, create_organization(alice, f"{NASTY}\r\nBcc: eve@example.com"), bob)
     site.deliver()
     mail = site.mail[-1]
     assert mail.subject == f"You have been added to {NASTY} Bcc: eve@example.com"
@@ -149,7 +139,11 @@ def test_nobody_is_told_of_an_addition_that_was_refused(site):
     alice, bob = site.user("Alice"), site.user("Bob")
     site.deliver()
     site.clear_mail()
-    alice.post(f"/organizations/{found(alice)}/members", {"email": bob.email, "role": "boss"}, status=400)
+    alice.post(
+        f"/organizations/{create_organization(alice)}/members",
+        {"email": bob.email, "role": "boss"},
+        status=400,
+    )
     site.deliver()
     assert site.mail == []
     assert bob.get("/notifications").json == []
@@ -202,8 +196,8 @@ def test_a_membership_that_does_not_exist_is_a_404(site):
 
 def test_a_membership_ends_in_one_organization_alone(site):
     alice, bob, *_, path = team(site)
-    other = found(alice, "Other")
-    add(alice, other, bob)
+    other = create_organization(alice, "Other")
+    add_member(alice, other, bob)
     alice.delete(f"{path}/{bob.id}")
     assert [o["name"] for o in bob.get("/organizations?scope=member").json] == ["Other"]
 
