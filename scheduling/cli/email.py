@@ -37,7 +37,7 @@ def preview(program: Program, kind: str, *, html: bool) -> None:
     if html:
         click.echo(mail.html, nl=False)
         return
-    click.echo(f"From: {registry.scheduling.email_from}")
+    click.echo(f"From: {registry.core_settings.email_from}")
     click.echo(f"To: {_NAME} <{_ADDRESS}>")
     click.echo(f"Subject: {mail.subject}\n")
     click.echo(mail.text, nl=False)

@@ -96,4 +96,4 @@ def _check(password: str, hashed: str) -> bool:
 
 def includeme(config: Configurator) -> None:
     """Put the application's one :class:`Passwords` on the registry."""
-    config.registry.passwords = Passwords(config.registry.scheduling.bcrypt_cost)
+    config.registry.passwords = Passwords(config.registry.core_settings.bcrypt_cost)

@@ -252,7 +252,7 @@ def test_verifying_tells_what_holds_now_not_what_the_token_says(site):
 def test_the_token_carries_the_claims_of_the_contract_for_7_days(site):
     token = register(site).json["token"]
     assert jwt.get_unverified_header(token)["alg"] == "HS256"
-    claims = jwt.decode(token, site.registry.scheduling.jwt_secret, algorithms=["HS256"])
+    claims = jwt.decode(token, site.registry.core_settings.jwt_secret, algorithms=["HS256"])
     assert (claims["email"], claims["role"]) == ("alice@example.com", "member")
     assert claims["id"] == columns_of_users(site)[0].id
     assert claims["exp"] - claims["iat"] == 7 * 24 * 60 * 60

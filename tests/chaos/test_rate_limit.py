@@ -91,7 +91,7 @@ def simulation(site):
 
 @pytest.fixture
 def limit(site):
-    return site.registry.scheduling.email_rate_limit
+    return site.registry.core_settings.email_rate_limit
 
 
 def require_limit(sent, limit):

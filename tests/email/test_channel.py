@@ -161,7 +161,7 @@ def test_the_address_is_that_of_the_moment_of_sending(site):
 
 
 def test_more_mail_than_the_limit_waits_for_its_slots_and_uses_up_no_attempts(site):
-    limit = site.registry.scheduling.email_rate_limit
+    limit = site.registry.core_settings.email_rate_limit
     for _ in range(limit + 2):
         site.user()
     site.deliver()

@@ -156,7 +156,7 @@ def test_finished_messages_are_pruned_after_a_while_and_others_never(site):
     site.user()
     site.deliver()
     site.user()
-    long_ago = utcnow() - timedelta(days=site.registry.scheduling.outbox_retention_days, seconds=1)
+    long_ago = utcnow() - timedelta(days=site.registry.core_settings.outbox_retention_days, seconds=1)
     with session_scope(site.registry) as db:
         newest = db.scalar(sa.select(outbox.c.id).where(outbox.c.state == State.DONE))
         db.write(sa.update(outbox).where(outbox.c.id != newest).values(created_at=long_ago, done_at=long_ago))

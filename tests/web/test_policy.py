@@ -31,7 +31,7 @@ def sign(secret, payload, header=HS256, digest=hashlib.sha256):
 
 
 def secret_of(site):
-    return site.registry.scheduling.jwt_secret
+    return site.registry.core_settings.jwt_secret
 
 
 def claims(client, **changes):

@@ -207,7 +207,7 @@ def test_an_event_of_long_ago_that_arrives_late_is_removed_again(parted_site):
 def test_where_somebody_uses_the_table_for_long_nobody_is_kept_waiting(parted_site, caplog):
     run_housekeeping(parted_site)
     write(parted_site, sa.text(f"DROP TABLE {name_of(utcnow())}"))
-    url = parted_site.registry.scheduling.database_url.render_as_string(hide_password=False)
+    url = parted_site.registry.core_settings.database_url.render_as_string(hide_password=False)
     with psycopg.connect(url.replace("+psycopg", "")) as dump:
         dump.execute("SELECT FROM analytics_events")
         assert housekeeping.keep_partitions(parted_site.registry) is False

@@ -68,7 +68,7 @@ def forged(site, alice):
 
 
 def expired(site, alice):
-    return Tokens(site.registry.scheduling.jwt_secret, -60).issue(alice.id, alice.email, "member")
+    return Tokens(site.registry.core_settings.jwt_secret, -60).issue(alice.id, alice.email, "member")
 
 
 def revoked(site, alice):
