@@ -187,7 +187,9 @@ def test_on_it_surrounds_everything_else(traced):
 def test_an_exporter_that_is_not_installed_stops_the_start(traced, enabled_plugins, monkeypatch):
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "zipkin")
     with pytest.raises(StartupError, match="zipkin"):
-        Site(traced.registry.core_settings.database_url.render_as_string(hide_password=False), enabled_plugins)
+        Site(
+            traced.registry.core_settings.database_url.render_as_string(hide_password=False), enabled_plugins
+        )
 
 
 def test_where_it_is_configured_and_not_installed_it_is_off_and_says_so(
