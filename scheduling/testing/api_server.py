@@ -140,7 +140,12 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def do_POST(self) -> None:
-        text = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        text = self.rfile.read(length)
+        if len(text) < length:
+            # Whoever was sending it has been killed: a request that never came whole is none.
+            self.close_connection = True
+            return
         body = None
         with suppress(ValueError):
             body = json.loads(text)

@@ -139,6 +139,6 @@ def test_a_slot_that_was_used_late_is_not_used_again_early(simulation, limit):
 def test_a_limit_that_is_raised_is_used_at_once(simulation, site, limit, monkeypatch):
     simulation.run([START] * limit)
     more = replace(site.registry.core_settings, email_rate_limit=limit * 2)
-    monkeypatch.setattr(site.registry, "scheduling", more)
+    monkeypatch.setattr(site.registry, "core_settings", more)
     simulation.run([START] * limit)
     assert simulation.sent == [START] * limit * 2

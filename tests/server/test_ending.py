@@ -57,7 +57,7 @@ def test_a_second_signal_ends_it_at_once(make_web):
 
 
 def test_a_request_in_flight_is_finished_when_the_port_is_closed_already(make_web, background):
-    site = make_web("--drain", "0")
+    site = make_web("--drain", "0", SCHEDULING_DATABASE_TIMEOUT="120")
     with site.locked_database():
         registering = background(site.register)
         wait_for(lambda: site.in_flight() == 1)
