@@ -34,12 +34,13 @@ ORIGIN = datetime(2000, 1, 1, tzinfo=UTC)
 _LOCK = 0x5C4EDA7A
 """Any number that no other program uses for an advisory lock on the same database."""
 
-# Oldest first, so that no event is taken out before it was put in.
+# Oldest first, so that no event is taken out before it was put in. Rows are named by ctid: statistics made
+# while the table was nearly empty have PostgreSQL join `id IN (...)` by a nested loop, 10,000 times 10,000.
 _NOTES = """
 WITH batch AS (
-    DELETE FROM analytics_pending WHERE id IN (
-        SELECT id FROM analytics_pending WHERE change <> 0 ORDER BY id LIMIT :batch
-    )
+    DELETE FROM analytics_pending WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM analytics_pending WHERE change <> 0 ORDER BY id LIMIT :batch
+    ))
     RETURNING change, event_type, user_id, created_at
 )
 """
