@@ -19,6 +19,7 @@ import orjson
 from prometheus_client import make_wsgi_app
 
 from scheduling.exceptions import StartupError
+from scheduling.web.paths import has_one_spelling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -53,6 +54,10 @@ class _QuietHandler(WSGIRequestHandler):
 
     timeout = 10
 
+    def get_environ(self) -> dict[str, Any]:
+        """Return the variables of a request, its target as it was sent among them."""
+        return super().get_environ() | {"REQUEST_URI": self.requestline.split()[1]}
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Log nothing."""
 
@@ -63,7 +68,7 @@ def application(registry: Registry, probes: Mapping[str, Probe] = MappingProxyTy
     paths = ", ".join(["/metrics", *probes])
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
+        path = environ["PATH_INFO"] if has_one_spelling(environ) else ""
         if path == "/metrics":
             return metrics(environ, start_response)
         probe = probes.get(path)

@@ -9,6 +9,7 @@ from pyramid.authorization import DENY_ALL
 from pyramid.traversal import ResourceTreeTraverser
 
 from scheduling.exceptions import StartupError
+from scheduling.web.paths import has_one_spelling
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
@@ -96,21 +97,38 @@ class Version1(Resource):
 
 
 class WholePathTraverser(ResourceTreeTraverser):
-    """Traversal for which a path that goes on behind a view's name is unknown.
+    """Traversal for which another spelling of a path, and one that goes on behind a view's name, is unknown.
 
-    Pyramid calls the view ``login`` for ``/auth/login/and/more`` too, and gives it the rest as a subpath.
-    Here the name of the view is then ``login/and/more``, which no view has, so that the answer is 404.
+    Pyramid calls the view ``login`` for ``/auth//login``, ``/auth/@@login`` and ``/x/../auth/login`` too: a
+    proxy's rule for ``/auth/login`` would be walked around. It also calls it for ``/auth/login/and/more``,
+    and gives it the rest as a subpath. Here the name of the view is then one that no view has, so that the
+    answer is 404.
     """
 
     def __call__(self, request: Request) -> dict[str, Any]:
         """Return the context, the view's name and what else Pyramid wants to know of a request's path."""
         # Pyramid would take the header, which any client can send, for the root of the path.
         request.environ.pop("HTTP_X_VHM_ROOT", None)
+        if not has_one_spelling(request.environ):
+            return _nowhere(self.root)
         found: dict[str, Any] = super().__call__(request)
         if found["subpath"]:
             found["view_name"] = "/".join((found["view_name"], *found["subpath"]))
             found["subpath"] = ()
         return found
+
+
+def _nowhere(root: Resource) -> dict[str, Any]:
+    """Return what traversal finds for a path of which it looks at nothing."""
+    return {
+        "context": root,
+        "view_name": "//",
+        "subpath": (),
+        "traversed": (),
+        "virtual_root": root,
+        "virtual_root_path": (),
+        "root": root,
+    }
 
 
 def add_api_resource(config: Configurator, name: str, factory: ResourceFactory) -> None:

@@ -1,9 +1,9 @@
 """Clients that break the rules of HTTP, or mean harm, on either server."""
 
 import json
-import shutil
 import socket
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,7 +11,6 @@ import pytest
 
 from scheduling.testing.processes import wait_for
 from scheduling.web.tweens import SECURITY_HEADERS
-from tests.server.serverkit.installation import PRODUCTION, ServedInstallation
 from tests.server.serverkit.messages import (
     CHUNKED,
     CHUNKS,
@@ -30,8 +29,6 @@ from tests.server.serverkit.messages import (
 )
 from tests.server.serverkit.raw_connection import RawConnection, connected
 
-ADDON_FOLDER = str(Path(__file__).with_name("serverkit"))
-
 
 @pytest.fixture(scope="module", params=["waitress", "granian"])
 def server(request):
@@ -39,29 +36,9 @@ def server(request):
 
 
 @pytest.fixture(scope="module")
-def start_web(server, new_database, tmp_path_factory):
+def start_web(server, start_on):
     """A function that starts a server with the given options in ``[server:main]``."""
-    with ExitStack() as running:
-
-        def start_web(**options):
-            folder = tmp_path_factory.mktemp(server)
-            shutil.copy(new_database, folder / "web.db")
-            ini = folder / "addon.ini"
-            ini.write_text(with_options(options))
-            site = ServedInstallation(folder, folder / "web.db", {"PYTHONPATH": ADDON_FOLDER}, ini)
-            running.callback(site.__exit__)
-            site.serve("--server", server, "--processes", "1" if server == "waitress" else "2")
-            site.web.start().wait_until_ready()
-            return site
-
-        yield start_web
-
-
-def with_options(options):
-    text = PRODUCTION.read_text()
-    text = text.replace("[app:main]\n", "[app:main]\npyramid.includes = environ_addon\n")
-    lines = "".join(f"{name} = {value}\n" for name, value in options.items())
-    return text.replace("[server:main]\n", f"[server:main]\n{lines}")
+    return partial(start_on, server)
 
 
 @pytest.fixture(scope="module")

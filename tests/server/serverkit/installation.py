@@ -1,5 +1,6 @@
 """An installation that is served by one of the servers."""
 
+import re
 import sqlite3
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from scheduling.testing.processes import Installation
 
 PRODUCTION = Path(__file__).parents[3] / "production.ini"
+ADDON_FOLDER = str(Path(__file__).parent)
 NO_BROKER = "redis://127.0.0.1:1/0"
 
 
@@ -40,6 +42,16 @@ class ServedInstallation(Installation):
         with closing(sqlite3.connect(self._database)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield
+
+
+def with_addon(options):
+    """Return production.ini with the tests' add-on, and with these options in ``[server:main]``."""
+    text = PRODUCTION.read_text()
+    text = text.replace("[app:main]\n", "[app:main]\npyramid.includes = environ_addon\n")
+    for name, value in options.items():
+        text = re.sub(rf"^{name} = .*\n", "", text, flags=re.MULTILINE)
+        text = text.replace("[server:main]\n", f"[server:main]\n{name} = {value}\n")
+    return text
 
 
 def children(pid):
