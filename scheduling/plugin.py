@@ -30,7 +30,7 @@ from scheduling.web.pagination import Keyset, Page, PageQuery, paginate
 from scheduling.web.problems import problem
 from scheduling.web.request import Request
 from scheduling.web.resources import Acl, Item, Resource, ResourceFactory
-from scheduling.web.responses import json_response
+from scheduling.web.responses import json_response, set_etag
 from scheduling.web.schemas import (
     Choice,
     EmailAddress,
@@ -112,6 +112,7 @@ __all__ = [
     "problem",
     "publish",
     "session_scope",
+    "set_etag",
     "user_principal",
     "users",
     "utcnow",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid.view import view_config
 
-from scheduling.plugin import Keyset, Page, Permission, paginate
+from scheduling.plugin import Keyset, Page, Permission, paginate, set_etag
 from scheduling_bookings import service
 from scheduling_bookings.models import bookings
 from scheduling_bookings.resources import Booking, Bookings
@@ -19,7 +19,12 @@ LATEST_START_FIRST = Keyset((bookings.c.start_time, bookings.c.id), (True, True)
 
 
 @view_config(
-    context=Bookings, request_method="POST", permission=Permission.CREATE, schema=NewBooking, status=201
+    context=Bookings,
+    request_method="POST",
+    permission=Permission.CREATE,
+    schema=NewBooking,
+    status=201,
+    location="/api/v1/bookings/{booking[id]}",
 )
 def create(context: Bookings, request: Request) -> dict[str, Any]:
     """Make a booking of mine."""
@@ -48,10 +53,9 @@ def show(context: Booking, request: Request) -> Row:
 @view_config(context=Booking, request_method="PATCH", permission=Permission.EDIT, schema=BookingPatch)
 def update(context: Booking, request: Request) -> dict[str, Any]:
     """Change a booking's title or times."""
-    return {
-        "message": "Booking updated",
-        "booking": service.update(request.db, context.row, request.validated),
-    }
+    booking = service.update(request.db, context.row, request.validated)
+    set_etag(request, booking)
+    return {"message": "Booking updated", "booking": booking}
 
 
 @view_config(context=Booking, request_method="DELETE", permission=Permission.DELETE)

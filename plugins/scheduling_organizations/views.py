@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid.view import view_config
 
-from scheduling.plugin import Keyset, Page, PageQuery, Permission, paginate
+from scheduling.plugin import Keyset, Page, PageQuery, Permission, paginate, set_etag
 from scheduling_organizations import service
 from scheduling_organizations.models import organization_members, organizations
 from scheduling_organizations.resources import Member, Members, Organization, Organizations
@@ -25,6 +25,7 @@ OLDEST_FIRST = Keyset((organization_members.c.joined_at, organization_members.c.
     permission=Permission.CREATE,
     schema=OrganizationName,
     status=201,
+    location="/api/v1/organizations/{organization.id}",
 )
 def create(context: Organizations, request: Request) -> dict[str, Any]:
     """Found an organization of mine."""
@@ -44,7 +45,7 @@ def show(context: Organization, request: Request) -> dict[str, Any]:
     """Show an organization with its members."""
     shown: dict[str, Any] = context.row._asdict()
     del shown["sender_is_member"]
-    return shown | {"members": service.first_members(request.db, context.id)}
+    return _with_members(request, shown)
 
 
 @view_config(
@@ -53,6 +54,7 @@ def show(context: Organization, request: Request) -> dict[str, Any]:
 def rename(context: Organization, request: Request) -> dict[str, Any]:
     """Give an organization another name."""
     row = service.rename(request.db, context.id, request.validated["name"])
+    set_etag(request, _with_members(request, row._asdict()))
     return {"message": "Organization updated", "organization": row}
 
 
@@ -64,7 +66,12 @@ def delete(context: Organization, request: Request) -> dict[str, Any]:
 
 
 @view_config(
-    context=Members, request_method="POST", permission=Permission.CREATE, schema=NewMember, status=201
+    context=Members,
+    request_method="POST",
+    permission=Permission.CREATE,
+    schema=NewMember,
+    status=201,
+    location="/api/v1/organizations/{member.organization_id}/members/{member.user_id}",
 )
 def add_member(context: Members, request: Request) -> dict[str, Any]:
     """Add a user by its e-mail address."""
@@ -85,3 +92,8 @@ def remove_member(context: Member, request: Request) -> dict[str, Any]:
     """End a membership."""
     service.remove_member(request.db, context.__parent__.__parent__.row, context.id)
     return {"message": "Member removed"}
+
+
+def _with_members(request: Request, organization: dict[str, Any]) -> dict[str, Any]:
+    """Return an organization as it is shown."""
+    return organization | {"members": service.first_members(request.db, organization["id"])}

@@ -16,6 +16,7 @@ from scheduling.events import publish
 from scheduling.security.permissions import Permission
 from scheduling.web.pagination import Keyset, Page, PageQuery, paginate
 from scheduling.web.problems import problem
+from scheduling.web.responses import set_etag
 
 if TYPE_CHECKING:
     from pyramid.response import Response
@@ -34,6 +35,7 @@ USER_GONE = "This account no longer exists."
     permission=NO_PERMISSION_REQUIRED,
     schema=Registration,
     status=201,
+    location="/api/v1/users/me",
 )
 def register(context: Auth, request: Request) -> dict[str, Any]:
     """Create an account and log in."""
@@ -95,7 +97,10 @@ def show(context: Me, request: Request) -> Row | Response:
 def update(context: Me, request: Request) -> dict[str, Any] | Response:
     """Change my name or address."""
     user = service.update_profile(request.db, request.identity.id, request.validated)
-    return {"message": "Profile updated", "user": user} if user else problem(request, 401, USER_GONE)
+    if user is None:
+        return problem(request, 401, USER_GONE)
+    set_etag(request, user)
+    return {"message": "Profile updated", "user": user}
 
 
 @view_config(

@@ -9,7 +9,7 @@ PREFLIGHT_HEADERS = [
 ]
 
 
-_EXPOSED = ("Access-Control-Expose-Headers", "ETag, Link, Retry-After, X-Request-ID")
+_EXPOSED = ("Access-Control-Expose-Headers", "ETag, Link, Location, Retry-After, X-Request-ID")
 
 
 class Cors:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import orjson
 import sqlalchemy as sa
@@ -197,7 +197,6 @@ def _compiled_page(
 
 
 def _next(request: Request, cursor: str) -> str:
-    """Return the next page's address without scheme and host, which a proxy may have changed."""
+    """Return the next page's address."""
     kept = [(name, value) for name, value in request.GET.items() if name != "cursor"]
-    path = request.environ.get("SCRIPT_NAME", "") + request.path_text
-    return f"{quote(path)}?{urlencode([*kept, ('cursor', cursor)])}"
+    return f"{request.reference(request.path_text)}?{urlencode([*kept, ('cursor', cursor)])}"

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from pyramid.decorator import reify
 from pyramid.request import Request as PyramidRequest
@@ -68,6 +69,13 @@ class Request(PyramidRequest):
         """The path as text, whatever its bytes are."""
         raw: str = self.environ.get("PATH_INFO", "")
         return raw.encode("latin-1").decode("utf-8", "replace")
+
+    def reference(self, path: str) -> str:
+        """Return a path of this server as clients are told it: escaped, below the prefix of a proxy.
+
+        It has no scheme and no host, which a proxy may have changed (RFC 3986, 4.2).
+        """
+        return quote(self.environ.get("SCRIPT_NAME", "") + path)
 
 
 def request_id(sent: str | None) -> str:

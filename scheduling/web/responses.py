@@ -14,7 +14,8 @@ from pyramid.response import Response
 from scheduling.times import format_timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
     from scheduling.web.request import Request
 
@@ -55,9 +56,25 @@ def json_renderer(info: Any) -> Callable[[Any, Mapping[str, Any]], bytes]:
     return lambda value, system: to_json(value)
 
 
+class Answer(Response):
+    """A response whose ``Location`` stays relative.
+
+    WebOb would put the scheme and the host of the request before it, of which a proxy may know others.
+    """
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer, as a WSGI application."""
+        if "Location" not in self.headers:
+            answered: Iterable[bytes] = super().__call__(environ, start_response)
+            return answered
+        start_response(self.status, self.headerlist)
+        body: Iterable[bytes] = self.app_iter
+        return body
+
+
 def empty_response(request: Request) -> Response:
     """Response factory: make ``request.response``, to be filled by the renderer. No cache keeps it."""
-    return Response(headerlist=[*_HEADERS])
+    return Answer(headerlist=[*_HEADERS])
 
 
 def json_response(value: Any, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> Response:
@@ -65,9 +82,21 @@ def json_response(value: Any, status: int = 200, headers: Sequence[tuple[str, st
     return Response(to_json(value), status=status, headerlist=[*_HEADERS, *headers])
 
 
+def set_etag(request: Request, thing: Any) -> None:
+    """Give the answer to a PATCH the ETag that a GET of the changed thing has now.
+
+    ``thing`` is what the view of that GET returns.
+    """
+    request.response.headers["ETag"] = f'"{_etag(to_json(thing))}"'
+
+
+def _etag(body: bytes) -> str:
+    return blake2b(body, digest_size=12).hexdigest()
+
+
 def with_etag(request: Request, response: Response) -> Response:
     """Give a response its ETag (RFC 9110, 8.8.3), or return 304 if the client has the same already."""
-    etag = blake2b(response.body, digest_size=12).hexdigest()
+    etag = _etag(response.body)
     if etag in request.if_none_match:
         response = Response(status=304)
         response.headers.pop("Content-Type", None)

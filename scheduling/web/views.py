@@ -6,6 +6,10 @@
     the same for the query string
 ``status``
     the status of a good answer, 200 by default
+``location``
+    where the thing is that a 201 answers, as a format of what the view returns: with
+    ``{"booking": {"id": 7}}`` and ``/api/v1/bookings/{booking[id]}`` the answer has
+    ``Location: /api/v1/bookings/7``
 ``etag``
     True for a GET of one thing: the answer carries an ETag and If-None-Match is honoured
 
@@ -15,6 +19,7 @@ the JSON renderer, unless it names another one or returns a response.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +64,21 @@ def reading_view(view: View, info: Any) -> View:
     return view if body_schema is query_schema is None else read_then_view
 
 
+def locating_view(view: View, info: Any) -> View:
+    """View deriver below the renderer: tell where the thing is that a view has made."""
+    template: str | None = info.options.get("location")
+    if template is None:
+        return view
+
+    def view_with_location(context: Any, request: Request) -> Any:
+        made = view(context, request)
+        if isinstance(made, Mapping):
+            request.response.headers["Location"] = request.reference(template.format_map(made))
+        return made
+
+    return view_with_location
+
+
 def answering_view(view: View, info: Any) -> View:
     """View deriver above the renderer: give the answer its status, or its ETag."""
     status, etag = info.options.get("status", HTTPStatus.OK), info.options.get("etag", False)
@@ -78,16 +98,18 @@ def answering_view(view: View, info: Any) -> View:
 
 
 reading_view.options = ("schema", "query")  # type: ignore[attr-defined]
+locating_view.options = ("location",)  # type: ignore[attr-defined]
 answering_view.options = ("status", "etag")  # type: ignore[attr-defined]
 
 
 def includeme(config: Configurator) -> None:
     """Register the renderer, also for views that name none, and the derivers.
 
-    Both are below Pyramid's ``secured_view``: permissions are decided before a body is read.
+    All are below Pyramid's ``secured_view``: permissions are decided before a body is read.
     """
     config.add_renderer("json", json_renderer)
     config.add_renderer(None, json_renderer)
     config.set_response_factory(empty_response)
     config.add_view_deriver(reading_view, under="rendered_view", over=VIEW)
+    config.add_view_deriver(locating_view, under="rendered_view", over=VIEW)
     config.add_view_deriver(answering_view, over="rendered_view")

@@ -70,6 +70,14 @@ def test_a_booking_with_its_notification_event_and_mail_is_made_in_one_round_tri
         assert verbs == ["BEGIN", "SELECT", "INSERT", "INSERT", "INSERT", "INSERT", "COMMIT"]
 
 
+def test_the_etag_of_a_changed_booking_or_profile_asks_nothing_more(site):
+    alice = site.user()
+    booking = f"/bookings/{book(alice)['id']}"
+    for path, changes in ((booking, {"title": "Retro"}), ("/users/me", {"name": "Al"})):
+        verbs = [s.split()[0] for s in statements_of(site, lambda p=path, c=changes: alice.patch(p, c))]
+        assert verbs.count("SELECT") == (path == booking), verbs
+
+
 def test_a_request_that_only_reads_begins_no_transaction(site):
     admin = site.user(admin=True)
     for path in ("/users/me", "/auth/verify", "/bookings", "/notifications", "/analytics/dashboard"):

@@ -31,7 +31,7 @@ def test_a_page_of_an_allowed_origin_may_call_and_read(tmp_path, origins):
         answer = site.app.get(path, headers={"Origin": ORIGIN}, status=status)
         assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
         exposed = answer.headers["Access-Control-Expose-Headers"].split(", ")
-        assert {"ETag", "Link", "Retry-After", "X-Request-ID"} <= set(exposed)
+        assert {"ETag", "Link", "Location", "Retry-After", "X-Request-ID"} <= set(exposed)
         assert "Access-Control-Allow-Credentials" not in answer.headers
     site.close()
 
