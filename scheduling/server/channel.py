@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from http import HTTPStatus
+from math import inf
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_TELL_SECONDS = 60.0
+"""How often the log is told that there are too many connections."""
+
 _IDLE_SECONDS = 1.0
 """A server that ends closes a connection on which nothing was under way for that long."""
+
+
+_OTHER_DESCRIPTORS = 2
+"""What waitress watches beside connections: the socket that listens, and the pipe that wakes it."""
 
 
 class Task(WSGITask):
@@ -64,15 +72,35 @@ class Refusal(ErrorTask):
 
 
 class Channel(HTTPChannel):
-    """A connection that ends in order, and on which no request may take for ever to come."""
+    """A connection that ends in order, and on which no request may take for ever to come.
+
+    Where there are as many as ``connection_limit`` allows, a new one takes the place of the one on which
+    nothing has happened for the longest time: waitress would accept no more, not even probes.
+    """
 
     parser_class = Parser
     task_class = Task
     error_task_class = Refusal
+    told_at = -inf
+    """When the log was told last that there are too many connections."""
 
     def __init__(self, readiness: Readiness, *arguments: Any, **options: Any) -> None:
         self.readiness = readiness
         super().__init__(*arguments, **options)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Close another connection if there is one too many; those whose request is being answered stay."""
+        # waitress counts its listener and its own pipe, too, and stops when it has come to the limit.
+        if len(self.server.active_channels) < self.adj.connection_limit - _OTHER_DESCRIPTORS:
+            return
+        others = [each for each in self.server.active_channels.values() if each is not self]
+        if waiting := [each for each in others if not each.requests]:
+            # Those with an answer on its way come last.
+            min(waiting, key=lambda each: (each.total_outbufs_len > 0, each.last_activity)).handle_close()
+        if time() - Channel.told_at > _TELL_SECONDS:
+            Channel.told_at = time()
+            logger.warning("%d connections are open: for a new one the longest idle is closed", len(others))
 
     def received(self, data: bytes) -> bool:
         """Take some bytes, unless their request has been coming for longer than ``channel_timeout``.

@@ -19,7 +19,7 @@ from waitress.proxy_headers import proxy_headers_middleware
 
 from scheduling.app import make_app
 from scheduling.config.ini import read_ini, set_up_logging
-from scheduling.server.lifecycle import on_signal
+from scheduling.server.lifecycle import on_signal, raise_file_limit
 from scheduling.startup import set_up
 
 if TYPE_CHECKING:
@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 _MIN_BUFFER_BYTES = 8192
 """granian refuses a smaller buffer for a request's head."""
 
+_MAX_CONNECTIONS = 10_000
+"""Connections of a process. At its limit granian answers nobody, not even probes, until one is closed, and it
+cannot be told to close an idle one; each costs it little, and no thread."""
+
+_OTHER_FILES = 256
+"""Files that a process has open beside its connections: those to the database, its own pipes."""
+
 # Its own lines go where all others do.
 _LOGGING: dict[str, Any] = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {}}}
 
@@ -42,7 +49,7 @@ def serve(
     """Serve the application of an ini file with several processes until SIGTERM or Ctrl-C.
 
     Then go on for ``drain`` seconds without being ready, and finish what is in hand in ``grace`` seconds.
-    Of waitress's options those hold for threads, connections, time-outs, heads and proxies. Raises
+    Of waitress's options those hold for threads, time-outs, heads and proxies. Raises
     ``SystemExit`` with status 1 when processes die as soon as they are started.
     """
     # This process has threads, for metrics; what they hold must not be copied into its children.
@@ -61,7 +68,7 @@ def serve(
             header_read_timeout=settings.channel_timeout * 1000,
             max_buffer_size=max(settings.max_request_header_size, _MIN_BUFFER_BYTES),
         ),
-        backpressure=settings.connection_limit,
+        backpressure=max(1, min(raise_file_limit() - _OTHER_FILES, _MAX_CONNECTIONS)),
         websockets=False,
         respawn_failed_workers=True,
         respawn_interval=0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ def listen(registry: Registry) -> socket.socket:
     Raises ``StartupError`` for a database whose schema is behind, and for an address that cannot be had.
     """
     migrations.require_upgraded(registry.engine, registry.plugins)
+    raise_file_limit()
     host, port = registry.core_settings.host, registry.core_settings.port
     try:
         # Of a name's addresses the first is taken; 0.0.0.0 and :: stand for all of their family.
@@ -39,6 +41,16 @@ def listen(registry: Registry) -> socket.socket:
             f"Cannot listen on {host}:{port} ({reason}); "
             f"set another port, as in PORT={port + 1}, or end the program that has this one."
         ) from error
+
+
+def raise_file_limit() -> int:
+    """Let this process and its children open as many files as they may, and return how many that is.
+
+    Each connection is one, and what a shell or systemd allows at first is 1024.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
 
 
 @contextmanager

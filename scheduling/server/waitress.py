@@ -16,7 +16,7 @@ from waitress.adjustments import Adjustments
 from scheduling.config.announcement import announce
 from scheduling.exceptions import StartupError
 from scheduling.server.channel import Channel
-from scheduling.server.lifecycle import delivering, listen, on_signal
+from scheduling.server.lifecycle import BACKLOG, delivering, listen, on_signal
 
 if TYPE_CHECKING:
     import socket
@@ -32,12 +32,20 @@ _DEFAULTS = {
     "ident": None,
     "asyncore_use_poll": True,
     "max_request_header_size": 65536,
+    # Longer than proxies keep a connection that is idle, 60 seconds most of them: one that sends a request
+    # at the moment at which we close would have to tell its client that we failed.
+    "channel_timeout": 75,
+    "cleanup_interval": 5,
 }
 # Not used, since the socket is made elsewhere, but waitress then refuses all that stands for them.
 _PLACE = {"host": "127.0.0.1", "port": 0}
 
 _SEND_BYTES = 64 * 1024
 """waitress sends smaller answers in one piece; head and body apart cost half of the requests a second."""
+
+_ACCEPTED_AT_ONCE = 50
+"""Connections that are taken between two looks at those that are open. Where it is nearly as much as
+``connection_limit``, they close each other before anything is read of them."""
 
 _GRACE_SECONDS = 30.0
 """What pserve gives to requests in flight."""
@@ -98,6 +106,9 @@ def serve(
     on_signal(begin)
     while (left := stop_at - monotonic()) > 0:
         _look(server, connections, min(left, server.adj.asyncore_loop_timeout))
+        # A turn takes one connection, and asks each of those that are open: a thousand that come at once
+        # would have a probe wait for seconds.
+        _accept(server, connections, _ACCEPTED_AT_ONCE)
     _finish(server, connections, stop_at + grace)
 
 
@@ -106,13 +117,20 @@ def _look(server: TcpWSGIServer, connections: dict[int, Any], seconds: float) ->
     wasyncore.loop(timeout=seconds, use_poll=server.adj.asyncore_use_poll, map=connections, count=1)
 
 
+def _accept(server: TcpWSGIServer, connections: dict[int, Any], most: int) -> None:
+    """Take the connections that wait, so many at most, and no more than ``connection_limit`` allows."""
+    for _ in range(most):
+        before = next(reversed(connections), None)
+        if len(connections) < server.adj.connection_limit:
+            server.handle_accept()
+        if next(reversed(connections), None) == before:
+            return
+
+
 def _finish(server: TcpWSGIServer, connections: dict[int, Any], deadline: float) -> None:
     """Stop listening, answer what has been asked until the deadline, and close all connections."""
-    taken = -1
-    while taken < len(server.active_channels):
-        # Whoever has connected already would see a reset otherwise.
-        taken = len(server.active_channels)
-        server.handle_accept()
+    # Whoever has connected already would see a reset otherwise.
+    _accept(server, connections, BACKLOG)
     # The server's own close would also close the pipe by which its threads wake the loop.
     wasyncore.dispatcher.close(server)
     while server.active_channels and monotonic() < deadline:
