@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
 
 
+MAX_ECHO = 200
+"""How many characters of a path a 404 repeats."""
+
 RETRY_AFTER_SECONDS = 5
 """When a client should come back after a 503: about as long as a database needs to restart."""
 
@@ -87,8 +90,8 @@ def unknown_route(error: HTTPNotFound, request: Request) -> Response:
     if methods:
         sentence = f"{request.method} is not possible here, only {', '.join(methods)}."
         return problem(request, 405, sentence, [("Allow", ", ".join(methods))])
-    sentence = f"There is nothing at {request.path_text}."
-    return problem(request, 404, sentence, path=request.path_text, method=request.method)
+    path = request.path_text[:MAX_ECHO]
+    return problem(request, 404, f"There is nothing at {path}.", path=path, method=request.method)
 
 
 def allowed_methods(request: Request) -> list[str]:

@@ -6,6 +6,7 @@ import re
 import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
+from unicodedata import category
 
 import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
@@ -20,7 +21,21 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+# 2027-04-01T09:00:00+02:00 as it arrives when nobody has escaped the plus.
+_SPACE_FOR_PLUS = re.compile(r":\d\d(?:\.\d+)? \d\d:\d\d$", re.ASCII)
 _CONTROL_OR_SPACE = re.compile(r"[\x00-\x20\x7f]")
+
+
+# Categories of Unicode without a glyph of their own: control, format, spaces, combining marks.
+_NO_GLYPH = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn"})
+
+_BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and a symbol of Unicode that show nothing: Hangul fillers and the empty Braille cell."""
+
+
+def shows_something(text: str) -> bool:
+    """Tell whether a text has a character that can be seen; U+200B, U+FEFF and their like cannot."""
+    return any(category(letter) not in _NO_GLYPH and letter not in _BLANK_LETTERS for letter in text)
 
 
 def parse_id(text: str) -> int | None:
@@ -72,14 +87,17 @@ class Moment(fields.Field["datetime"]):
     """An RFC 3339 timestamp, read as an aware moment in UTC with milliseconds."""
 
     default_error_messages = {  # noqa: RUF012
-        "invalid": "must be an RFC 3339 timestamp such as 2027-04-01T09:00:00Z"
+        "invalid": "must be an RFC 3339 timestamp such as 2027-04-01T09:00:00Z",
+        "unescaped": "must be an RFC 3339 timestamp such as 2027-04-01T09:00:00Z; "
+        "in a query string + means a space, so write %2B for the + of an offset",
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> datetime:
         try:
             return parse_timestamp(value)
         except (TypeError, ValueError) as error:
-            raise self.make_error("invalid") from error
+            unescaped = isinstance(value, str) and _SPACE_FOR_PLUS.search(value)
+            raise self.make_error("unescaped" if unescaped else "invalid") from error
 
 
 class WholeNumber(fields.Integer):
@@ -142,6 +160,8 @@ class JsonObject(fields.Field[dict[str, Any]]):
 class RequestSchema(Schema):
     """What a request may say: unknown members are ignored, and a blank or null member counts as missing.
 
+    Blank is also what shows nothing, such as a zero-width space, but not in a password.
+
     ``synonyms`` maps other names that a client may use for a member to the member's own name.
     """
 
@@ -162,9 +182,9 @@ class RequestSchema(Schema):
         if not isinstance(value, str):
             return value
         bare = value.strip()
-        if not bare:
-            return None
-        return value if name in self._secrets else bare
+        if name in self._secrets:
+            return value if bare else None
+        return bare if shows_something(bare) else None
 
     @cached_property
     def _secrets(self) -> set[str]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     View = Callable[[Any, Request], Any]
 
 
+BODY = "body"
+"""The key in ``errors`` of what is wrong with a body as a whole."""
+
 _JSON_TYPES = ("", "application/json")
 
 
@@ -44,9 +47,9 @@ def read_object(request: Request) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Invalid({}, f"The body is not JSON: {error}") from error
+        raise Invalid({BODY: [f"is not JSON: {error}"]}, f"The body is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise Invalid({}, "The body must be a JSON object.")
+        raise Invalid({BODY: ["must be a JSON object"]}, "The body must be a JSON object.")
     return value
 
 
@@ -60,7 +63,7 @@ def validate(schema: RequestSchema, data: Mapping[str, Any]) -> dict[str, Any]:
     except marshmallow.ValidationError as error:
         messages = error.messages_dict
         whole = messages.pop(marshmallow.exceptions.SCHEMA, None)
-        raise Invalid(messages, whole[0] if whole else None) from error
+        raise Invalid(messages | ({BODY: whole} if whole else {}), whole[0] if whole else None) from error
     return loaded
 
 

@@ -1,5 +1,7 @@
 """Every failure is problem details with a sentence for people, and says nothing that it must not say."""
 
+from urllib.parse import quote
+
 import pytest
 
 from scheduling.testing import Site
@@ -45,12 +47,19 @@ def send_raw(client, body, path="/bookings", method="POST", content_type="applic
     ],
 )
 def test_a_body_that_is_no_json_is_a_400(site, body):
-    problem(send_raw(site.user(), body), 400, "Bad Request")
+    assert problem(send_raw(site.user(), body), 400, "Bad Request")["errors"].keys() == {"body"}
+
+
+def test_a_change_of_nothing_is_a_400_that_says_so(site):
+    refused = problem(site.user().patch("/users/me", {"role": "admin"}, status=400), 400, "Bad Request")
+    assert refused["errors"] == {"body": ["send at least one of: name, email"]}
 
 
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"1", b"null", b"true", b'[{"title": "Standup"}]'])
 def test_a_body_that_is_no_json_object_is_a_400(site, body):
-    assert "object" in problem(send_raw(site.user(), body), 400, "Bad Request")["error"]
+    refused = problem(send_raw(site.user(), body), 400, "Bad Request")
+    assert refused["error"] == "The body must be a JSON object."
+    assert refused["errors"] == {"body": ["must be a JSON object"]}
 
 
 @pytest.mark.parametrize(
@@ -84,10 +93,64 @@ def test_all_wrong_members_are_named_at_once(site):
     assert all(isinstance(text, str) for messages in body["errors"].values() for text in messages)
 
 
-@pytest.mark.parametrize("blank", ["", "  ", "\t\n", None])
+INVISIBLE = [
+    "\u200b",
+    "\ufeff",
+    "\u2060",
+    "\xad",
+    "\u200d",
+    " \u200b ",
+    "\u202e\u2066",
+    "\u3164",
+    "\u2800",
+    "\ufe0f",
+]
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\t\n", None, *INVISIBLE])
 def test_a_blank_or_null_member_counts_as_missing(site, blank):
     answer = site.user().post("/bookings", BOOKING | {"title": blank}, status=400)
     assert answer.json["errors"] == {"title": ["is required"]}
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "👨\u200d👩\u200d👧",
+        "❤\ufe0f",
+        "a\u200b",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "🏴\U000e0067\U000e007f",
+        "\u0e01\u0e34",
+    ],
+)
+def test_a_title_with_something_to_see_is_kept_as_it_is(site, title):
+    assert site.user().post("/bookings", BOOKING | {"title": title}).json["booking"]["title"] == title
+
+
+def test_a_name_or_a_type_that_shows_nothing_counts_as_missing_and_a_password_does_not(site):
+    alice = site.user()
+    required = {"name": ["is required"]}
+    assert alice.post("/organizations", {"name": "\u200b"}, status=400).json["errors"] == required
+    account = {"name": "\u2060", "email": "a@example.com", "password": "\u200b" * 6}
+    assert site.anonymous.post("/auth/register", account, status=400).json["errors"] == required
+    site.anonymous.post("/auth/register", account | {"name": "Al"}, status=201)
+
+
+def test_an_offset_whose_plus_was_not_escaped_is_a_400_with_a_hint(site):
+    alice = site.user()
+    for name in ("from", "to"):
+        refused = alice.get(f"/bookings?{name}=2027-04-01T09:00:00+02:00", status=400).json
+        assert "%2B" in refused["errors"][name][0]
+        alice.get(f"/bookings?{name}=2027-04-01T09:00:00%2B02:00", status=200)
+        assert "%2B" not in alice.get(f"/bookings?{name}=2027-04-01 09:00", status=400).json["error"]
+
+
+def test_a_404_repeats_200_characters_of_a_path_at_most(site):
+    path = "/" + "é" * 5000
+    body = problem(site.app.get(quote(path), status=404), 404, "Not Found")
+    assert body["path"] == path[:200]
+    assert body["error"] == f"There is nothing at {path[:200]}."
 
 
 def test_strings_are_trimmed_and_unknown_members_ignored(site):

@@ -53,6 +53,15 @@ def test_only_the_views_of_a_short_list_are_public(views):
     assert {name for name, held in views.items() if NO_PERMISSION_REQUIRED in held} == PUBLIC
 
 
+def test_every_view_that_makes_one_thing_says_where_it_is(start_app):
+    app = start_app("analytics", "bookings", "notifications", "organizations")
+    views = [entry["introspectable"] for entry in app.registry.introspector.get_category("views")]
+    making = [view for view in views if view.get("status") == 201]
+    nowhere = {view["context"].__name__ for view in making if not view.get("location")}
+    # Nobody can ask for a single one of its events.
+    assert nowhere == {"Analytics"}
+
+
 @pytest.mark.parametrize("options", ["", "request_method='POST'", "permission=None"])
 def test_view_without_a_permission_stops_the_start_with_its_name(install_plugin, start_app, options):
     install_plugin("acme", includeme=UNDECLARED_VIEW.format(options=options))
