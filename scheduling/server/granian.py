@@ -20,6 +20,7 @@ from waitress.proxy_headers import proxy_headers_middleware
 from scheduling.app import make_app
 from scheduling.config.ini import read_ini, set_up_logging
 from scheduling.server.lifecycle import on_signal, raise_file_limit
+from scheduling.server.proxies import below_prefix, strip_prefix
 from scheduling.startup import set_up
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def load(ini: str, settings: Adjustments, draining: Any) -> WSGIApplication:
     proxies = {name: getattr(settings, name) for name in names}
     clear = settings.clear_untrusted_proxy_headers
     behind_proxies = proxy_headers_middleware(app, clear_untrusted=clear, **proxies)
-    return _wrapped(behind_proxies, registry, draining)
+    return _wrapped(below_prefix(behind_proxies, settings), registry, settings.url_prefix, draining)
 
 
 def _end_with_parent() -> None:
@@ -124,8 +125,11 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _wrapped(app: WSGIApplication, registry: Registry, draining: Any) -> WSGIApplication:
-    """Return an application that closes connections while it drains, and is told no secrets."""
+def _wrapped(app: WSGIApplication, registry: Registry, prefix: str, draining: Any) -> WSGIApplication:
+    """Return an application that closes connections while it drains, and is told no secrets.
+
+    Nor is it told ``prefix`` as a part of the path.
+    """
     variables = dict(os.environ)
 
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
@@ -133,6 +137,8 @@ def _wrapped(app: WSGIApplication, registry: Registry, draining: Any) -> WSGIApp
         for name, value in variables.items():
             if environ.get(name) == value:
                 del environ[name]
+        # granian's own option takes as many characters away, whatever they are.
+        strip_prefix(environ, prefix)
         if not draining.value:
             return app(environ, start_response)
         registry.readiness.drain()

@@ -17,6 +17,7 @@ from scheduling.config.announcement import announce
 from scheduling.exceptions import StartupError
 from scheduling.server.channel import Channel
 from scheduling.server.lifecycle import BACKLOG, delivering, listen, on_signal
+from scheduling.server.proxies import below_prefix
 
 if TYPE_CHECKING:
     import socket
@@ -93,6 +94,7 @@ def serve(
     connections: dict[int, Any] = {}
     server = create_server(app, map=connections, sockets=[listener], **_DEFAULTS | dict(options))
     server.channel_class = partial(Channel, readiness)
+    server.application = below_prefix(server.application, server.adj)
     server.adj.send_bytes = _SEND_BYTES
     app.registry.passwords.use_threads(server.adj.threads)
     stop_at = inf
