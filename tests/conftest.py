@@ -18,6 +18,21 @@ settings.load_profile("any machine")
 AHEAD = "postgresql-ahead"
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leave out tests on a database that is ahead, unless they are of calls, commands or messages.
+
+    What never reaches a table of a next release, as problems and tokens do not, is not run again there.
+    """
+    left_out = {item for item in items if AHEAD in item.name and not _meets_every_table(item.path)}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _meets_every_table(path):
+    folders = {"messaging", "administration", "cli", "db"}
+    return path.name.startswith(("test_views", "test_acl_matrix")) or path.parent.name in folders
+
+
 @pytest.fixture(scope="session")
 def enabled_plugins():
     return ["analytics", "bookings", "notifications", "organizations"]
