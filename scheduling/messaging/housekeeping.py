@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyramid.config import Configurator
 
     from scheduling.db.registry import DatabaseRegistry
-    from scheduling.messaging.loops import Loop
+    from scheduling.messaging.threads import Loop
 
 PRUNE_SECONDS = 600.0
 PRUNE_BATCH = 1000

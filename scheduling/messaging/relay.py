@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import uuid
 
     from scheduling.db.session import Session
-    from scheduling.messaging.loops import Loop
     from scheduling.messaging.registry import MessagingRegistry
+    from scheduling.messaging.threads import Loop
 
 EMBEDDED_POLL_SECONDS = 1.0
 """How often to look in the web process, where ``registry.message_written`` tells of each new message.

@@ -7,10 +7,10 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from scheduling.messaging.consumer import run_consumer
 from scheduling.messaging.housekeeping import run_task
-from scheduling.messaging.loops import Loop
+from scheduling.messaging.receiver import run_consumer
 from scheduling.messaging.relay import run_relay
+from scheduling.messaging.threads import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,8 +18,8 @@ from scheduling.messaging.broker import QUEUE, connect
 from scheduling.messaging.delivery import deliver
 
 if TYPE_CHECKING:
-    from scheduling.messaging.loops import Loop
     from scheduling.messaging.registry import MessagingRegistry
+    from scheduling.messaging.threads import Loop
 
 logger = logging.getLogger(__name__)
 
