@@ -15,6 +15,7 @@ from scheduling.email.pause import PAUSE, SendingPause
 from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured, OutgoingEmail
 from scheduling.email.rendering import Templates, add_email_template
 from scheduling.events import Notice
+from scheduling.messaging.models import Delay
 from scheduling.messaging.outbox import Message, enqueue
 from scheduling.messaging.outcomes import Permanent, Postpone, Skip
 from scheduling.times import utcnow
@@ -98,7 +99,9 @@ def _send(message: Message, outgoing: OutgoingEmail, registry: EmailRegistry) ->
         raise
     except Misconfigured as error:
         registry.sending_pause.begin(str(error))
-        raise Postpone(f"the e-mail provider refuses us: {error}", utcnow() + PAUSE) from error
+        raise Postpone(
+            f"the e-mail provider refuses us: {error}", utcnow() + PAUSE, delay=Delay.OUTAGE
+        ) from error
 
 
 def includeme(config: Configurator) -> None:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from scheduling import tracing
 from scheduling.db.session import session_scope
-from scheduling.messaging.models import State, outbox
+from scheduling.messaging.models import Delay, State, outbox
 from scheduling.messaging.outbox import Message
 from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
 from scheduling.times import utcnow
@@ -130,7 +130,8 @@ def _result_of_error(registry: MessagingRegistry, row: Row, error: Exception, ma
     base = timedelta(seconds=registry.core_settings.outbox_backoff)
     wait = timedelta(seconds=retry_after) if retry_after is not None else backoff(row.attempts, base)
     logger.info("Message %s (%s) is tried again in %s: %s", row.id, row.kind, wait, error)
-    return Result(State.RETRY, {"due_at": utcnow() + wait, "last_error": _text(error)})
+    columns = {"due_at": utcnow() + wait, "delay": Delay.RETRY, "last_error": _text(error)}
+    return Result(State.RETRY, columns)
 
 
 def _postponed(row: Row, postpone: Postpone) -> Result:
@@ -139,6 +140,7 @@ def _postponed(row: Row, postpone: Postpone) -> Result:
         "attempts": row.attempts - 1,
         "due_at": postpone.until,
         "reserved_at": postpone.until if postpone.reserved else None,
+        "delay": postpone.delay,
         "last_error": str(postpone),
     }
     return Result(State.RETRY, columns)
@@ -162,6 +164,7 @@ def _write_result(registry: MessagingRegistry, row: Row, owner: str, result: Res
         "owner": None,
         "lease_until": None,
         "reserved_at": None,
+        "delay": None,
         **result.columns,
     }
     if result.state is not State.RETRY:

@@ -10,7 +10,7 @@ from scheduling.db.session import session_scope
 from scheduling.messaging.housekeeping import prune
 from scheduling.messaging.models import outbox
 from scheduling.messaging.relay import claim_due
-from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished
+from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished, waiting
 from scheduling.times import utcnow
 
 DONE_ROWS = 5000
@@ -59,7 +59,7 @@ def plans(site, work):
 
 @pytest.mark.parametrize(
     "work",
-    [claim_due, prune, unfinished, due, oldest_due_seconds],
+    [claim_due, prune, unfinished, due, oldest_due_seconds, waiting],
     ids=lambda work: work.__name__,
 )
 def test_no_query_scans_the_table(old_site, work):
