@@ -33,7 +33,7 @@ BACKOFF_CAP = timedelta(hours=4)
 """The longest wait between two attempts."""
 
 NO_CONSUMER_WAIT = timedelta(minutes=5)
-"""How long a message waits whose consumer no enabled plugin has, until it is looked at again."""
+"""How long a message is postponed when no enabled plugin has its consumer."""
 
 _MAX_ERROR_CHARACTERS = 500
 

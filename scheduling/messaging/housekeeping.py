@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyramid.config import Configurator
 
     from scheduling.db.registry import DatabaseRegistry
-    from scheduling.messaging.threads import Loop
+    from scheduling.messaging.threads import RestartingThread
 
 PRUNE_SECONDS = 600.0
 PRUNE_BATCH = 1000
@@ -44,13 +44,13 @@ def add_housekeeping(
     )
 
 
-def run_task(task: HousekeepingTask, loop: Loop) -> None:
+def run_task(task: HousekeepingTask, thread: RestartingThread) -> None:
     """Run a task again and again until the worker stops; raise what it raises."""
-    while not loop.stopping.is_set():
-        has_more = task.work(loop.registry)
-        loop.report_success()
+    while not thread.stopping.is_set():
+        has_more = task.work(thread.registry)
+        thread.report_success()
         if not has_more:
-            loop.stopping.wait(task.seconds)
+            thread.stopping.wait(task.seconds)
 
 
 def prune(registry: DatabaseRegistry) -> bool:

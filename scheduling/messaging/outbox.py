@@ -1,7 +1,7 @@
 """The outbox: messages that must leave the system, written in the transaction that caused them.
 
-The row is the truth: the broker is given only its id, which is published again if the broker loses it.
-States: ``pending`` (written), ``queued`` (published), ``running`` (claimed by a consumer), then ``done``,
+The row holds the message and its state; the broker only carries its id, which is published again if lost.
+States: ``pending`` (written), ``queued`` (published), ``running`` (claimed by a worker), then ``done``,
 ``retry`` (later, at ``due_at``), ``dead`` (given up, kept for an operator) or ``skipped`` (nobody needs it
 any more).
 """

@@ -11,7 +11,7 @@ from scheduling.db.session import session_scope
 from scheduling.email.pause import SendingPause
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State, outbox
-from scheduling.messaging.relay import claim_due
+from scheduling.messaging.relay import mark_due_as_queued
 from scheduling.plugin import Ambiguous, EmailProvider, Misconfigured, SendResult
 from scheduling.times import utcnow
 from tests.kit.factories import book
@@ -178,7 +178,7 @@ def test_a_message_uses_the_slot_that_it_reserved(site):
     now = utcnow()
     change(site, reserved_at=now, due_at=now)
     with site.queries() as queries:
-        [message_id] = claim_due(site.registry)
+        [message_id] = mark_due_as_queued(site.registry)
         assert deliver(site.registry, message_id) == State.DONE
     assert not [statement for statement in queries.statements if "email_slots" in statement]
     assert only_row(site).reserved_at is None

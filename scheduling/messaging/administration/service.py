@@ -44,7 +44,7 @@ OLDEST_FIRST = Keyset((outbox.c.created_at, outbox.c.id), (False, False))
 
 REDRIVABLE = (State.DEAD, State.RETRY, State.SKIPPED)
 
-# A queued one too: its id may be at the broker, but the consumer that receives it can claim nothing.
+# A queued one too: its id may be at the broker, but the worker that receives it can claim nothing.
 DISCARDABLE = (State.PENDING, State.QUEUED, State.RETRY, State.DEAD)
 
 BATCH = 1000
