@@ -101,6 +101,10 @@ def _send(message: Message, outgoing: OutgoingEmail, registry: EmailRegistry) ->
         raise Postpone(f"the e-mail provider refuses us: {error}", utcnow() + PAUSE) from error
 
 
+def _close_provider(registry: EmailRegistry) -> None:
+    registry.email_provider.close()
+
+
 def includeme(config: Configurator) -> None:
     """Register the channel, its consumer and the directive for templates."""
     config.registry.email_templates = Templates(config.registry.core_settings.email_templates)
@@ -110,3 +114,4 @@ def includeme(config: Configurator) -> None:
         CONSUMER, send_email_message, config.registry.core_settings.email_retry_attempts
     )
     config.add_subscriber(enqueue_email, Notice)
+    config.registry.worker_stop_hooks.append(_close_provider)

@@ -6,10 +6,13 @@ Core has one, which deletes old messages from the outbox. Plugins add theirs wit
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
+from operator import setitem
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from scheduling.config.directives import register
 from scheduling.db.session import session_scope
 from scheduling.messaging.models import is_finished, outbox
 from scheduling.messaging.registry import HousekeepingTask
@@ -36,12 +39,9 @@ def add_housekeeping(
     logged and it is called again after a while. Several workers may call it at the same time; what must
     not be done twice takes a lock of its own.
     """
-    introspectable = config.introspectable("housekeeping", name, name, "housekeeping task")
-    config.action(
-        ("housekeeping", name),
-        lambda: config.registry.housekeeping.__setitem__(name, HousekeepingTask(work, seconds)),
-        introspectables=(introspectable,),
-    )
+    task = HousekeepingTask(work, seconds)
+    add = partial(setitem, config.registry.housekeeping, name, task)
+    register(config, "housekeeping task", name, add)
 
 
 def run_task(task: HousekeepingTask, thread: RestartingThread) -> None:

@@ -12,12 +12,15 @@ import threading
 import uuid
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - SQLAlchemy reads the columns' annotations
+from functools import partial
+from operator import setitem
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
 
 from scheduling import tracing
+from scheduling.config.directives import register
 from scheduling.db.statements import Statement
 from scheduling.messaging.models import State, outbox
 from scheduling.times import utcnow
@@ -115,12 +118,9 @@ def add_outbox_consumer(
     again, ``Permanent`` to be given up at once, :class:`Skip` when there is nothing left to do; any other
     exception counts as transient. After ``attempts`` in all the message is dead.
     """
-    introspectable = config.introspectable("outbox consumers", name, name, "outbox consumer")
-    config.action(
-        ("outbox consumer", name),
-        lambda: config.registry.outbox_consumers.__setitem__(name, Consumer(handler, attempts)),
-        introspectables=(introspectable,),
-    )
+    consumer = Consumer(handler, attempts)
+    add = partial(setitem, config.registry.outbox_consumers, name, consumer)
+    register(config, "outbox consumer", name, add)
 
 
 def add_event_consumer(config: Configurator, name: str, event: type[Event], handler: Handler) -> None:
@@ -141,5 +141,6 @@ def includeme(config: Configurator) -> None:
     config.registry.outbox_consumers = {}
     # Set after each commit that wrote a message: a relay in this process waits for it.
     config.registry.message_written = threading.Event()
+    config.registry.worker_stop_hooks = []
     config.add_directive("add_outbox_consumer", add_outbox_consumer)
     config.add_directive("add_event_consumer", add_event_consumer)

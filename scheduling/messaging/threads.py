@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from scheduling.db.failures import one_line
+from scheduling.exceptions import name_and_text
 from scheduling.messaging.broker import BROKER_ERRORS
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class RestartingThread(threading.Thread):
     def _note_failure(self, error: Exception) -> None:
         """Keep the failure for the probes, and log it, at most once a minute."""
         self.report_alive()
-        text = one_line(error) if isinstance(error, sa.exc.DBAPIError) else f"{type(error).__name__}: {error}"
+        text = one_line(error) if isinstance(error, sa.exc.DBAPIError) else name_and_text(error)
         self.failure = f"The {self.name} failed and starts again: {text}"
         self._failures_in_a_row += 1
         if monotonic() - self._last_logged >= _LOG_SECONDS:

@@ -51,7 +51,8 @@ class Worker:
         self._registry.message_written.set()
         _join(self._threads.values(), timeout)
         _join(self._housekeeping, _HOUSEKEEPING_STOP_SECONDS)
-        self._registry.email_provider.close()
+        for hook in self._registry.worker_stop_hooks:
+            hook(self._registry)
         return not any(thread.is_alive() for thread in self._threads.values())
 
     def failure(self) -> str | None:

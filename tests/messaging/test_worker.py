@@ -77,6 +77,27 @@ def test_a_message_that_fails_does_not_hold_up_the_next(site, broken_provider):
     assert broken_provider == [fine.email]
 
 
+def test_what_handlers_keep_open_is_closed_after_the_threads_ended(site, monkeypatch):
+    before, threads_left = set(threading.enumerate()), []
+
+    def close(registry):
+        threads_left.append(set(threading.enumerate()) - before)
+
+    monkeypatch.setattr(site.registry, "worker_stop_hooks", [close])
+    with working(site):
+        assert threads_left == []
+    assert threads_left == [set()]
+
+
+def test_a_worker_without_a_hook_closes_nothing(site, monkeypatch):
+    closed = []
+    monkeypatch.setattr(site.provider, "close", lambda: closed.append(True))
+    monkeypatch.setattr(site.registry, "worker_stop_hooks", [])
+    with working(site):
+        pass
+    assert closed == [], "messaging knows nothing of e-mail"
+
+
 def test_stopping_leaves_no_thread(site):
     before = set(threading.enumerate())
     with working(site, receivers=2):
