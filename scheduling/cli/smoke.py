@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from scheduling.cli.smoke_client import Failed
 from scheduling.cli.smoke_user import ThrowAwayUser
 from scheduling.db.failures import one_line
+from scheduling.exceptions import name_and_text
 from scheduling.logs import printable
 
 if TYPE_CHECKING:
@@ -100,4 +101,4 @@ def _run_step(name: str, step: Callable[[], None]) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, DBAPIError):
         return one_line(error)
-    return str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, Failed) else name_and_text(error)

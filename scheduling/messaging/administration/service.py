@@ -44,7 +44,7 @@ OLDEST_FIRST = Keyset((outbox.c.created_at, outbox.c.id), (False, False))
 
 REDRIVABLE = (State.DEAD, State.RETRY, State.SKIPPED)
 
-# A queued one too: its id may be at the broker, but the consumer that receives it can claim nothing.
+# A queued one too: its id may be at the broker, but the worker that receives it can claim nothing.
 DISCARDABLE = (State.PENDING, State.QUEUED, State.RETRY, State.DEAD)
 
 BATCH = 1000
@@ -119,7 +119,7 @@ def count(db: Session) -> Sequence[Row]:
 
 def _tell_relay_at_commit(db: Session) -> None:
     """Have a relay of this process look for due messages as soon as the transaction is committed."""
-    db.after_commit(db.registry.message_written.set)
+    db.after_commit(db.registry.wake_relays)
 
 
 def _redriven() -> dict[str, Any]:
