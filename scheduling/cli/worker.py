@@ -29,7 +29,11 @@ logger = logging.getLogger(__name__)
 @click.command()
 @click.argument("ini", required=False)
 @click.option(
-    "--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Consumer threads."
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="Threads that deliver messages.",
 )
 @click.option(
     "--grace", type=click.IntRange(1), default=90, show_default=True, help="Seconds to finish after SIGTERM."
@@ -88,7 +92,7 @@ def run(registry: Registry, concurrency: int, grace: float) -> bool:
     worker.start()
     registry.metrics.pool.watch()
     with serving(port):
-        logger.info("The worker delivers with %d consumers", concurrency)
+        logger.info("The worker delivers with %d threads", concurrency)
         stopping.wait()
         logger.info("The worker finishes what it has in hand")
         finished = worker.stop(grace)

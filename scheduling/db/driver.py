@@ -1,4 +1,4 @@
-"""What is asked of the database's driver directly: transactions, and SQL that passes by SQLAlchemy.
+"""Transactions and raw SQL on the driver's own connection, bypassing SQLAlchemy.
 
 Connections are in autocommit until somebody begins a transaction (see :mod:`scheduling.db.engine`).
 """
@@ -22,17 +22,17 @@ _LOCKING = re.compile(r"\bFOR (?:(?:NO KEY )?UPDATE|(?:KEY )?SHARE)\b", re.IGNOR
 
 def execute(connection: sa.Connection, text: str, values: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
     """Run SQL on PostgreSQL; raise the errors that SQLAlchemy raises."""
-    driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
+    driver_connection: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
     try:
-        return driver.execute(text, values)
+        return driver_connection.execute(text, values)
     except psycopg.Error as error:
-        raise _translated(connection, driver, text, error) from error
+        raise _translated(connection, driver_connection, text, error) from error
 
 
 def _translated(
-    connection: sa.Connection, driver: psycopg.Connection[Any], text: str, error: psycopg.Error
+    connection: sa.Connection, driver_connection: psycopg.Connection[Any], text: str, error: psycopg.Error
 ) -> BaseException:
-    if driver.closed:
+    if driver_connection.closed:
         # The other connections of the pool are most likely broken too, so that all are made anew.
         connection.invalidate(error)
         connection.engine.dispose(close=False)
@@ -42,17 +42,17 @@ def _translated(
         error,
         psycopg.Error,
         hide_parameters=True,
-        connection_invalidated=driver.closed,
+        connection_invalidated=driver_connection.closed,
         dialect=connection.dialect,
     )
 
 
 def is_in_transaction(connection: sa.Connection) -> bool:
     """Tell whether a transaction is open, which SQLAlchemy does not know of a connection in autocommit."""
-    driver: Any = connection.connection.driver_connection
-    if isinstance(driver, sqlite3.Connection):
-        return driver.in_transaction
-    return bool(driver.pgconn.transaction_status != TransactionStatus.IDLE)
+    driver_connection: Any = connection.connection.driver_connection
+    if isinstance(driver_connection, sqlite3.Connection):
+        return driver_connection.in_transaction
+    return bool(driver_connection.pgconn.transaction_status != TransactionStatus.IDLE)
 
 
 def begin(connection: sa.Connection) -> None:

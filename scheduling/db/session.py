@@ -47,6 +47,7 @@ class Session:
     by then: a read that a later write relies on must lock its rows, or be part of the write's own WHERE.
 
     Statements are SQLAlchemy's: ``sa.select(table)``, ``sa.insert(table).values(…)``, also ``sa.text("…")``.
+    SQL text that writes goes through :meth:`write`; the others would commit it at once.
     """
 
     def __init__(self, engine: sa.Engine, registry: DatabaseRegistry) -> None:
@@ -90,7 +91,7 @@ class Session:
         if isinstance(statement, Statement):
             rows = self._run(statement, parameters or {})
             return rows[0][0] if rows else None
-        return self.connection.execute(statement, parameters).scalar()
+        return self._execute(statement, parameters).scalar()
 
     def write(
         self,
@@ -157,7 +158,6 @@ class Session:
 
     def write_row(self, statement: Statement, parameters: Mapping[str, Any]) -> Row | None:
         """Do as :meth:`write`, and return the first row that the statement returns, or None."""
-        driver.begin(self.connection)
         return self.row(statement, parameters)
 
     def _execute(
@@ -169,16 +169,18 @@ class Session:
         return self.connection.execute(statement, parameters)
 
     def _run(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]:
+        if statement.expression.is_dml:
+            driver.begin(self.connection)
         if self._postgres:
             return statements.run(self.connection, statement, parameters)
-        result = self.connection.execute(statement.core, parameters)
+        result = self.connection.execute(statement.expression, parameters)
         return result.all() if result.returns_rows else []
 
     def _next_sqlite_id(self, table: sa.Table) -> int:
         # Nobody else writes until this transaction ends.
         driver.begin(self.connection)
         last = self.connection.execute(_last_sqlite_id, {"table_name": table.name}).scalar() or 0
-        inserts = (statement.core for statement, _ in self._inserts)
+        inserts = (statement.expression for statement, _ in self._inserts)
         waiting = sum(isinstance(insert, sa.Insert) and insert.table is table for insert in inserts)
         return last + waiting + 1
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import jinja2
 
+from scheduling.config.directives import register
 from scheduling.exceptions import StartupError
 from scheduling.times import parse_timestamp
 
@@ -119,10 +120,10 @@ def add_email_template(
     knows whether an e-mail was accepted, ``resend`` sends it again and ``hold`` keeps it for an operator.
     """
     package = config.package.__name__
-    introspectable = config.introspectable("e-mail templates", kind, kind, "e-mail template")
-    introspectable["base"] = base
-    config.action(
-        ("e-mail template", kind),
+    register(
+        config,
+        "e-mail template",
+        kind,
         lambda: config.registry.email_templates.add(kind, base, package, sample, wanted, on_ambiguous),
-        introspectables=(introspectable,),
+        base=base,
     )

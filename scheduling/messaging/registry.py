@@ -68,5 +68,8 @@ class MessagingRegistry(WebRegistry):
     message_written: threading.Event
     """Set after each commit that wrote a message: a relay in this process waits for it."""
 
+    worker_stop_hooks: list[Callable[[Any], None]]
+    """Called with the registry after a worker ended its threads; they close what handlers kept open."""
+
     metrics: MessagingMetrics
     """Counts what happens to messages."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MAX_SILENT_SECONDS = 120.0
 """After how long a thread of a worker that has not reported to be alive counts as hanging.
 
-A round of a consumer ends within a minute: a provider answers by then, or is given up."""
+A round of a receiver ends within a minute: a provider answers by then, or is given up."""
 
 _STOP_SECONDS = 0.1
 """How long the end of a process may wait for this server to stop."""
@@ -104,7 +104,7 @@ def _answer(error: str | None, degraded: str | None = None) -> dict[str, Any]:
 def _hanging(worker: Worker) -> str | None:
     """Return the sentence that a thread of the worker hangs, or None."""
     silent = worker.seconds_since_alive()
-    return f"A loop has been silent for {silent:.0f} s." if silent > MAX_SILENT_SECONDS else None
+    return f"A thread has been silent for {silent:.0f} s." if silent > MAX_SILENT_SECONDS else None
 
 
 def open_port(registry: Registry, app: WSGIApplication) -> WSGIServer:

@@ -17,7 +17,7 @@ from scheduling.db.metadata import metadata
 from scheduling.db.session import session_scope
 from scheduling.email.provider import EmailProvider, OutgoingEmail, SendResult
 from scheduling.messaging.delivery import deliver
-from scheduling.messaging.relay import claim_due
+from scheduling.messaging.relay import mark_due_as_queued
 from scheduling.startup import set_up
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class Site:
     def deliver(self) -> list[State | None]:
         """Carry out every message that is due, and return how each ended."""
         ended: list[State | None] = []
-        while due := claim_due(self.registry):
+        while due := mark_due_as_queued(self.registry):
             ended += [deliver(self.registry, message_id) for message_id in due]
         return ended
 

@@ -18,7 +18,7 @@ from scheduling.db.session import session_scope
 from scheduling.messaging.administration.service import redrive_all
 from scheduling.messaging.housekeeping import PRUNE_BATCH, prune
 from scheduling.messaging.models import outbox
-from scheduling.messaging.relay import claim_due
+from scheduling.messaging.relay import mark_due_as_queued
 from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished
 from scheduling.testing import Client, Site
 from scheduling.testing.site import PASSWORD
@@ -430,7 +430,7 @@ def redrive_rare(registry):
 
 @pytest.mark.parametrize(
     "work",
-    [claim_due, prune, unfinished, due, oldest_due_seconds, redrive_rare, housekeeping.fold],
+    [mark_due_as_queued, prune, unfinished, due, oldest_due_seconds, redrive_rare, housekeeping.fold],
     ids=lambda work: work.__name__,
 )
 def test_what_workers_and_metrics_ask_reads_what_is_unfinished(big_site, plans, work):
