@@ -156,16 +156,17 @@ class Configurator(Protocol):
         """Run ``handler(message, registry)`` in a worker, at least once, for each message to ``name``.
 
         The plugin writes the messages with :func:`enqueue`. The handler returns the provider's id of what it
-        did, or None. It raises ``Transient`` to be tried again, ``Permanent`` to be given up at once, and
-        ``Skip`` where nothing is left to do; any other exception counts as transient. After so many attempts
-        in all the message is dead.
+        did, or None. It raises ``Transient`` to be tried again, ``Permanent`` to be given up at once,
+        ``Postpone`` to be tried at a later moment without using up an attempt, and ``Skip`` where nothing is
+        left to do; any other exception counts as transient. After ``attempts`` in all the message is dead.
         """
 
     def add_housekeeping(self, name: str, work: Callable[[Registry], bool | None], seconds: float) -> None:
         """Call ``work(registry)`` in every worker, and again after ``seconds``.
 
-        Where it returns True there is more to do, and it is called again at once. Several workers may call it
-        at the same time; what must not be done twice takes a lock of its own.
+        Where it returns True there is more to do, and it is called again at once. Where it raises, that is
+        logged and it is called again after a while. Several workers may call it at the same time; what must
+        not be done twice takes a lock of its own.
         """
 
     def add_email_template(

@@ -2,7 +2,7 @@
 
 from scheduling.plugin import Choice, Moment, PageQuery, PatchSchema, RequestSchema, Text
 
-# What was read can be sent back.
+# Answers say start_time and end_time; requests may use these names too.
 SYNONYMS = {"start_time": "start", "end_time": "end"}
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scheduling.db.session import Session
 
 PUBLIC = (users.c.id, users.c.name, users.c.email, users.c.role, users.c.created_at)
-"""The columns that make the contract's ``user``."""
+"""The columns of a user as the API answers it (docs/api.md)."""
 
 EMAIL_TAKEN = "Email already in use"
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scheduling.cli.program import Program
-    from scheduling.config.loader import Loaded
+    from scheduling.config.loader import LoadedPlugin
     from scheduling.plugin import Registry, SmokeStep, SmokeUser
 
 
@@ -82,7 +82,7 @@ def _steps(registry: Registry, user: ThrowAwayUser) -> list[SmokeStep]:
     ]
 
 
-def _plugin_steps(plugins: Sequence[Loaded], user: SmokeUser) -> list[SmokeStep]:
+def _plugin_steps(plugins: Sequence[LoadedPlugin], user: SmokeUser) -> list[SmokeStep]:
     modules = [import_module(f"{plugin.package}.smoke") for plugin in plugins if plugin.manifest.smoke_test]
     return [step for module in modules for step in module.steps(user)]
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from scheduling.config.loader import Loaded
+    from scheduling.config.loader import LoadedPlugin
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def _locked(engine: sa.Engine) -> Iterator[sa.Connection]:
         connection.commit()
 
 
-def upgrade(engine: sa.Engine, plugins: Sequence[Loaded], revision: str = "heads") -> None:
+def upgrade(engine: sa.Engine, plugins: Sequence[LoadedPlugin], revision: str = "heads") -> None:
     """Bring every tree to its newest revision, all of them or none.
 
     A tree that a newer release has brought further is left alone, with a warning, as where a deployment is
@@ -87,7 +87,7 @@ def upgrade(engine: sa.Engine, plugins: Sequence[Loaded], revision: str = "heads
     _warn_of(newer)
 
 
-def downgrade(engine: sa.Engine, plugins: Sequence[Loaded], tree_name: str, revision: str) -> None:
+def downgrade(engine: sa.Engine, plugins: Sequence[LoadedPlugin], tree_name: str, revision: str) -> None:
     """Take one tree, or ``all`` in reverse order, back to a revision (``base`` for nothing).
 
     Raises ``StartupError`` for a tree that is not there, and for the tables that a plugin still needs.
@@ -111,7 +111,7 @@ def downgrade(engine: sa.Engine, plugins: Sequence[Loaded], tree_name: str, revi
                 raise _needed(tree_name, needed_by)
 
 
-def _dependants(connection: sa.Connection, plugins: Sequence[Loaded], tree_name: str) -> list[str]:
+def _dependants(connection: sa.Connection, plugins: Sequence[LoadedPlugin], tree_name: str) -> list[str]:
     """Return the plugins with tables that require this tree."""
     requires = {plugin.name: ("core", *plugin.manifest.requires) for plugin in plugins}
     return [
@@ -127,7 +127,7 @@ def _needed(tree_name: str, needed_by: Sequence[str]) -> StartupError:
     )
 
 
-def current(engine: sa.Engine, plugins: Sequence[Loaded]) -> dict[str, tuple[str | None, str | None]]:
+def current(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> dict[str, tuple[str | None, str | None]]:
     """Return, for each tree, the revision that the database has and the newest one of the code."""
     with engine.connect() as connection:
         return {
@@ -141,7 +141,7 @@ def _revision(connection: sa.Connection, tree: Tree) -> str | None:
     return context.get_current_revision()
 
 
-def behind(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
+def behind(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> list[str]:
     """Return the names of the trees of which the database lacks revisions.
 
     A revision that this code does not know was made by a newer release, which stays compatible.
@@ -149,12 +149,12 @@ def behind(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
     return _compared(engine, plugins)[0]
 
 
-def ahead(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
+def ahead(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> list[str]:
     """Return the names of the trees that a newer release has brought further than this code knows."""
     return _compared(engine, plugins)[1]
 
 
-def _compared(engine: sa.Engine, plugins: Sequence[Loaded]) -> tuple[list[str], list[str]]:
+def _compared(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> tuple[list[str], list[str]]:
     """Return the names of the trees that are behind, and of those that are ahead."""
     revisions = current(engine, plugins)
     older: list[str] = []
@@ -180,7 +180,7 @@ def _is_ahead(tree: Tree, revision: str | None) -> bool:
     return revision is not None and revision not in known
 
 
-def require_upgraded(engine: sa.Engine, plugins: Sequence[Loaded]) -> None:
+def require_upgraded(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> None:
     """Raise ``StartupError`` where the database lacks migrations, or does not answer.
 
     One that a newer release has upgraded is only warned of, so that a deployment can be rolled back.
@@ -197,7 +197,7 @@ def require_upgraded(engine: sa.Engine, plugins: Sequence[Loaded]) -> None:
     _warn_of(newer)
 
 
-def differences(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
+def differences(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> list[str]:
     """Return how the database differs from the models, a line each; empty when they agree.
 
     A tree that a newer release has brought further is left out: it differs rightly.

@@ -35,9 +35,7 @@ def add_housekeeping(
 ) -> None:
     """Directive: call ``work(registry)`` in every worker, and again after ``seconds``.
 
-    Where it returns True there is more to do, and it is called again at once. Where it raises, that is
-    logged and it is called again after a while. Several workers may call it at the same time; what must
-    not be done twice takes a lock of its own.
+    What it returns and raises, :class:`scheduling.plugin.Configurator` says.
     """
     task = HousekeepingTask(work, seconds)
     add = partial(setitem, config.registry.housekeeping, name, task)

@@ -113,9 +113,7 @@ def add_outbox_consumer(
 ) -> None:
     """Directive: run ``handler(message, registry)`` in a worker, at least once, for each message to ``name``.
 
-    The handler returns the provider's id of what it did, or None. It raises ``Transient`` to be tried
-    again, ``Permanent`` to be given up at once, :class:`Skip` when there is nothing left to do; any other
-    exception counts as transient. After ``attempts`` in all the message is dead.
+    What the handler returns and raises, :class:`scheduling.plugin.Configurator` says.
     """
     consumer = Consumer(handler, attempts)
     add = partial(setitem, config.registry.outbox_consumers, name, consumer)

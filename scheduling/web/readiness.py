@@ -21,7 +21,7 @@ SLOW_SECONDS = 3.0
 
 
 class Readiness:
-    """Whether requests should come to this installation's processes.
+    """Whether requests should come to this process.
 
     Redis is not asked for: the web process never talks to it, and a worker without it is degraded only.
     """

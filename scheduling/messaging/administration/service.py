@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scheduling.db.session import Session
     from scheduling.messaging.registry import MessagingRegistry
 
-PUBLIC = (
+LIST_COLUMNS = (
     outbox.c.id,
     outbox.c.kind,
     outbox.c.consumer,
@@ -36,7 +36,7 @@ PUBLIC = (
 )
 """The columns of a message in a list."""
 
-WHOLE = (*PUBLIC, outbox.c.payload, outbox.c.lease_until, outbox.c.owner, outbox.c.traceparent)
+ALL_COLUMNS = (*LIST_COLUMNS, outbox.c.payload, outbox.c.lease_until, outbox.c.owner, outbox.c.traceparent)
 """The columns of one message."""
 
 NEWEST_FIRST = Keyset((outbox.c.created_at, outbox.c.id), (True, True))
@@ -52,7 +52,7 @@ BATCH = 1000
 
 def select(state: str | None = None, kind: str | None = None) -> Query:
     """Return the query for the messages of a state and a kind, or of all."""
-    query: Query = sa.select(*PUBLIC)
+    query: Query = sa.select(*LIST_COLUMNS)
     if state is not None:
         # Spelled out, not bound: a planner must know that many messages are done, and few are dead.
         query = query.where(outbox.c.state == sa.literal_column(f"'{State(state)}'"))
@@ -63,7 +63,7 @@ def select(state: str | None = None, kind: str | None = None) -> Query:
 
 def find(db: Session, message_id: uuid.UUID) -> Row:
     """Return a message; raise ``Missing`` if there is none."""
-    row = db.row(sa.select(*WHOLE).where(outbox.c.id == message_id))
+    row = db.row(sa.select(*ALL_COLUMNS).where(outbox.c.id == message_id))
     if row is None:
         raise _missing(message_id)
     return row
@@ -142,7 +142,7 @@ def _change(
     """
     is_it = outbox.c.id == message_id
     update = sa.update(outbox).where(is_it, outbox.c.state.in_(allowed)).values(values)
-    changed = db.write(update.returning(*WHOLE)).first()
+    changed = db.write(update.returning(*ALL_COLUMNS)).first()
     if changed is None:
         state = db.scalar(sa.select(outbox.c.state).where(is_it))
         if state is None:
