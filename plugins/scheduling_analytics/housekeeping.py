@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FOLD_SECONDS = 1.0
+FOLD_SECONDS = 2.0
 RETENTION_SECONDS = 3600.0
 
 DELETE_BATCH = 1000
@@ -29,12 +29,14 @@ _LOCK_NOT_AVAILABLE = "55P03"
 def fold(registry: Registry) -> bool:
     """Take notes into the rollups, or count everything anew where that is due; True if there is more."""
     with session_scope(registry) as db:
+        # Looking first keeps an idle worker from beginning a transaction every time.
+        waiting = rollups.count_pending(db)
+        if waiting == 0:
+            return False
         if rollups.is_rebuild_due(db):
             rollups.rebuild(db)
             return False
-        # Looking first keeps an idle worker from beginning a transaction every second.
-        waiting = rollups.count_pending(db)
-        return waiting > 0 and rollups.fold(db) and waiting == rollups.BATCH
+        return rollups.fold(db) and waiting == rollups.BATCH
 
 
 def keep_partitions(registry: Registry) -> bool:

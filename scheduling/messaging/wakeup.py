@@ -75,10 +75,10 @@ def listening(registry: MessagingRegistry) -> Iterator[Wait]:
         yield partial(_wait_for_own, registry)
     elif has_notify(registry):
         with registry.engine.connect() as connection:
+            driver_connection: Any = connection.connection.driver_connection
             # In the pool notifications would go on coming to it, where nobody takes them.
             connection.detach()
             connection.exec_driver_sql(f"LISTEN {_CHANNEL}")
-            driver_connection: Any = connection.connection.driver_connection
             yield lambda seconds: list(driver_connection.notifies(timeout=seconds, stop_after=1))
     else:
         yield lambda seconds: sleep(min(seconds, _SQLITE_SECONDS))
