@@ -133,16 +133,25 @@ def test_markup_in_a_title_or_name_is_text_in_the_html(site):
 def test_a_line_break_reaches_no_header(site, line_break):
     alice = site.user(f"Alice{line_break}Bcc: eve@example.com", email="alice@example.com")
     [mail], _ = mail_after(site, lambda: book_abroad(alice, title=f"Standup{line_break}Bcc: eve@example.com"))
-    assert mail.subject == "Booking confirmed: Standup Bcc: eve@example.com"
-    assert mail.to_name == "Alice Bcc: eve@example.com"
+    assert mail.subject == "Booking confirmed: Standup Bcc: eve@\u200bexample.\u200bcom"
+    assert mail.to_name == "Alice Bcc: eve@\u200bexample.\u200bcom"
 
 
-def test_a_title_of_255_characters_is_told_in_full(site):
+def test_a_mail_shows_60_characters_of_a_title_and_a_notification_all(site):
     alice = site.user()
     title = "😀" * 255
     [mail], _ = mail_after(site, lambda: book_abroad(alice, title=title))
-    assert mail.subject == f"Booking confirmed: {title}"
+    assert mail.subject == f"Booking confirmed: {'😀' * 59}…"
     assert title in alice.get("/notifications").json[0]["message"]
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\x0b", "\x85", "\u2028"])
+def test_a_title_is_kept_as_one_line(site, line_break):
+    alice = site.user()
+    title = f"Stand{line_break}up"
+    booking = book_abroad(alice, title=title)
+    assert booking["title"] == "Stand up"
+    assert alice.patch(f"/bookings/{booking['id']}", {"title": title}).json["booking"]["title"] == "Stand up"
 
 
 @pytest.mark.parametrize(
