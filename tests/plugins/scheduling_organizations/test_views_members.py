@@ -104,6 +104,7 @@ def test_a_new_member_is_told_by_a_notification(site):
     [notification] = bob.get("/notifications").json
     assert notification["type"] == "ORG_INVITE"
     assert notification["metadata"] == {"organization_id": organization_id}
+    assert notification["title"] == 'You\'ve been added to "Café 会議"'
     assert "Café 会議" in notification["message"]
     assert alice.get("/notifications").json == []
 
