@@ -15,7 +15,7 @@ from scheduling_analytics.models import analytics_pending as pending
 from scheduling_analytics.models import analytics_seen as seen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from scheduling.plugin import Query, Row, Session
@@ -30,8 +30,8 @@ _types = sa.bindparam("types", type_=ARRAY(sa.String))
 def breakdown(db: Session, since: datetime, types: Sequence[Row]) -> list[dict[str, Any]]:
     """Return the rows that are shown of the counts of all types, the largest count first."""
     shown = [row for row in types if row.event_type != OTHER][:MAX_TYPES]
-    names = [row.event_type for row in shown]
-    others = [row for row in types if row.event_type not in set(names)]
+    names = {row.event_type for row in shown}
+    others = [row for row in types if row.event_type not in names]
     rows = [_row(row.event_type, row.events, row.users, row.first_event, row.last_event) for row in shown]
     if others:
         count = sum(row.events for row in others)
@@ -51,7 +51,7 @@ def _row(event_type: str, count: int, users: int, first: datetime, last: datetim
     }
 
 
-def _count_users(db: Session, since: datetime, others: Sequence[Row], shown: Sequence[str]) -> int:
+def _count_users(db: Session, since: datetime, others: Sequence[Row], shown: Collection[str]) -> int:
     """Return how many users have events of the other types, each counted once however many types it has."""
     with_users = [row for row in others if row.users]
     # Where types were invented without a log-in there are none.

@@ -18,12 +18,10 @@ def upgrade() -> None:
     )
     op.create_index("ix_analytics_types_last_day", "analytics_types", ["last_day"])
     if op.get_bind().dialect.name == "postgresql":
-        op.create_index(
-            "ix_analytics_seen_event_type_last_seen", "analytics_seen", ["event_type", "last_seen"]
-        )
+        op.create_index("ix_analytics_seen_event_type", "analytics_seen", ["event_type"])
 
 
 def downgrade() -> None:
     op.drop_table("analytics_types")
     if op.get_bind().dialect.name == "postgresql":
-        op.drop_index("ix_analytics_seen_event_type_last_seen", "analytics_seen")
+        op.drop_index("ix_analytics_seen_event_type", "analytics_seen")
