@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from scheduling.plugin import Timestamp
 from scheduling_analytics import rollups
-from scheduling_analytics.event_types import OTHER
+from scheduling_analytics.event_types import OTHER, activity_types
 from scheduling_analytics.models import analytics_events as events
 from scheduling_analytics.models import analytics_pending as pending
 from scheduling_analytics.models import analytics_seen as seen
@@ -28,8 +28,13 @@ _types = sa.bindparam("types", type_=ARRAY(sa.String))
 
 
 def breakdown(db: Session, since: datetime, types: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return the rows that are shown of the counts of all types, the largest count first."""
-    shown = [row for row in types if row.event_type != OTHER][:MAX_TYPES]
+    """Return the rows that are shown of the counts of all types, the largest count first.
+
+    The system's own types come before clients', who could else hide them behind 100 that they send often.
+    """
+    own = set(activity_types())
+    named = [row for row in types if row.event_type != OTHER]
+    shown = sorted(named, key=lambda row: row.event_type not in own)[:MAX_TYPES]
     names = {row.event_type for row in shown}
     others = [row for row in types if row.event_type not in names]
     rows = [_row(row.event_type, row.events, row.users, row.first_event, row.last_event) for row in shown]

@@ -138,6 +138,15 @@ def test_at_most_100_types_are_shown_and_one_row_for_all_others(site):
         history.fold(rollups.BATCH)
 
 
+def test_clients_cannot_hide_the_systems_own_types(site, few_shown):
+    history = History(site)
+    history.record([(kind, None, 1) for kind in "abcdef" for _ in range(2)] + [("LOGIN_FAILED", None, 1)])
+    _, told = history.shown(30)
+    assert [(row["event_type"], row["count"]) for row in told] == [
+        *(("OTHER", 8), ("a", 2), ("b", 2), ("LOGIN_FAILED", 1))
+    ]
+
+
 @pytest.mark.parametrize("site_kind", ["postgresql"], indirect=True, scope="session")
 def test_the_users_of_the_other_types_are_not_counted_from_the_events(site, few_shown):
     history = History(site)
