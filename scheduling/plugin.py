@@ -25,6 +25,7 @@ from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
 from scheduling.observability.registry import Registry
 from scheduling.security.identity import Identity
 from scheduling.security.permissions import SITE_ADMIN, Permission, Role, user_principal
+from scheduling.texts import shorten
 from scheduling.times import format_timestamp, utcnow
 from scheduling.web.pagination import Keyset, Page, PageQuery, paginate
 from scheduling.web.problems import problem
@@ -36,6 +37,7 @@ from scheduling.web.schemas import (
     EmailAddress,
     JsonObject,
     Moment,
+    OneLine,
     PatchSchema,
     RequestSchema,
     Text,
@@ -74,6 +76,7 @@ __all__ = [
     "Missing",
     "Moment",
     "Notice",
+    "OneLine",
     "OutgoingEmail",
     "Page",
     "PageQuery",
@@ -112,6 +115,7 @@ __all__ = [
     "problem",
     "publish",
     "session_scope",
+    "shorten",
     "user_principal",
     "users",
     "utcnow",
@@ -177,12 +181,14 @@ class Configurator(Protocol):
         *,
         wanted: Callable[[Session, Mapping[str, Any]], bool] | None = None,
         on_ambiguous: Literal["resend", "hold"] = "resend",
+        unconfirmed: bool = False,
     ) -> None:
         """Register ``templates/<base>.subject.txt``, ``.txt`` and ``.html`` for a kind of e-mail.
 
         ``sample`` is data that renders them. ``wanted(db, data)`` is asked right before sending; False skips
         the e-mail. Where nobody knows whether the provider accepted an e-mail, ``resend`` sends it again and
-        ``hold`` keeps it for an operator.
+        ``hold`` keeps it for an operator. ``unconfirmed`` is for what may go to somebody who has nothing to
+        do with the account: the template's ``name`` is empty unless it looks like one.
         """
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from scheduling.plugin import session_scope, utcnow
-from scheduling_analytics import partitions, rollups
+from scheduling_analytics import event_types, partitions, rollups
 from scheduling_analytics.models import analytics_events as events
 
 if TYPE_CHECKING:
@@ -76,6 +76,12 @@ def delete_old(registry: Registry) -> bool:
         return db.write(sa.delete(events).where(events.c.id.in_(old))).rowcount == DELETE_BATCH
 
 
+def forget_types(registry: Registry) -> None:
+    """Forget the types of clients' events that are out of use."""
+    with session_scope(registry) as db:
+        event_types.forget_old(db)
+
+
 def oldest_kept(registry: Registry) -> datetime:
     """Return the moment since when events are kept."""
     return utcnow() - timedelta(days=registry.plugin_settings["analytics"]["retention_days"])
@@ -83,6 +89,7 @@ def oldest_kept(registry: Registry) -> datetime:
 
 def includeme(config: Configurator) -> None:
     """Register the housekeeping tasks; SQLite has neither rollups nor partitions."""
+    config.add_housekeeping("analytics_types", forget_types, RETENTION_SECONDS)
     if config.registry.engine.dialect.name == "postgresql":
         config.add_housekeeping("analytics", fold, FOLD_SECONDS)
         config.add_housekeeping("analytics_partitions", keep_partitions, RETENTION_SECONDS)

@@ -107,7 +107,8 @@ def update(db: Session, booking: Row, changes: dict[str, Any]) -> Row:
     row = db.write(statement).first()
     if row is None:
         raise HTTPConflict("Somebody changed this booking at the same time; please look again.")
-    _publish(BookingUpdated, db, row._asdict())
+    old_times = {"old_start_time": booking.start_time, "old_end_time": booking.end_time}
+    _publish(BookingUpdated, db, row._asdict(), **old_times)
     return row
 
 
@@ -136,7 +137,9 @@ def _require_future(start: datetime) -> None:
         raise Invalid({"start": ["must not be in the past"]})
 
 
-def _publish(kind: type[BookingEvent], db: Session, booking: Mapping[str, Any]) -> None:
+def _publish(
+    kind: type[BookingEvent], db: Session, booking: Mapping[str, Any], **further_facts: datetime
+) -> None:
     publish(
         kind(
             db=db,
@@ -145,5 +148,6 @@ def _publish(kind: type[BookingEvent], db: Session, booking: Mapping[str, Any]) 
             title=booking["title"],
             start_time=booking["start_time"],
             end_time=booking["end_time"],
+            **further_facts,
         )
     )

@@ -58,7 +58,7 @@ def send_email_message(message: Message, registry: EmailRegistry) -> str | None:
     mail = templates.render(message.kind, user.name, message.payload["data"])
     outgoing = OutgoingEmail(
         sender=registry.core_settings.email_from,
-        to_name=" ".join(user.name.split()),
+        to_name=mail.to_name,
         to_address=user.email,
         subject=mail.subject,
         text=mail.text,

@@ -384,6 +384,24 @@ def test_a_dashboard_of_a_year_reads_buckets(admin, plans):
     assert found.blocks() <= MOST_BLOCKS
 
 
+MANY_TYPES = """
+INSERT INTO analytics_types (event_type, last_day)
+    SELECT 'type ' || i, current_date - 2 - mod(i, 400) FROM generate_series(1, 20000) i;
+ANALYZE analytics_types
+"""
+
+
+def test_a_new_type_of_event_is_counted_among_those_in_use_alone(big_site, admin, plans):
+    with big_site.registry.engine.connect() as connection:
+        for statement in MANY_TYPES.split(";"):
+            connection.exec_driver_sql(statement)
+    for event_type in ("type 7", "never seen"):
+        with plans() as found:
+            admin.post("/analytics/event", {"eventType": event_type}, status=201)
+        assert found.scans() == []
+        assert found.rows() <= PAGE
+
+
 @pytest.mark.usefixtures("many_notes_that_went")
 def test_a_dashboard_reads_the_notes_once_and_in_one_process_however_many_there_were(admin, plans):
     with plans() as found:
