@@ -84,7 +84,10 @@ def lock_unchanged(db: Session, user: Row) -> Row | None:
 
 
 def replace_password(db: Session, user: Row, new_hash: str) -> Row | None:
-    """Replace a user's password hash and return the user; None if another request has just replaced it."""
+    """Replace a user's password hash and return the user; None if another request has just replaced it.
+
+    The row is locked until the commit, as by :func:`lock_unchanged`.
+    """
     same = sa.and_(users.c.id == user.id, users.c.password_hash == user.password_hash)
     update = sa.update(users).where(same).values(password_hash=new_hash)
     return db.write(update.returning(*PUBLIC)).first()

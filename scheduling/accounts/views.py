@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
-from scheduling.accounts import service
+from scheduling.accounts import credentials, service
 from scheduling.accounts.events import LoggedIn, LoginFailed
 from scheduling.accounts.models import users
 from scheduling.accounts.resources import Auth, Me, Users
@@ -52,14 +52,9 @@ def register(context: Auth, request: Request) -> dict[str, Any]:
 )
 def login(context: Auth, request: Request) -> dict[str, Any] | Response:
     """Exchange address and password for a token."""
-    user = service.find_credentials(request.db, request.validated["email"])
-    hashed = user.password_hash if user else None
-    request.db.close()  # which gives the connection to others meanwhile
-    known = request.registry.passwords.matches(request.validated["password"], hashed)
-    user_id = user.id if user else None
-    user = service.lock_unchanged(request.db, user) if known and user else None
+    found, user = credentials.log_in(request.db, request.validated["email"], request.validated["password"])
     if user is None:
-        publish(LoginFailed(db=request.db, user_id=user_id))
+        publish(LoginFailed(db=request.db, user_id=found.id if found else None))
         return problem(request, 401, "Invalid credentials")
     publish(LoggedIn(db=request.db, user_id=user.id))
     return {
@@ -103,19 +98,15 @@ def update(context: Me, request: Request) -> dict[str, Any] | Response:
 )
 def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
     """Change my password, end all my tokens and give me a fresh one."""
-    me = service.find_with_password(request.db, request.identity.id)
-    passwords, tokens = request.registry.passwords, request.registry.tokens
+    sent, tokens = request.validated, request.registry.tokens
+    me, changed = credentials.change_password(
+        request.db, request.identity.id, sent["current_password"], sent["new_password"]
+    )
     if me is None:
         return problem(request, 401, USER_GONE)
-    sent = request.validated
-    request.db.close()  # which gives the connection to others meanwhile
-    known = passwords.matches(sent["current_password"], me.password_hash)
-    changed = (
-        service.replace_password(request.db, me, passwords.hash(sent["new_password"])) if known else None
-    )
     if changed is None:
         return problem(request, 401, "The current password is wrong.")
-    cutoff_ms = tokens.cut_off(request.db, me.id)
+    cutoff_ms = tokens.cut_off(request.db, changed.id)
     return {
         "message": "Password changed",
         "token": tokens.issue(changed.id, changed.email, changed.role, not_before_ms=cutoff_ms),
