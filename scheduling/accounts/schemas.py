@@ -2,12 +2,12 @@
 
 from marshmallow import ValidationError, fields, validate
 
-from scheduling.security.passwords import MAX_BYTES, MIN_CHARACTERS
+from scheduling.security.passwords import MAX_BYTES, MIN_CHARACTERS, fits
 from scheduling.web.schemas import EmailAddress, Flag, OneLine, PatchSchema, RequestSchema, Secret
 
 
 def _fits_bcrypt(password: str) -> None:
-    if len(password.encode()) > MAX_BYTES:
+    if not fits(password):
         raise ValidationError(f"must have at most {MAX_BYTES} bytes")
 
 

@@ -110,7 +110,8 @@ def test_a_write_that_is_run_as_a_read_is_undone_with_the_transaction(site, user
 
 def test_the_names_of_the_release_before_still_work(site):
     add = Statement(sa.insert(users).returning(users.c.id))
-    account = {"password_hash": "x", "role": "member", "created_at": utcnow(), "updated_at": utcnow()}
+    moments = {"created_at": utcnow(), "updated_at": utcnow()}
+    account = {"password_hash": "x", "role": "member", "token_key": None, **moments}
     with session_scope(site.registry) as db:
         row = db.write_row(add, {"email": "a@example.com", "name": "A", **account})
         plain = Statement(sa.insert(users))

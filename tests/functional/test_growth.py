@@ -8,6 +8,7 @@ import json
 import uuid
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -22,6 +23,7 @@ from scheduling.messaging.relay import mark_due_as_queued
 from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished, waiting
 from scheduling.testing import Client, Site
 from scheduling.testing.site import PASSWORD
+from scheduling.times import utcnow
 from scheduling_analytics import housekeeping, rollups
 from scheduling_organizations.service import MAX_EMBEDDED
 from tests.kit.factories import BOOKING
@@ -216,8 +218,8 @@ def plans(admin, executed):
 @pytest.fixture(scope="module")
 def admin(big_site):
     """The user with many rows, who is an admin."""
-    token = big_site.registry.tokens.issue(1, "u1@example.com", "admin")
-    return Client(big_site.app, token, 1, "User 1", "u1@example.com")
+    user = SimpleNamespace(id=1, email="u1@example.com", role="admin", token_key=None)
+    return Client(big_site.app, big_site.registry.tokens.issue(user, utcnow()), 1, "User 1", "u1@example.com")
 
 
 @pytest.fixture
