@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.errors import NonASCIILocalPartDefect, ObsoleteHeaderDefect
+from email.headerregistry import HeaderRegistry
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -55,10 +57,28 @@ class Secrets(fields.Field[list[str]]):
         return str(value).split()
 
 
-def is_one_line(value: str) -> None:
-    """Raise ``ValidationError`` for a value that is not exactly one line."""
-    if value.splitlines() != [value]:
-        raise ValidationError("must be one line, such as: Scheduling <noreply@example.com>")
+# A name with a dot in it, and an address of letters beyond ASCII (RFC 6532), are read by everybody.
+_HARMLESS_DEFECTS = (ObsoleteHeaderDefect, NonASCIILocalPartDefect)
+
+_NO_SENDER = (
+    "must be one address, with a name or without, such as: Scheduling <noreply@example.com>; "
+    'a name with other signs than letters, digits and spaces is quoted: "Example, Inc." <noreply@example.com>'
+)
+
+
+def is_sender(value: str) -> None:
+    """Raise ``ValidationError`` for what is not one mailbox as the field From can have it (RFC 5322, 3.4)."""
+    try:
+        header: Any = HeaderRegistry()("From", value)
+        defects = [defect for defect in header.defects if not isinstance(defect, _HARMLESS_DEFECTS)]
+        [group] = header.groups
+        [address] = group.addresses
+        address.domain.encode("idna")
+    # The parser raises an IndexError for an address that ends too early.
+    except (ValueError, IndexError) as error:
+        raise ValidationError(_NO_SENDER) from error
+    if defects or group.display_name is not None or not (address.username and address.domain):
+        raise ValidationError(_NO_SENDER)
 
 
 def is_broker_url(value: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 
-from scheduling.config.fields import DatabaseUrl, Secret, Secrets, Words, is_broker_url, is_one_line
+from scheduling.config.fields import DatabaseUrl, Secret, Secrets, Words, is_broker_url, is_sender
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -90,7 +90,7 @@ class Settings:
     email_provider: str = setting(fields.String(load_default="mock"), env="EMAIL_PROVIDER")
     email_api_key: str = setting(fields.String(load_default=""), env="EMAIL_API_KEY", secret=True)
     email_from: str = setting(
-        fields.String(load_default="Scheduling <noreply@localhost>", validate=is_one_line), env="EMAIL_FROM"
+        fields.String(load_default="Scheduling <noreply@localhost>", validate=is_sender), env="EMAIL_FROM"
     )
     email_templates: str = setting(fields.String(load_default=""))
     email_rate_limit: int = setting(

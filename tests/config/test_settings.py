@@ -332,6 +332,54 @@ def test_a_broker_that_can_be_shared_is_not_embedded(url):
     assert not settings.embedded
 
 
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "Acme, Inc. <noreply@acme.example>",
+        "Acme; <noreply@acme.example>",
+        "Acme: sales <noreply@acme.example>",
+        "Acme @ home <noreply@acme.example>",
+        '"Acme <noreply@acme.example>',
+        "Acme <noreply@acme.example",
+        "Acme noreply@acme.example",
+        "Acme <noreply@acme.example>, Us <us@acme.example>",
+        "Acme <no reply@acme.example>",
+        "Acme <noreply@acme..example>",
+        "Acme <@acme.example>",
+        "Acme <noreply@>",
+        "noreply@",
+        "noreply",
+        "Acme <>",
+        "Acme",
+        " ",
+        "Us <us@example.com>\nBcc: eve@example.com",
+        f"noreply@{'x' * 64}.example",
+    ],
+)
+@pytest.mark.parametrize("provider", ["mock", "smtp"])
+def test_a_sender_that_is_not_one_mailbox_is_refused_for_every_provider(sender, provider):
+    environ = {"EMAIL_FROM": sender, "EMAIL_PROVIDER": provider, "SMTP_HOST": "mail"}
+    [line] = mistakes_of_a_start(environ=environ)
+    assert line.startswith("  - scheduling.email_from (EMAIL_FROM) must be one address")
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "noreply@localhost",
+        "<noreply@acme.example>",
+        '"Acme, Inc." <noreply@acme.example>',
+        "Acme Inc. <noreply@acme.example>",
+        "Acme (sales) <noreply@acme.example>",
+        "O'Neill & “Söhne” 東 <noreply@acme.example>",
+        "Acme <grüße@bücher.example>",
+        "Acme <noreply@[192.0.2.1]>",
+    ],
+)
+def test_a_sender_is_kept_as_it_was_given(sender):
+    assert loaded(environ={"EMAIL_FROM": sender}).email_from == sender
+
+
 SECRETS = {
     "JWT_SECRET": "hunter2 hunter2 hunter2 hunter2 hunter2",
     "JWT_SECRET_FALLBACKS": "hunter2 hunter2",
