@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 
-from scheduling.config.fields import DatabaseUrl, Secret, Secrets, Words, is_broker_url, is_sender
+from scheduling.config.database_url import DatabaseUrl
+from scheduling.config.fields import Origins, Secret, Secrets, Words, is_broker_url, is_sender
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -40,10 +41,13 @@ def _is_secret(value: str) -> bool:
 def setting(item: fields.Field[Any], *, env: str | None = None, secret: bool = False) -> Any:
     """Declare a setting by the marshmallow field that reads it.
 
-    ``env`` is its environment variable, ``SCHEDULING_<NAME>`` by default. A secret is in no ``repr``.
+    ``env`` is its environment variable, ``SCHEDULING_<NAME>`` by default. A secret is in no ``repr``, and its
+    variable may end with a line end.
     """
     if env is not None:
         item.metadata = {**item.metadata, "env": env}
+    if secret:
+        item.metadata = {**item.metadata, "secret": True}
     return field(repr=not secret, metadata={"setting": item})
 
 
@@ -80,7 +84,7 @@ class Settings:
     )
     jwt_lifetime: int = setting(fields.Integer(load_default=7 * 86400, validate=validate.Range(60)))
     bcrypt_cost: int = setting(fields.Integer(load_default=10, validate=validate.Range(4, 15)))
-    cors_origins: list[str] = setting(Words(load_default=list), env="CORS_ORIGINS")
+    cors_origins: list[str] = setting(Origins(load_default=list), env="CORS_ORIGINS")
     cors_credentials: bool = setting(fields.Boolean(load_default=False), env="CORS_CREDENTIALS")
     max_body_bytes: int = setting(fields.Integer(load_default=1024 * 1024, validate=validate.Range(1024)))
     outbox_lease: int = setting(fields.Integer(load_default=120, validate=validate.Range(1)))
@@ -128,6 +132,13 @@ class _Checks(Schema):
         weak = [name for name, secrets in given.items() if not all(map(_is_secret, secrets))]
         if weak:
             raise ValidationError({name: [WEAK_SECRET] for name in weak})
+
+    @validates_schema(skip_on_field_errors=False)
+    def _ports_differ(self, data: dict[str, Any], **_: Any) -> None:
+        if data.get("port") and data["port"] == data.get("metrics_port"):
+            raise ValidationError(
+                "must not be the port of the metrics, SCHEDULING_METRICS_PORT as well", "port"
+            )
 
     @validates_schema(skip_on_field_errors=False)
     def _credentials_are_for_somebody(self, data: dict[str, Any], **_: Any) -> None:
