@@ -9,7 +9,12 @@ from hypothesis import HealthCheck, settings
 from scheduling.db import migrations
 from scheduling.testing import Site
 
-pytest_plugins = ["scheduling.testing.fixtures", "tests.kit.commands", "tests.kit.plugins"]
+pytest_plugins = [
+    "scheduling.testing.fixtures",
+    "tests.kit.commands",
+    "tests.kit.plugins",
+    "tests.kit.pooler",
+]
 
 # How fast a machine is says nothing about the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,11 +28,24 @@ def enabled_plugins():
     return ["analytics", "bookings", "notifications", "organizations"]
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql", AHEAD])
+POOLED = "postgresql-pooled"
+
+
+def pytest_collection_modifyitems(items):
+    """Leave to the functional tests what is behind a pooler."""
+    items[:] = [item for item in items if not is_pooled(item) or item.path.parent.name == "functional"]
+
+
+def is_pooled(item):
+    return hasattr(item, "callspec") and item.callspec.params.get("site_kind") == POOLED
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql", AHEAD, POOLED])
 def site_kind(request):
     """Where ``site`` is: SQLite, PostgreSQL, or a PostgreSQL that the next release has upgraded already.
 
-    The last is what old pods meet during an upgrade, and all of them after a rollback.
+    The last is what old pods meet during an upgrade, and all of them after a rollback. Functional tests run
+    also on a PostgreSQL behind PgBouncer in transaction mode.
     """
     return request.param
 
@@ -38,6 +56,8 @@ def session_site(site_kind, enabled_plugins, bring_ahead, tmp_path_factory, requ
         url = f"sqlite:///{tmp_path_factory.mktemp('database')}/test.db"
     else:
         url = request.getfixturevalue("postgres").create_database(f"site_{uuid.uuid4().hex}")
+    if site_kind == POOLED:
+        url = request.getfixturevalue("pooler").url(url)
     site = Site(url, enabled_plugins)
     if site_kind == AHEAD:
         target = site.registry.engine, site.registry.plugins
