@@ -78,6 +78,9 @@ class Settings:
         fields.String(load_default="memory://", validate=is_broker_url), env="REDIS_URL", secret=True
     )
     broker_master: str = setting(fields.String(load_default="mymaster"))
+    broker_sentinel_username: str = setting(fields.String(load_default=""))
+    broker_sentinel_password: str = setting(Secret(load_default=""), secret=True)
+    broker_sentinel_plaintext: bool = setting(fields.Boolean(load_default=False))
     jwt_secret: str = setting(Secret(required=True), env="JWT_SECRET", secret=True)
     jwt_secret_fallbacks: list[str] = setting(
         Secrets(load_default=list), env="JWT_SECRET_FALLBACKS", secret=True

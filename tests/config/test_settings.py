@@ -27,6 +27,7 @@ WRONG = {
     "SCHEDULING_OUTBOX_BACKOFF": "0",
     "SCHEDULING_OUTBOX_RETENTION_DAYS": "0",
     "REDIS_URL": "rediss://localhost:6379",
+    "SCHEDULING_BROKER_SENTINEL_PLAINTEXT": "maybe",
     "SCHEDULING_BCRYPT_COST": "3",
     "SCHEDULING_DATABASE_POOL_SIZE": "0",
     "SCHEDULING_DATABASE_TIMEOUT": "-1",
@@ -36,6 +37,8 @@ WRONG = {
 NAMES = {"REDIS_URL": "broker_url"}
 ANY_TEXT = {
     "broker_master",
+    "broker_sentinel_username",
+    "broker_sentinel_password",
     "host",
     "plugins",
     "email_provider",
@@ -282,6 +285,7 @@ def test_a_line_end_is_taken_from_secrets_and_refused_elsewhere(end):
         "DATABASE_URL": "postgresql://me:pw@db/name",
         "REDIS_URL": "redis://:pw@cache",
         "EMAIL_API_KEY": "key",
+        "SCHEDULING_BROKER_SENTINEL_PASSWORD": "pw",
     }
     assert loaded(environ={name: value + end for name, value in given.items()}) == loaded(environ=given)
     variables = {environment_variable("scheduling", *item): item[0] for item in CoreSchema().fields.items()}
@@ -453,6 +457,7 @@ SECRETS = {
     "JWT_SECRET_FALLBACKS": "hunter2 hunter2",
     "DATABASE_URL": "postgresql://me:hunter2@db/name",
     "REDIS_URL": "redis://:hunter2@cache",
+    "SCHEDULING_BROKER_SENTINEL_PASSWORD": "hunter2",
     "EMAIL_API_KEY": "hunter2",
 }
 
