@@ -143,7 +143,7 @@ def test_a_host_that_vanished_does_not_keep_the_next_from_being_asked():
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
-def test_a_database_that_cannot_hold_every_name_is_refused(new_database, command_output, encoding):
+def test_a_database_that_cannot_hold_every_name_is_refused(new_database, encoding):
     url = new_database(f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'")
     engine = create_engine(settings(url))
     with pytest.raises(StartupError, match=f"has the encoding {encoding}.* has to be UTF8: createdb"):
