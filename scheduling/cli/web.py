@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import plaster
 
-from scheduling.config.announcement import announce
+from scheduling.config.announcement import announce, log_what_is_used
 from scheduling.config.ini import set_up_logging
 from scheduling.exceptions import StartupError
 from scheduling.observability.metrics import share_folder
@@ -56,6 +56,7 @@ def web(program: Program, /, ini: str | None, **options: Any) -> None:
     if ini is not None:
         program = program.with_ini(ini)
     set_up_logging(program.ini_path)
+    log_what_is_used(program.setup.settings)
     serve(program, **options)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scheduling.config.announcement import log_what_is_used
 from scheduling.config.ini import set_up_logging
 from scheduling.email.provider import Misconfigured
 from scheduling.exceptions import StartupError
@@ -47,6 +48,7 @@ def worker(program: Program, ini: str | None, concurrency: int, grace: int) -> N
     if ini is not None:
         program = program.with_ini(ini)
     set_up_logging(program.ini_path)
+    log_what_is_used(program.setup.settings)
     registry = program.registry
     if registry.core_settings.embedded:
         raise StartupError(

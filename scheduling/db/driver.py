@@ -13,6 +13,8 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
 
+from scheduling.db.failures import is_server_read_only, is_session_useless
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -32,19 +34,49 @@ def execute(connection: sa.Connection, text: str, values: Sequence[Any] = ()) ->
 def _translated(
     connection: sa.Connection, driver_connection: psycopg.Connection[Any], text: str, error: psycopg.Error
 ) -> BaseException:
-    if driver_connection.closed:
-        # The other connections of the pool are most likely broken too, so that all are made anew.
+    is_over = driver_connection.closed or is_session_useless(error)
+    if is_over:
         connection.invalidate(error)
-        connection.engine.dispose(close=False)
+    # The other connections of the pool are most likely of no use either, so that all are made anew.
+    if driver_connection.closed or is_server_read_only(error):
+        connection.engine.dispose(close=is_server_read_only(error))
     return sa.exc.DBAPIError.instance(
         text,
         None,
         error,
         psycopg.Error,
         hide_parameters=True,
-        connection_invalidated=driver_connection.closed,
+        connection_invalidated=is_over,
         dialect=connection.dialect,
     )
+
+
+def close_useless(context: sa.engine.ExceptionContext) -> None:
+    """Listener of SQLAlchemy's ``handle_error``: close a session that lives and can do no work any more.
+
+    A server that only reads, since another took over from it, has only such sessions: all of them are closed.
+    """
+    error = context.original_exception
+    is_known_to_be_closed = context.is_disconnect or context.connection is None
+    if is_session_useless(error) and not is_known_to_be_closed:
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = is_server_read_only(error)
+
+
+def is_read_only(engine: sa.Engine) -> bool:
+    """Tell whether the server only reads, as a standby does; close the connections to it then.
+
+    Another server may have taken over from it, under the same name, to which only new connections lead.
+    """
+    if engine.dialect.name == "sqlite":
+        return False
+    with engine.connect() as connection:
+        reads = connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on"
+        if reads:
+            connection.invalidate()
+    if reads:
+        engine.dispose()
+    return reads
 
 
 def is_in_transaction(connection: sa.Connection) -> bool:

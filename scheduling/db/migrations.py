@@ -21,7 +21,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DatabaseError
 
 from scheduling.db.driver import begin
-from scheduling.db.failures import one_line
+from scheduling.db.failures import sentence
 from scheduling.db.metadata import metadata
 from scheduling.db.trees import Tree, core_folder, trees
 from scheduling.exceptions import StartupError
@@ -188,7 +188,7 @@ def require_upgraded(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> None
     try:
         missing, newer = _compared(engine, plugins)
     except DatabaseError as error:
-        raise StartupError(f"The database did not answer: {one_line(error)}") from error
+        raise StartupError(sentence(error)) from error
     if missing:
         raise StartupError(
             f"The database lacks migrations of: {', '.join(missing)}. "

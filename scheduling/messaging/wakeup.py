@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from scheduling.db.postgres import is_pooled
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -30,8 +32,8 @@ _CHANNEL = "scheduling_outbox"
 _GATHER_SECONDS = 0.01
 """How long messages are gathered for one notification."""
 
-_SQLITE_SECONDS = 0.05
-"""How often a worker looks on SQLite, where nothing tells it of what another process has written."""
+_POLL_SECONDS = 0.05
+"""How often a worker looks where nothing tells it of what another process has written."""
 
 
 class Wakeup:
@@ -67,21 +69,33 @@ def has_notify(registry: MessagingRegistry) -> bool:
 def listening(registry: MessagingRegistry) -> Iterator[Wait]:
     """Give a function that waits until a message is written, for so many seconds at most.
 
-    What is written from here on ends a wait, also one that begins later. On SQLite nobody tells another
-    process, so that each wait there is short. Raises what SQLAlchemy and psycopg raise when the connection is
-    lost.
+    What is written from here on ends a wait, also one that begins later. On SQLite, and behind a pooler,
+    nobody tells another process, so that each wait is short. Raises what SQLAlchemy and psycopg raise when
+    the connection is lost.
     """
     if registry.core_settings.embedded:
         yield partial(_wait_for_own, registry)
-    elif has_notify(registry):
+    elif not has_notify(registry):
+        yield _look_often
+    else:
         with registry.engine.connect() as connection:
             driver_connection: Any = connection.connection.driver_connection
             # In the pool notifications would go on coming to it, where nobody takes them.
             connection.detach()
             connection.exec_driver_sql(f"LISTEN {_CHANNEL}")
-            yield lambda seconds: list(driver_connection.notifies(timeout=seconds, stop_after=1))
-    else:
-        yield lambda seconds: sleep(min(seconds, _SQLITE_SECONDS))
+            # A pooler would give what comes to whoever has the session then.
+            pooled = is_pooled(driver_connection)
+            yield _look_often if pooled else partial(_wait_for_notification, driver_connection)
+
+
+def _look_often(seconds: float) -> None:
+    """Wait for a moment, since nobody tells."""
+    sleep(min(seconds, _POLL_SECONDS))
+
+
+def _wait_for_notification(driver_connection: Any, seconds: float) -> list[Any]:
+    """Wait for a notification, and return what came."""
+    return list(driver_connection.notifies(timeout=seconds, stop_after=1))
 
 
 def _wait_for_own(registry: MessagingRegistry, seconds: float) -> None:

@@ -18,6 +18,7 @@ from granian.log import LogLevels
 from waitress.proxy_headers import proxy_headers_middleware
 
 from scheduling.app import make_app
+from scheduling.config.announcement import log_what_is_used
 from scheduling.config.ini import read_ini, set_up_logging
 from scheduling.server.lifecycle import on_signal
 from scheduling.startup import set_up
@@ -95,7 +96,9 @@ def load(ini: str, settings: Adjustments, draining: Any) -> WSGIApplication:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     set_up_logging(ini)
     read = read_ini(ini)
-    app = make_app(set_up(read, os.environ), read)
+    setup = set_up(read, os.environ)
+    log_what_is_used(setup.settings)
+    app = make_app(setup, read)
     registry = app.registry
     registry.passwords.use_threads(settings.threads)
     registry.metrics.pool.watch()

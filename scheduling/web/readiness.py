@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from scheduling.db import migrations
+from scheduling.db.driver import is_read_only
 
 if TYPE_CHECKING:
     from scheduling.db.registry import DatabaseRegistry
@@ -59,6 +60,8 @@ class Readiness:
 
     def _ask(self) -> str | None:
         try:
+            if is_read_only(self._registry.engine):
+                return "The database only reads."
             behind = migrations.behind(self._registry.engine, self._registry.plugins)
         except sa.exc.SQLAlchemyError:
             return "The database does not answer."
