@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 
 from scheduling.db.driver import begin_if_it_locks
+from scheduling.db.pool import Pool, guard
 from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:
@@ -38,9 +39,11 @@ def create_engine(settings: Settings) -> sa.Engine:
         # A statement in a log line or an error message must not carry people's data.
         hide_parameters=True,
         # Statements are run together by appending their texts and their values.
-        **({"paramstyle": "format"} if postgres else {}),
+        **({"paramstyle": "format", "poolclass": Pool} if postgres else {}),
     )
-    if not postgres:
+    if postgres:
+        guard(engine, settings.database_timeout)
+    else:
         engine.dialect.statement_compiler = _SQLiteCompiler
         sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "before_cursor_execute", begin_if_it_locks)

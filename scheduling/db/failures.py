@@ -9,6 +9,14 @@ from sqlalchemy import exc
 _PASSING_SQLSTATES = ("08", "53", "57", "55P03")
 
 
+_TOO_MANY_CONNECTIONS = (
+    "too many connections",
+    "too many clients",
+    "remaining connection slots are reserved",
+    "no more connections allowed",
+)
+
+
 _PASSING_SQLITE = ("locked", "unable to open", "disk I/O error", "disk is full")
 
 
@@ -22,6 +30,15 @@ def is_unavailable(error: exc.DBAPIError) -> bool:
         return any(text in str(error.orig) for text in _PASSING_SQLITE)
     sqlstate = getattr(error.orig, "sqlstate", None)
     return sqlstate is None or sqlstate.startswith(_PASSING_SQLSTATES)
+
+
+def says_too_many_connections(error: BaseException | None) -> bool:
+    """Tell whether PostgreSQL, or PgBouncer, refused a connection because there are too many.
+
+    libpq gives no SQLSTATE for a connection that failed (it would be 53300), so the text is looked at, which
+    is English unless the server's ``lc_messages`` says otherwise.
+    """
+    return any(text in str(error) for text in _TOO_MANY_CONNECTIONS)
 
 
 def one_line(error: exc.DBAPIError) -> str:

@@ -20,6 +20,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DatabaseError
 
+from scheduling.db.deadline import allow_long_statements
 from scheduling.db.driver import begin
 from scheduling.db.failures import one_line
 from scheduling.db.metadata import metadata
@@ -62,7 +63,7 @@ def _locked(engine: sa.Engine) -> Iterator[sa.Connection]:
     with engine.connect() as connection:
         begin(connection)
         if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            allow_long_statements(connection)
             connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             # Waits for another migration to end, which is what a second pod that starts should do.
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
