@@ -11,6 +11,7 @@ import warnings
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from alembic import command
@@ -22,7 +23,7 @@ from sqlalchemy.exc import DatabaseError
 
 from scheduling.db.deadline import allow_long_statements
 from scheduling.db.driver import begin
-from scheduling.db.failures import one_line
+from scheduling.db.failures import is_unavailable, one_line
 from scheduling.db.metadata import metadata
 from scheduling.db.trees import Tree, core_folder, trees
 from scheduling.exceptions import StartupError
@@ -38,6 +39,9 @@ logger = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_SECONDS = 10
 """A migration that cannot lock a table in this time gives up rather than let requests queue behind it."""
+
+_WAIT_SECONDS = 0.5
+"""How often a database that is away is asked whether it is back."""
 
 _ADVISORY_LOCK = 0x5C4ED01
 """Any number that no other program uses on the same database."""
@@ -187,9 +191,29 @@ def require_upgraded(engine: sa.Engine, plugins: Sequence[Loaded]) -> None:
     One that a newer release has upgraded is only warned of, so that a deployment can be rolled back.
     """
     try:
-        missing, newer = _compared(engine, plugins)
+        _require_upgraded(engine, plugins)
     except DatabaseError as error:
         raise StartupError(f"The database did not answer: {one_line(error)}") from error
+
+
+def wait_until_upgraded(engine: sa.Engine, plugins: Sequence[Loaded]) -> None:
+    """Do the same, but wait for a PostgreSQL that is away, for as long as that takes."""
+    said = ""
+    while True:
+        try:
+            return _require_upgraded(engine, plugins)
+        except DatabaseError as error:
+            reason = one_line(error)
+            if engine.dialect.name == "sqlite" or not is_unavailable(error):
+                raise StartupError(f"The database did not answer: {reason}") from error
+        if reason != said:
+            logger.warning("Waits for the database: %s", reason)
+            said = reason
+        sleep(_WAIT_SECONDS)
+
+
+def _require_upgraded(engine: sa.Engine, plugins: Sequence[Loaded]) -> None:
+    missing, newer = _compared(engine, plugins)
     if missing:
         raise StartupError(
             f"The database lacks migrations of: {', '.join(missing)}. "

@@ -39,6 +39,7 @@ class Worker:
     def start(self) -> None:
         """Start the threads."""
         for loop in (*self._loops.values(), *self._housekeeping):
+            loop.report_alive()
             loop.thread.start()
 
     def stop(self, timeout: float = 30.0) -> bool:
