@@ -27,6 +27,8 @@ _LOOK_SECONDS = 0.02
 _ASK_AGAIN_SECONDS = 1.0
 """After how long who waits asks the server again for a connection of its own."""
 
+_LONGEST_PAUSE_SECONDS = 0.25
+
 _LOG_SECONDS = 60.0
 
 _PROBE_CONNECT_SECONDS, _PROBE_SECONDS = 2, 1.0
@@ -96,16 +98,23 @@ class Pool(sa.QueuePool):
     def connect(self) -> PoolProxiedConnection:
         """Return a connection; raises psycopg's errors, and SQLAlchemy's ``TimeoutError``."""
         deadline = monotonic() + self.timeout()
+        pause = _LOOK_SECONDS
         while True:
             self.guard.breaker.check()
             try:
                 return super().connect()
             except psycopg.OperationalError as error:
-                if not (says_too_many_connections(error) and self.checkedout()) or monotonic() > deadline:
+                has_some = self.checkedout() + self.checkedin() > 0
+                if not (says_too_many_connections(error) and has_some) or monotonic() > deadline:
                     raise
-            self._wait_for_checkin(min(deadline, monotonic() + _ASK_AGAIN_SECONDS))
+            self._wait_for_checkin(pause)
+            # Longer each time: what was given back may be a broken connection, which is made anew in vain.
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    def _wait_for_checkin(self, until: float) -> None:
+    def _wait_for_checkin(self, pause: float) -> None:
+        """Wait for so many seconds, and then until there is a connection that was given back, or a second."""
+        until = monotonic() + _ASK_AGAIN_SECONDS
+        time.sleep(pause)
         while not self.checkedin() and monotonic() < until:
             time.sleep(_LOOK_SECONDS)
 

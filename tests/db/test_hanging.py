@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from time import monotonic
 from types import SimpleNamespace
@@ -179,3 +180,37 @@ def test_a_migration_waits_for_another_for_as_long_as_it_takes(make_engine):
         assert not done.wait(TIMEOUT + 1.5)
     other.join(60)
     assert done.is_set()
+
+
+@pytest.fixture
+def few(own_postgres):
+    """A role that may have two connections."""
+    with psycopg.connect(own_postgres.url, autocommit=True) as server:
+        server.execute("CREATE ROLE few LOGIN CONNECTION LIMIT 2")
+        yield server
+        server.execute("DROP ROLE few")
+
+
+def test_where_the_server_takes_no_more_connections_one_that_is_there_is_waited_for(make_engine, few, caplog):
+    engine = make_engine("few")
+
+    def select(_):
+        with engine.connect() as connection:
+            return connection.exec_driver_sql("SELECT 1 FROM pg_sleep(0.05)").scalar()
+
+    with ThreadPoolExecutor(5) as threads:
+        assert set(threads.map(select, range(30))) == {1}
+    assert guard_of(engine).refused > 0
+    assert caplog.text.count("The database refuses more connections: ") == 1
+    engine.dispose()
+
+
+def test_where_there_is_none_to_wait_for_it_is_refused_at_once_and_else_in_time(make_engine, few):
+    engine = make_engine("few")
+    few.execute("ALTER ROLE few CONNECTION LIMIT 0")
+    with taking(0, 1):
+        assert "too many connections" in str(refusal(engine))
+    few.execute("ALTER ROLE few CONNECTION LIMIT 1")
+    with engine.connect(), taking(TIMEOUT, TIMEOUT + 2):
+        assert "too many connections" in str(refusal(engine))
+    engine.dispose()
