@@ -19,6 +19,7 @@ from scheduling.exceptions import StartupError
 from scheduling.messaging.outcomes import Transient
 from scheduling.messaging.worker import Worker
 from scheduling.observability.probes import application, open_port, serving, worker_probes
+from scheduling.server.lifecycle import wait_for_database
 
 if TYPE_CHECKING:
     from scheduling.cli.program import Program
@@ -49,7 +50,7 @@ def worker(program: Program, ini: str | None, concurrency: int, grace: int) -> N
         program = program.with_ini(ini)
     set_up_logging(program.ini_path)
     log_what_is_used(program.setup.settings)
-    registry = program.registry
+    registry = program.application.registry
     if registry.core_settings.embedded:
         raise StartupError(
             "A worker needs a broker that it shares with the relay of others: set REDIS_URL. "
@@ -79,6 +80,18 @@ def run(registry: Registry, concurrency: int, grace: float) -> bool:
     A second signal ends the process at once. Another worker delivers what it had in hand when the lease has
     run out.
     """
+    worker = Worker(registry, concurrency)
+    registry.readiness.starting = True
+    port = open_port(registry, application(registry, worker_probes(registry, worker)))
+    with serving(port):
+        wait_for_database(registry)
+        finished = deliver(registry, worker, concurrency, grace)
+    logger.info("The worker ended" if finished else "The worker ended with messages in hand")
+    return finished
+
+
+def deliver(registry: Registry, worker: Worker, concurrency: int, grace: float) -> bool:
+    """Do the same with a worker that is made already, on a database that answers."""
     stopping = threading.Event()
 
     def end(number: int, frame: object) -> None:
@@ -88,16 +101,13 @@ def run(registry: Registry, concurrency: int, grace: float) -> bool:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    worker = Worker(registry, concurrency)
-    port = open_port(registry, application(registry, worker_probes(registry, worker)))
     registry.tracer.start()
     worker.start()
     registry.metrics.pool.watch()
-    with serving(port):
-        logger.info("The worker delivers with %d threads", concurrency)
-        stopping.wait()
-        logger.info("The worker finishes what it has in hand")
-        finished = worker.stop(grace)
+    registry.readiness.starting = False
+    logger.info("The worker delivers with %d threads", concurrency)
+    stopping.wait()
+    logger.info("The worker finishes what it has in hand")
+    finished = worker.stop(grace)
     registry.tracer.stop()
-    logger.info("The worker ended" if finished else "The worker ended with messages in hand")
     return finished

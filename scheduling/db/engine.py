@@ -13,6 +13,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 
 from scheduling.db import postgres
 from scheduling.db.driver import begin_if_it_locks, close_useless
+from scheduling.db.pool import Pool, guard
 from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:
@@ -39,12 +40,13 @@ def create_engine(settings: Settings) -> sa.Engine:
         # A statement in a log line or an error message must not carry people's data.
         hide_parameters=True,
         # Statements are run together by appending their texts and their values.
-        **({"paramstyle": "format"} if is_postgres else {}),
+        **({"paramstyle": "format", "poolclass": Pool} if is_postgres else {}),
     )
     if is_postgres:
         # First, since SQLAlchemy's own questions to a new server fail where this one refuses it.
         sa.event.listen(engine, "connect", postgres.SessionSetup(settings), insert=True)
         sa.event.listen(engine, "handle_error", close_useless)
+        guard(engine, settings.database_timeout)
     else:
         engine.dialect.statement_compiler = _SQLiteCompiler
         sa.event.listen(engine, "connect", _prepare_sqlite)

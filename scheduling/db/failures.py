@@ -20,6 +20,14 @@ _USELESS_SESSION = (
 _PASSING = (*_USELESS_SESSION, "08", "57", "55P03")
 """What passes by itself: those, broken connections, statements that took too long, locks that others have."""
 
+_TOO_MANY_CONNECTIONS = (
+    "too many connections",
+    "too many clients",
+    "remaining connection slots are reserved",
+    "no more connections allowed",
+)
+
+
 _PASSING_SQLITE = ("locked", "unable to open", "disk I/O error", "disk is full")
 
 
@@ -51,6 +59,15 @@ def sentence(error: exc.DBAPIError) -> str:
     """Return why the database cannot be used, as a sentence for an operator."""
     said = one_line(error)
     return said if isinstance(error.orig, Unsuitable) else f"The database did not answer: {said}"
+
+
+def says_too_many_connections(error: BaseException | None) -> bool:
+    """Tell whether PostgreSQL, or PgBouncer, refused a connection because there are too many.
+
+    libpq gives no SQLSTATE for a connection that failed (it would be 53300), so the text is looked at, which
+    is English unless the server's ``lc_messages`` says otherwise.
+    """
+    return any(text in str(error) for text in _TOO_MANY_CONNECTIONS)
 
 
 def one_line(error: exc.DBAPIError) -> str:

@@ -11,6 +11,7 @@ import warnings
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from alembic import command
@@ -20,9 +21,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DatabaseError
 
+from scheduling.db.deadline import allow_long_statements
 from scheduling.db.driver import begin
-from scheduling.db.failures import sentence
+from scheduling.db.failures import is_unavailable, one_line, sentence
 from scheduling.db.metadata import metadata
+from scheduling.db.postgres import Unsuitable
 from scheduling.db.trees import Tree, core_folder, trees
 from scheduling.exceptions import StartupError
 
@@ -37,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_SECONDS = 10
 """A migration that cannot lock a table in this time gives up rather than let requests queue behind it."""
+
+_WAIT_SECONDS = 0.5
+"""How often a database that is away is asked whether it is back."""
 
 _ADVISORY_LOCK = 0x5C4ED01
 """Any number that no other program uses on the same database."""
@@ -62,7 +68,7 @@ def _locked(engine: sa.Engine) -> Iterator[sa.Connection]:
     with engine.connect() as connection:
         begin(connection)
         if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            allow_long_statements(connection)
             connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             # Waits for another migration to end, which is what a second pod that starts should do.
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
@@ -186,9 +192,35 @@ def require_upgraded(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> None
     One that a newer release has upgraded is only warned of, so that a deployment can be rolled back.
     """
     try:
-        missing, newer = _compared(engine, plugins)
+        _require_upgraded(engine, plugins)
     except DatabaseError as error:
         raise StartupError(sentence(error)) from error
+
+
+def wait_until_upgraded(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> None:
+    """Do the same, but wait for a PostgreSQL that is away, for as long as that takes."""
+    said = ""
+    while True:
+        try:
+            return _require_upgraded(engine, plugins)
+        except DatabaseError as error:
+            reason = one_line(error)
+            if not _passes(engine, error):
+                raise StartupError(sentence(error)) from error
+        if reason != said:
+            logger.warning("Waits for the database: %s", reason)
+            said = reason
+        sleep(_WAIT_SECONDS)
+
+
+def _passes(engine: sa.Engine, error: DatabaseError) -> bool:
+    """Tell whether an error may pass while one waits: not on SQLite, nor for an unsuitable database."""
+    is_lasting = engine.dialect.name == "sqlite" or isinstance(error.orig, Unsuitable)
+    return not is_lasting and is_unavailable(error)
+
+
+def _require_upgraded(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> None:
+    missing, newer = _compared(engine, plugins)
     if missing:
         raise StartupError(
             f"The database lacks migrations of: {', '.join(missing)}. "

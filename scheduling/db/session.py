@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from scheduling.db import driver, statements
+from scheduling.db.deadline import allow_long_statements
 from scheduling.db.statements import Statement
 
 if TYPE_CHECKING:
@@ -101,6 +102,14 @@ class Session:
         """Run an INSERT, UPDATE or DELETE, or whatever else needs the transaction, and begin that before."""
         driver.begin(self.connection)
         return self.connection.execute(statement, parameters)
+
+    def allow_long_statements(self) -> None:
+        """Begin a transaction, and let each statement in it take as long as it needs.
+
+        Without this one ends after ``scheduling.database_timeout``.
+        """
+        driver.begin(self.connection)
+        allow_long_statements(self.connection)
 
     def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         """Return the dialect's own INSERT, which knows ON CONFLICT, for :meth:`write`."""

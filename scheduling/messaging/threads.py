@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from scheduling.db.failures import one_line
+from scheduling.db.pool import guard_of
 from scheduling.exceptions import name_and_text
 from scheduling.messaging.broker import BROKER_ERRORS
 
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 _FIRST_RESTART_SECONDS = 0.5
 _LAST_RESTART_SECONDS = 15.0
+_LOOK_SECONDS = 0.25
+"""How often a loop that waits for the database looks whether it is to stop."""
+
 _LOG_SECONDS = 60.0
 """How long a thread that fails again and again is silent after it has logged an error."""
 
@@ -72,7 +76,17 @@ class RestartingThread(threading.Thread):
                 self._work(self)
             except Exception as error:  # noqa: BLE001 - brokers and drivers raise all kinds of things
                 self._note_failure(error)
-                self.stopping.wait(self._restart_seconds())
+                self._pause()
+
+    def _pause(self) -> None:
+        """Wait before the next run; where the database hangs, until it answers again."""
+        guard = guard_of(self.registry.engine)
+        if guard is None or not guard.breaker.is_open:
+            self.stopping.wait(self._restart_seconds())
+            return
+        while guard.breaker.is_open and not self.stopping.is_set():
+            self.report_alive()
+            guard.breaker.wait_until_closed(_LOOK_SECONDS)
 
     def _note_failure(self, error: Exception) -> None:
         """Keep the failure for the probes, and log it, at most once a minute."""

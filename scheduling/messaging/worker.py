@@ -42,6 +42,7 @@ class Worker:
     def start(self) -> None:
         """Start the threads."""
         for thread in (*self._threads.values(), *self._housekeeping):
+            thread.report_alive()
             thread.start()
 
     def stop(self, timeout: float = 30.0) -> bool:

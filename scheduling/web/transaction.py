@@ -11,6 +11,7 @@ from pyramid.httpexceptions import HTTPUnauthorized
 from pyramid.tweens import EXCVIEW
 from sqlalchemy import exc
 
+from scheduling.db.deadline import GivenUp
 from scheduling.db.session import Session, session_scope
 from scheduling.security.tokens import TokenError
 
@@ -97,7 +98,8 @@ def is_retryable(error: exc.DBAPIError, db: Session) -> bool:
     that nobody knows whether it took effect, and the client has to look.
     """
     if error.connection_invalidated:
-        return not db.committing
+        # A server that was silent for so long would only be waited for once more.
+        return not db.committing and not isinstance(error.orig, GivenUp)
     return getattr(error.orig, "sqlstate", None) in (_SERIALIZATION_FAILURE, _DEADLOCK)
 
 
