@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 from scheduling.accounts.events import LoggedIn, LoginFailed, UserRegistered
 from scheduling.accounts.models import users
 from scheduling.accounts.service import email_is
+from scheduling.addresses import mail_address
 from scheduling.config.manifest import API_VERSION, Plugin
 from scheduling.config.settings import Settings
 from scheduling.db.metadata import BigId, Json, Query, Row, Timestamp, metadata
@@ -106,6 +107,7 @@ __all__ = [
     "enqueue",
     "format_timestamp",
     "json_response",
+    "mail_address",
     "metadata",
     "paginate",
     "parse_id",

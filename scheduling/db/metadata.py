@@ -79,6 +79,26 @@ def _as_text(element: rfc3339_text, compiler: SQLCompiler, **options: Any) -> st
     return f"""to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 
 
+class bytewise(FunctionElement[str]):  # noqa: N801 - it reads like a function of SQL
+    """A text that is compared, sorted and lower-cased by its bytes, whatever the database's language is.
+
+    ``sa.func.lower(bytewise(column))`` changes A to Z alone, and I to i also where the database is Turkish.
+    """
+
+    type = sa.String()
+    inherit_cache = True
+
+
+@compiles(bytewise)
+def _without_language(element: bytewise, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(bytewise, "postgresql")
+def _in_no_language(element: bytewise, compiler: SQLCompiler, **options: Any) -> str:
+    return f'{compiler.process(element.clauses, **options)} COLLATE "C"'
+
+
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A 64-bit id. SQLite generates ids only for a column of type INTEGER, which has 64 bits there."""
 

@@ -155,6 +155,15 @@ def test_role_is_set_by_address_without_regard_to_case(command_output):
     assert command_output("user", "list")[0].split()[1] == "admin"
 
 
+def test_account_is_found_by_another_spelling_of_its_address(command_output):
+    create(command_output, "ada@exam\u00adple.com")
+    again = command_output("user", "create", "ada@example.com", "--if-missing")
+    assert again[0].endswith("exists already, as member; nothing was changed.")
+    assert command_output("user", "set-role", "Ada@\uff45xample.com", "admin")
+    assert command_output("user", "delete", "ADA@example.com\u200b", "--yes")
+    assert command_output("user", "list") == []
+
+
 @pytest.mark.parametrize(
     "arguments", [["set-role", "nobody@example.com", "admin"], ["delete", "nobody@example.com"]]
 )

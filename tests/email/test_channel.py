@@ -191,3 +191,14 @@ def test_a_message_that_comes_too_late_for_its_slot_takes_another(site):
     with site.queries() as queries:
         assert site.deliver() == [State.DONE]
     assert [statement for statement in queries.statements if "email_slots" in statement]
+
+
+def test_an_address_that_there_cannot_be_is_given_up_at_once(site, provide):
+    calls = provide()
+    alice = site.user()
+    with session_scope(site.registry) as db:
+        # As an account that is older than the rule may have it.
+        db.write(sa.update(users).where(users.c.id == alice.id).values(email="alice@example.com\u202e"))
+    assert site.deliver() == [State.DEAD]
+    assert calls == []
+    assert "no domain" in only_row(site).last_error
