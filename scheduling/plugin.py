@@ -15,7 +15,7 @@ from scheduling.accounts.service import email_is
 from scheduling.addresses import mail_address
 from scheduling.config.manifest import API_VERSION, Plugin
 from scheduling.config.settings import Settings
-from scheduling.db.metadata import BigId, Json, Query, Row, Timestamp, metadata
+from scheduling.db.metadata import BigId, Json, Query, Row, Timestamp, bytewise, metadata
 from scheduling.db.session import Session, session_scope
 from scheduling.db.statements import Statement
 from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured, OutgoingEmail, SendResult
@@ -103,6 +103,7 @@ __all__ = [
     "Transient",
     "UserRegistered",
     "WholeNumber",
+    "bytewise",
     "email_is",
     "enqueue",
     "format_timestamp",

@@ -23,8 +23,6 @@ BATCH = 1000
 users = sa.table("users", *(sa.column(name) for name in ("id", "email", "normal_email")))
 forms = sa.table("users_normal_forms", *(sa.column(name) for name in ("id", "email", "normal_email")))
 
-HAS_NONE = sa.text("normal_email IS NULL")
-
 # Who changes an address and leaves its normal form does not know of it: the release before, or an operator.
 POSTGRESQL_TRIGGER = """
 CREATE FUNCTION users_clear_normal_email() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -59,13 +57,7 @@ def upgrade() -> None:
     )
     op.drop_table("users_normal_forms")
     op.create_index("uq_users_normal_email", "users", ["normal_email"], unique=True)
-    op.create_index(
-        "ix_users_email_as_typed",
-        "users",
-        [sa.func.lower(bytewise(sa.column("email")))],
-        postgresql_where=HAS_NONE,
-        sqlite_where=HAS_NONE,
-    )
+    op.create_index("ix_users_email_as_typed", "users", [sa.func.lower(bytewise(sa.column("email")))])
     op.get_bind().exec_driver_sql(POSTGRESQL_TRIGGER if is_postgresql() else SQLITE_TRIGGER)
 
 

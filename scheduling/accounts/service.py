@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from scheduling.accounts.events import UserRegistered
-from scheduling.accounts.models import has_no_normal_form, users
+from scheduling.accounts.models import users
 from scheduling.addresses import normal_form
 from scheduling.db.metadata import bytewise
 from scheduling.db.statements import Statement
@@ -144,7 +144,7 @@ def _free_form(db: Session, address: str, user_id: int | None = None) -> str | N
     normal = normal_form(address)
     spellings = [address.lower()] if normal is None else [address.lower(), normal]
     typed = sa.select(users.c.id).where(
-        has_no_normal_form, sa.func.lower(bytewise(users.c.email)).in_(spellings)
+        users.c.normal_email.is_(None), sa.func.lower(bytewise(users.c.email)).in_(spellings)
     )
     if any(row.id != user_id for row in db.rows(typed)):
         raise _taken()
