@@ -111,6 +111,15 @@ def replace_password(db: Session, user: Row, new_hash: str) -> Row | None:
     return db.write(update.returning(*PUBLIC)).first()
 
 
+def set_password(db: Session, user_id: int, new_hash: str) -> bool:
+    """Give a user another password hash, whatever it has, and end its tokens; False if there is no user."""
+    update = sa.update(users).where(users.c.id == user_id).values(password_hash=new_hash)
+    if not db.write(update).rowcount:
+        return False
+    db.registry.tokens.cut_off(db, user_id)
+    return True
+
+
 def set_role(db: Session, address: str, role: str) -> Row | None:
     """Give the user with this address a role and end its tokens, which name the old one; None if unknown."""
     update = sa.update(users).where(email_is(address)).values(role=role).returning(*PUBLIC)

@@ -173,10 +173,11 @@ class RequestSchema(Schema):
 
 
 class PatchSchema(RequestSchema):
-    """A partial update: at least one of the schema's members must be there."""
+    """A partial update: at least one of the schema's members must be there; a secret does not count."""
 
     @post_load
     def _not_empty(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        if not data:
-            raise ValidationError(f"send at least one of: {', '.join(self.fields)}")
+        changing = [name for name, field in self.fields.items() if not isinstance(field, Secret)]
+        if not data.keys() & changing:
+            raise ValidationError(f"send at least one of: {', '.join(changing)}")
         return data

@@ -25,6 +25,10 @@ Takes: root, name, existing, key, and optionally optional.
 - name: SCHEDULING_PLUGINS
   value: {{ join " " . | quote }}
 {{- end }}
+{{- if .Values.auth.emailChangeNeedsPassword }}
+- name: SCHEDULING_EMAIL_CHANGE_NEEDS_PASSWORD
+  value: "true"
+{{- end }}
 {{- with .Values.cors.origins }}
 - name: CORS_ORIGINS
   value: {{ join " " . | quote }}
