@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 from scheduling.accounts.events import LoggedIn, LoginFailed, UserRegistered
 from scheduling.accounts.models import users
 from scheduling.accounts.service import email_is
+from scheduling.addresses import mail_address
 from scheduling.config.manifest import API_VERSION, Plugin
 from scheduling.config.settings import Settings
-from scheduling.db.metadata import BigId, Json, Query, Row, Timestamp, metadata
+from scheduling.db.metadata import BigId, Json, Query, Row, Timestamp, bytewise, metadata
 from scheduling.db.session import Session, session_scope
 from scheduling.db.statements import Statement
 from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured, OutgoingEmail, SendResult
@@ -25,6 +26,7 @@ from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
 from scheduling.observability.registry import Registry
 from scheduling.security.identity import Identity
 from scheduling.security.permissions import SITE_ADMIN, Permission, Role, user_principal
+from scheduling.texts import shorten
 from scheduling.times import format_timestamp, utcnow
 from scheduling.web.pagination import Keyset, Page, PageQuery, paginate
 from scheduling.web.problems import problem
@@ -36,6 +38,7 @@ from scheduling.web.schemas import (
     EmailAddress,
     JsonObject,
     Moment,
+    OneLine,
     PatchSchema,
     RequestSchema,
     Text,
@@ -74,6 +77,7 @@ __all__ = [
     "Missing",
     "Moment",
     "Notice",
+    "OneLine",
     "OutgoingEmail",
     "Page",
     "PageQuery",
@@ -102,10 +106,12 @@ __all__ = [
     "Transient",
     "UserRegistered",
     "WholeNumber",
+    "bytewise",
     "email_is",
     "enqueue",
     "format_timestamp",
     "json_response",
+    "mail_address",
     "metadata",
     "paginate",
     "parse_id",
@@ -113,6 +119,7 @@ __all__ = [
     "publish",
     "session_scope",
     "set_etag",
+    "shorten",
     "user_principal",
     "users",
     "utcnow",
@@ -157,16 +164,17 @@ class Configurator(Protocol):
         """Run ``handler(message, registry)`` in a worker, at least once, for each message to ``name``.
 
         The plugin writes the messages with :func:`enqueue`. The handler returns the provider's id of what it
-        did, or None. It raises ``Transient`` to be tried again, ``Permanent`` to be given up at once, and
-        ``Skip`` where nothing is left to do; any other exception counts as transient. After so many attempts
-        in all the message is dead.
+        did, or None. It raises ``Transient`` to be tried again, ``Permanent`` to be given up at once,
+        ``Postpone`` to be tried at a later moment without using up an attempt, and ``Skip`` where nothing is
+        left to do; any other exception counts as transient. After ``attempts`` in all the message is dead.
         """
 
     def add_housekeeping(self, name: str, work: Callable[[Registry], bool | None], seconds: float) -> None:
         """Call ``work(registry)`` in every worker, and again after ``seconds``.
 
-        Where it returns True there is more to do, and it is called again at once. Several workers may call it
-        at the same time; what must not be done twice takes a lock of its own.
+        Where it returns True there is more to do, and it is called again at once. Where it raises, that is
+        logged and it is called again after a while. Several workers may call it at the same time; what must
+        not be done twice takes a lock of its own.
         """
 
     def add_email_template(
@@ -177,12 +185,14 @@ class Configurator(Protocol):
         *,
         wanted: Callable[[Session, Mapping[str, Any]], bool] | None = None,
         on_ambiguous: Literal["resend", "hold"] = "resend",
+        unconfirmed: bool = False,
     ) -> None:
         """Register ``templates/<base>.subject.txt``, ``.txt`` and ``.html`` for a kind of e-mail.
 
         ``sample`` is data that renders them. ``wanted(db, data)`` is asked right before sending; False skips
         the e-mail. Where nobody knows whether the provider accepted an e-mail, ``resend`` sends it again and
-        ``hold`` keeps it for an operator.
+        ``hold`` keeps it for an operator. ``unconfirmed`` is for what may go to somebody who has nothing to
+        do with the account: the template's ``name`` is empty unless it looks like one.
         """
 
 

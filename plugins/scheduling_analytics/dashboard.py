@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from scheduling.plugin import Statement, Timestamp, utcnow
+from scheduling.plugin import Statement, Timestamp, bytewise, utcnow
 from scheduling_analytics import rollups
 from scheduling_analytics.models import (
     ALL_TYPES,
@@ -19,6 +19,7 @@ from scheduling_analytics.models import (
     analytics_pending,
     analytics_seen,
 )
+from scheduling_analytics.others import breakdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ _edges = [sa.bindparam(f"edge_{minutes}", type_=Timestamp) for minutes in rollup
 
 
 def read(db: Session, days: int) -> dict[str, Any]:
-    """Return the contract's dashboard over the events of the last ``days`` times 24 hours."""
+    """Return the dashboard as the API answers it, over the events of the last ``days`` times 24 hours."""
     since = utcnow() - timedelta(days=days)
     counts = count_by_rollups(db, since) if rollups.are_kept(db) else count_events(db, since)
     users = sum(row.users for row in counts if row.event_type == ALL_TYPES)
@@ -49,17 +50,7 @@ def read(db: Session, days: int) -> dict[str, Any]:
         "unique_users": users,
         "event_types": len(types),
     }
-    breakdown = [
-        {
-            "event_type": row.event_type,
-            "count": row.events,
-            "unique_users": row.users,
-            "first_event": row.first_event,
-            "last_event": row.last_event,
-        }
-        for row in types
-    ]
-    return {"period": f"Last {days} days", "overview": overview, "breakdown": breakdown}
+    return {"period": f"Last {days} days", "overview": overview, "breakdown": breakdown(db, since, types)}
 
 
 def count_events(db: Session, since: datetime) -> Sequence[Row]:
@@ -107,7 +98,7 @@ def _count_events() -> Query:
     )
     of_all = _part(sa.literal(ALL_TYPES), users=users).where(recent)
     counted = sa.union_all(by_type, of_all).subquery("counted")
-    return sa.select(counted).order_by(counted.c.events.desc(), counted.c.event_type)
+    return sa.select(counted).order_by(counted.c.events.desc(), bytewise(counted.c.event_type))
 
 
 def _read_rollups() -> Query:
@@ -126,7 +117,7 @@ def _read_rollups() -> Query:
             sa.func.bool_or(part.c.is_corrected).label("is_corrected"),
         )
         .group_by(part.c.event_type)
-        .order_by(count.desc(), part.c.event_type)
+        .order_by(count.desc(), bytewise(part.c.event_type))
     )
 
 

@@ -10,6 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from scheduling.accounts.events import UserRegistered
 from scheduling.accounts.models import users
+from scheduling.addresses import normal_form
+from scheduling.db.metadata import bytewise, database_now
 from scheduling.db.statements import Statement
 from scheduling.events import Notice, publish
 from scheduling.exceptions import Invalid
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
     from scheduling.db.session import Session
 
 PUBLIC = (users.c.id, users.c.name, users.c.email, users.c.role, users.c.created_at)
-"""The columns that make the contract's ``user``."""
+"""The columns of a user as the API answers it (docs/api.md)."""
+
+FOR_TOKEN = (*PUBLIC, users.c.token_key, database_now().label("read_at"))
+"""What a token is made of, with the moment at which it was read."""
 
 EMAIL_TAKEN = "Email already in use"
 
@@ -30,8 +35,20 @@ select_user = sa.select(*PUBLIC)
 
 
 def email_is(address: str) -> sa.ColumnElement[bool]:
-    """Return the condition that a user has this address, without regard to case."""
-    return sa.func.lower(users.c.email) == sa.func.lower(sa.bindparam("address", address.lower()))
+    """Return the condition that a user has this address, in whichever spelling; at most one user has it.
+
+    One whose row has no normal form is found as it was typed, without regard to case, and goes first: it has
+    no other way in.
+    """
+    row = users.alias()
+    typed = (
+        sa.select(row.c.id)
+        .where(row.c.normal_email.is_(None), sa.func.lower(bytewise(row.c.email)) == address.lower())
+        .order_by((row.c.email == address).desc(), row.c.id)
+        .limit(1)
+    )
+    normal = sa.select(row.c.id).where(row.c.normal_email == sa.literal(normal_form(address), sa.String()))
+    return users.c.id == sa.func.coalesce(typed.scalar_subquery(), normal.scalar_subquery())
 
 
 # Clients ask for this all day: each token that is verified, each profile that is shown.
@@ -44,13 +61,14 @@ def find(db: Session, user_id: int) -> Row | None:
 
 
 def register(db: Session, *, name: str, email: str, password_hash: str, role: str = Role.MEMBER) -> Row:
-    """Create an account, tell who listens, and return the user's public columns.
+    """Create an account, tell who listens, and return what a token of it is made of.
 
     Raises :class:`Invalid` when the address is taken, also when another request takes it right now.
     """
+    normal = _free_form(db, email)
     insert = sa.insert(users).values(name=name, email=email, password_hash=password_hash, role=role)
     with _unless_taken():
-        user = db.write(insert.returning(*PUBLIC)).one()
+        user = db.write(insert.values(normal_email=normal).returning(*FOR_TOKEN)).one()
     publish(UserRegistered(db=db, user_id=user.id, name=user.name))
     publish(Notice(db=db, user_id=user.id, email="WELCOME"))
     return user
@@ -58,9 +76,15 @@ def register(db: Session, *, name: str, email: str, password_hash: str, role: st
 
 def update_profile(db: Session, user_id: int, changes: dict[str, Any]) -> Row | None:
     """Change name or address; return the user, or None if there is none. Raises as :func:`register`."""
-    update = sa.update(users).where(users.c.id == user_id).values(changes)
+    normal = _free_form(db, changes["email"], user_id) if "email" in changes else None
+    update = sa.update(users).where(users.c.id == user_id)
     with _unless_taken():
-        return db.write(update.returning(*PUBLIC)).first()
+        user = db.write(update.values(changes).returning(*PUBLIC)).first()
+        if normal is not None:
+            # By itself: where one statement changes the address and leaves the normal form, a trigger clears
+            # that, since whoever wrote the statement does not know of it.
+            db.write(update.values(normal_email=normal))
+    return user
 
 
 def find_with_password(db: Session, user_id: int) -> Row | None:
@@ -74,20 +98,32 @@ def find_credentials(db: Session, address: str) -> Row | None:
 
 
 def lock_unchanged(db: Session, user: Row) -> Row | None:
-    """Return the user as it is now, locked until the commit; None if its password has changed meanwhile.
+    """Return what a token is made of now, the user locked until the commit; None if its password has changed.
 
     While a password was being checked, another request may have changed it, or the role, and ended all
     tokens. A token must be made of what holds now, and before such a change or after it.
     """
     unchanged = sa.and_(users.c.id == user.id, users.c.password_hash == user.password_hash)
-    return db.row(select_user.where(unchanged).with_for_update(read=True))
+    return db.row(sa.select(*FOR_TOKEN).where(unchanged).with_for_update(read=True))
 
 
 def replace_password(db: Session, user: Row, new_hash: str) -> Row | None:
-    """Replace a user's password hash and return the user; None if another request has just replaced it."""
+    """Replace a user's password hash and return what a token is made of; None if somebody just replaced it.
+
+    The row is locked until the commit, as by :func:`lock_unchanged`.
+    """
     same = sa.and_(users.c.id == user.id, users.c.password_hash == user.password_hash)
     update = sa.update(users).where(same).values(password_hash=new_hash)
-    return db.write(update.returning(*PUBLIC)).first()
+    return db.write(update.returning(*FOR_TOKEN)).first()
+
+
+def set_password(db: Session, user_id: int, new_hash: str) -> bool:
+    """Give a user another password hash, whatever it has, and end its tokens; False if there is no user."""
+    update = sa.update(users).where(users.c.id == user_id).values(password_hash=new_hash)
+    if not db.write(update).rowcount:
+        return False
+    db.registry.tokens.cut_off(db, user_id)
+    return True
 
 
 def set_role(db: Session, address: str, role: str) -> Row | None:
@@ -115,12 +151,32 @@ def delete(db: Session, user_id: int) -> bool:
     return True
 
 
+def _free_form(db: Session, address: str, user_id: int | None = None) -> str | None:
+    """Return the normal form of an address that a user is going to have; raise :class:`Invalid` if taken.
+
+    This is for the rows without a normal form, which the index on it does not know.
+    """
+    normal = normal_form(address)
+    spellings = [address.lower()] if normal is None else [address.lower(), normal]
+    typed = sa.select(users.c.id).where(
+        users.c.normal_email.is_(None), sa.func.lower(bytewise(users.c.email)).in_(spellings)
+    )
+    if any(row.id != user_id for row in db.rows(typed)):
+        raise _taken()
+    return normal
+
+
+def _taken() -> Invalid:
+    return Invalid({"email": [EMAIL_TAKEN]}, EMAIL_TAKEN)
+
+
 @contextmanager
 def _unless_taken() -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
         # The index decides, not a SELECT before: two registrations at once have one winner.
-        if "uq_users_email_lower" in str(error.orig):
-            raise Invalid({"email": [EMAIL_TAKEN]}, EMAIL_TAKEN) from None
+        # PostgreSQL names the index, SQLite the column where it is one.
+        if any(name in str(error.orig) for name in ("uq_users_email_lower", "normal_email")):
+            raise _taken() from None
         raise

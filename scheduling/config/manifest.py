@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from marshmallow import Schema
 
 
-API_VERSION = (1, 0)
-"""Version of this face: the first number changes when a plugin may break, the second when it can do more."""
+API_VERSION = (1, 1)
+"""Version of the plugin API (``scheduling.plugin``): the first number changes when a plugin may break, the
+second when something is added."""
 
 
 @dataclass(frozen=True, kw_only=True)

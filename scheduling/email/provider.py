@@ -28,6 +28,8 @@ class OutgoingEmail:
 
     to_name: str
     to_address: str
+    """As mail servers are told it, its domain in ASCII; letters before the @ may be any."""
+
     subject: str
     text: str
     html: str
@@ -52,7 +54,7 @@ class Misconfigured(Exception):
 
 
 class EmailProvider(ABC):
-    """Sends e-mails. One object serves all consumer threads of a process."""
+    """Sends e-mails. One object serves all threads of a process."""
 
     deduplicates: ClassVar[bool] = False
     """True if the provider does not send an e-mail twice that is repeated with the same key."""

@@ -9,6 +9,7 @@ import os
 import pwd
 import re
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +19,8 @@ from urllib.parse import quote
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 
-from scheduling.testing.server_process import ServerError, ServerProcess, User, run_to_end
+from scheduling.testing.guard import Guard
+from scheduling.testing.server_process import ServerError, ServerProcess, User, living_children, run_to_end
 from scheduling.testing.server_programs import reachable_postgres_programs, redis_program
 
 __all__ = [
@@ -47,6 +49,20 @@ class PostgresServer(ServerProcess):
         """Drop a database and cut its connections; psycopg's error if there is none of this name."""
         self._execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Hold all its processes by SIGSTOP meanwhile: whoever asks anything gets no answer."""
+        with contextlib.ExitStack() as ends:
+            # The first process first, so that no other is started meanwhile.
+            self.freeze()
+            ends.callback(self.thaw)
+            for child in living_children(self.pid):
+                guard = Guard(child, "CONT")
+                os.kill(child, signal.SIGSTOP)
+                ends.callback(guard.dismiss)
+                ends.callback(os.kill, child, signal.SIGCONT)
+            yield
+
     def _execute(self, statement: Composed) -> None:
         with psycopg.connect(self.url, autocommit=True, connect_timeout=10) as connection:
             connection.execute(statement)
@@ -57,9 +73,13 @@ class RedisServer(ServerProcess):
 
 
 @contextlib.contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """Run PostgreSQL, or use that of TEST_DATABASE_URL; ServerError if neither can be had."""
-    if url := os.environ.get("TEST_DATABASE_URL"):
+def postgres_server(icu_locale: str | None = None) -> Iterator[PostgresServer]:
+    """Run PostgreSQL, or use that of TEST_DATABASE_URL; ServerError if neither can be had.
+
+    With ``icu_locale``, such as ``tr``, one is run whose databases have that language; it has to be the
+    system's, of 15 or newer, since the wheel's is built without ICU.
+    """
+    if (url := os.environ.get("TEST_DATABASE_URL")) and not icu_locale:
         if not re.match(r"postgres(ql)?://", url):
             raise ServerError("TEST_DATABASE_URL must begin with postgresql:// and name no Python driver")
         yield PostgresServer(url)
@@ -68,8 +88,10 @@ def postgres_server() -> Iterator[PostgresServer]:
     user, parent = (pwd.getpwnam("nobody"), "/tmp") if os.geteuid() == 0 else (None, None)  # noqa: S108
     with TemporaryDirectory(prefix="scheduling-postgres-", dir=parent) as name:
         directory, data = Path(name), Path(name, "data")
-        programs = reachable_postgres_programs(directory, user)
+        programs = reachable_postgres_programs(directory, user, icu=bool(icu_locale))
         options = ["-Atrust", "-N", "-Upostgres", "--encoding=UTF8", "--no-locale", "--no-instructions"]
+        if icu_locale:
+            options += ["--locale-provider=icu", f"--icu-locale={icu_locale}"]
         run_to_end([str(programs / "initdb"), f"-D{data}", *options], user)
 
         # Commits stay synchronous: else the last ones are in memory alone, and go when it is killed.

@@ -11,7 +11,8 @@ from scheduling.db.session import session_scope
 from scheduling.email.pause import SendingPause
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State, outbox
-from scheduling.messaging.relay import claim_due
+from scheduling.messaging.relay import mark_due_as_queued
+from scheduling.messaging.worker import Worker
 from scheduling.plugin import Ambiguous, EmailProvider, Misconfigured, SendResult
 from scheduling.times import utcnow
 from tests.kit.factories import book
@@ -178,7 +179,7 @@ def test_a_message_uses_the_slot_that_it_reserved(site):
     now = utcnow()
     change(site, reserved_at=now, due_at=now)
     with site.queries() as queries:
-        [message_id] = claim_due(site.registry)
+        [message_id] = mark_due_as_queued(site.registry)
         assert deliver(site.registry, message_id) == State.DONE
     assert not [statement for statement in queries.statements if "email_slots" in statement]
     assert only_row(site).reserved_at is None
@@ -191,3 +192,24 @@ def test_a_message_that_comes_too_late_for_its_slot_takes_another(site):
     with site.queries() as queries:
         assert site.deliver() == [State.DONE]
     assert [statement for statement in queries.statements if "email_slots" in statement]
+
+
+def test_the_provider_is_closed_when_a_worker_ends(site, monkeypatch):
+    closed = []
+    monkeypatch.setattr(site.provider, "close", lambda: closed.append(True))
+    worker = Worker(site.registry)
+    worker.start()
+    assert closed == []
+    worker.stop()
+    assert closed == [True]
+
+
+def test_an_address_that_there_cannot_be_is_given_up_at_once(site, provide):
+    calls = provide()
+    alice = site.user()
+    with session_scope(site.registry) as db:
+        # As an account that is older than the rule may have it.
+        db.write(sa.update(users).where(users.c.id == alice.id).values(email="alice@example.com\u202e"))
+    assert site.deliver() == [State.DEAD]
+    assert calls == []
+    assert "no domain" in only_row(site).last_error

@@ -25,6 +25,12 @@ Takes: root, name, existing, key, and optionally optional.
 - name: SCHEDULING_PLUGINS
   value: {{ join " " . | quote }}
 {{- end }}
+- name: SCHEDULING_ANALYTICS_TYPES_PER_DAY
+  value: {{ .Values.analytics.typesPerDay | int | quote }}
+{{- if .Values.auth.emailChangeNeedsPassword }}
+- name: SCHEDULING_EMAIL_CHANGE_NEEDS_PASSWORD
+  value: "true"
+{{- end }}
 {{- with .Values.cors.origins }}
 - name: CORS_ORIGINS
   value: {{ join " " . | quote }}
