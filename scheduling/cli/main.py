@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from contextlib import ExitStack, contextmanager, suppress
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -103,6 +104,9 @@ def ending_on_sigterm() -> Iterator[None]:
 @click.pass_context
 def main(context: click.Context, config: str) -> None:
     """Run and look after a Scheduling installation."""
+    # A name that the terminal's encoding lacks is shown in escapes; it would end the command otherwise.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     # Those two handle SIGTERM themselves: they finish what is in progress.
     if context.invoked_subcommand not in ("web", "worker"):
         context.with_resource(ending_on_sigterm())

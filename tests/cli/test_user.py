@@ -1,5 +1,6 @@
 """`scheduling user`: accounts, made, listed, changed and deleted."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -148,6 +149,21 @@ def test_a_name_cannot_steer_the_terminal(command_output, site):
     assert command_output("user", "delete", "eve@example.com", "--yes") == [
         "Deleted eve@example.com (id 1, member, Eve �[2J��!)."
     ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("koi8-r", r"(Zo\xeb \u4f1a)"), ("latin-1", r"(Zoë \u4f1a)")]
+)
+def test_a_name_that_the_terminal_lacks_is_shown_in_escapes(ini, site, encoding, shown):
+    site.user("Zoë 会", email="zoe@example.com")
+    listed = subprocess.run(
+        [Path(sys.executable).with_name("scheduling"), "-c", ini, "user", "list"],
+        env={"PYTHONIOENCODING": encoding, "PATH": os.environ["PATH"]},
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert listed.stdout.decode(encoding) == f"       1  member   zoe@example.com  {shown}\n"
 
 
 def test_role_is_set_by_address_without_regard_to_case(command_output):
