@@ -99,7 +99,7 @@
 
 {{- /* The names that the chart sets have values of their own, and other parts of the chart rely on them. */ -}}
 {{- define "scheduling.mistakes.env" -}}
-{{- $own := list "SCHEDULING_ADMIN_EMAIL" "SCHEDULING_PASSWORD" -}}
+{{- $own := list "SCHEDULING_ADMIN_EMAIL" "SCHEDULING_CURRENT_JOB" "SCHEDULING_PASSWORD" -}}
 {{- range include "scheduling.env.own" . | fromYamlArray }}{{ $own = append $own .name }}{{ end -}}
 {{- $lists := dict "extraEnv" .Values.extraEnv "web.extraEnv" .Values.web.extraEnv
     "worker.extraEnv" .Values.worker.extraEnv "migrations.extraEnv" .Values.migrations.extraEnv -}}
