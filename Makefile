@@ -6,7 +6,8 @@
 # make bench-growth  what each call costs while its table grows to ten million rows
 # make bench-latency  how long a message takes from its commit to the e-mail provider
 #
-# Each builds .venv first, from nothing but Python 3.11 or newer.
+# Each builds .venv first, from nothing but Python 3.11 or newer: `make run` with what running needs, the others
+# with the tools of development too.
 #
 # make image       the container image, with docker, podman or buildah; TAG and BASE change its name and its Python's image
 # make sbom        what is in it, as CycloneDX, in dist/; TAG names another image
@@ -16,6 +17,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+DEV_READY := .venv/.ready-dev
 TOOLS := .tools/bin
 TOOLS_READY := .tools/.ready
 
@@ -25,28 +27,28 @@ run: $(READY)
 	@$(BIN)/scheduling -c development.ini db upgrade
 	@exec $(BIN)/pserve development.ini
 
-test: $(READY)
+test: $(DEV_READY)
 	$(BIN)/pytest -n auto $(ARGS)
 
-chaos: $(READY)
+chaos: $(DEV_READY)
 	CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(SECONDS) $(BIN)/pytest -q -s tests/chaos/test_chaos.py
 
-bench: $(READY)
+bench: $(DEV_READY)
 	$(BIN)/python -m bench $(ARGS)
 
-bench-growth: $(READY)
+bench-growth: $(DEV_READY)
 	$(BIN)/python -m bench.growth $(ARGS)
 
-bench-latency: $(READY)
+bench-latency: $(DEV_READY)
 	$(BIN)/python -m bench.delivery_latency
 
-check: $(READY)
+check: $(DEV_READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(READY)
+format: $(DEV_READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -64,7 +66,7 @@ lock: $(TOOLS_READY)
 	done
 
 # Named one by one, since `make test` passes this folder over.
-test-image: $(READY) $(TOOLS_READY)
+test-image: $(DEV_READY) $(TOOLS_READY)
 	$(BIN)/pytest $(ARGS) tests/image/test_*.py
 
 clean:
@@ -73,8 +75,12 @@ clean:
 $(READY): setup.cfg setup.py pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Scheduling needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $(READY)
+
+$(DEV_READY): $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(DEV_READY)
 
 $(TOOLS_READY): requirements/tools.txt
 	$(PYTHON) -m venv .tools

@@ -5,15 +5,9 @@ It imports nothing of Scheduling, since it starts every half minute.
 
 import os
 import sys
-from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
-# What the container was started as; an init before it has the same arguments.
-command = Path("/proc/1/cmdline").read_bytes().split(b"\0")
-if b"worker" in command:
-    port = os.environ.get("SCHEDULING_METRICS_PORT") or "9100"
-else:
-    port = os.environ.get("PORT") or "3000"
+port = os.environ.get("SCHEDULING_METRICS_PORT") or "9100"
 try:
     build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}/health/live", timeout=4).close()
 except OSError as error:

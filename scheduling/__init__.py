@@ -18,9 +18,10 @@ def main(global_config: dict[str, str], **settings: Any) -> Router:
     """
     # Importing any module of the package runs this one, which must therefore import none of them.
     from scheduling.app import make_app  # noqa: PLC0415
-    from scheduling.config.announcement import warn_if_nobody_delivers  # noqa: PLC0415
+    from scheduling.config.announcement import log_what_is_used, warn_if_nobody_delivers  # noqa: PLC0415
     from scheduling.startup import set_up  # noqa: PLC0415
 
     setup = set_up(settings, os.environ)
+    log_what_is_used(setup.settings)
     warn_if_nobody_delivers(setup.settings, global_config.get("__file__"))
     return make_app(setup, settings)

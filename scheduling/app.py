@@ -29,6 +29,7 @@ INCLUDES = (
     "scheduling.web.resources",
     "scheduling.web.views",
     # Messages: `add_outbox_consumer`, `add_event_consumer` and `add_housekeeping`.
+    "scheduling.messaging.wakeup",
     "scheduling.messaging.outbox",
     "scheduling.messaging.housekeeping",
     # Metrics and traces: tweens outside of those above.

@@ -1,4 +1,7 @@
-"""What every layer may raise: input that is refused, a thing that is missing, a start that fails."""
+"""What every layer may raise: input that is refused, a thing that is missing, a start that fails.
+
+And how an exception of whatever kind is written into a log line or a column.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,14 @@ from pyramid.httpexceptions import HTTPNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+def name_and_text(error: BaseException, limit: int | None = None) -> str:
+    """Return an exception's class and what it says, as in ``TimeoutError: no answer``.
+
+    Of that at most ``limit`` characters, if a limit is given.
+    """
+    return f"{type(error).__name__}: {error}"[:limit]
 
 
 class StartupError(SystemExit):

@@ -25,6 +25,7 @@ from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
 from scheduling.observability.registry import Registry
 from scheduling.security.identity import Identity
 from scheduling.security.permissions import SITE_ADMIN, Permission, Role, user_principal
+from scheduling.texts import shorten
 from scheduling.times import format_timestamp, utcnow
 from scheduling.web.pagination import Keyset, Page, PageQuery, paginate
 from scheduling.web.problems import problem
@@ -36,6 +37,7 @@ from scheduling.web.schemas import (
     EmailAddress,
     JsonObject,
     Moment,
+    OneLine,
     PatchSchema,
     RequestSchema,
     Text,
@@ -74,6 +76,7 @@ __all__ = [
     "Missing",
     "Moment",
     "Notice",
+    "OneLine",
     "OutgoingEmail",
     "Page",
     "PageQuery",
@@ -112,6 +115,7 @@ __all__ = [
     "problem",
     "publish",
     "session_scope",
+    "shorten",
     "user_principal",
     "users",
     "utcnow",
@@ -156,16 +160,17 @@ class Configurator(Protocol):
         """Run ``handler(message, registry)`` in a worker, at least once, for each message to ``name``.
 
         The plugin writes the messages with :func:`enqueue`. The handler returns the provider's id of what it
-        did, or None. It raises ``Transient`` to be tried again, ``Permanent`` to be given up at once, and
-        ``Skip`` where nothing is left to do; any other exception counts as transient. After so many attempts
-        in all the message is dead.
+        did, or None. It raises ``Transient`` to be tried again, ``Permanent`` to be given up at once,
+        ``Postpone`` to be tried at a later moment without using up an attempt, and ``Skip`` where nothing is
+        left to do; any other exception counts as transient. After ``attempts`` in all the message is dead.
         """
 
     def add_housekeeping(self, name: str, work: Callable[[Registry], bool | None], seconds: float) -> None:
         """Call ``work(registry)`` in every worker, and again after ``seconds``.
 
-        Where it returns True there is more to do, and it is called again at once. Several workers may call it
-        at the same time; what must not be done twice takes a lock of its own.
+        Where it returns True there is more to do, and it is called again at once. Where it raises, that is
+        logged and it is called again after a while. Several workers may call it at the same time; what must
+        not be done twice takes a lock of its own.
         """
 
     def add_email_template(
@@ -176,12 +181,14 @@ class Configurator(Protocol):
         *,
         wanted: Callable[[Session, Mapping[str, Any]], bool] | None = None,
         on_ambiguous: Literal["resend", "hold"] = "resend",
+        unconfirmed: bool = False,
     ) -> None:
         """Register ``templates/<base>.subject.txt``, ``.txt`` and ``.html`` for a kind of e-mail.
 
         ``sample`` is data that renders them. ``wanted(db, data)`` is asked right before sending; False skips
         the e-mail. Where nobody knows whether the provider accepted an e-mail, ``resend`` sends it again and
-        ``hold`` keeps it for an operator.
+        ``hold`` keeps it for an operator. ``unconfirmed`` is for what may go to somebody who has nothing to
+        do with the account: the template's ``name`` is empty unless it looks like one.
         """
 
 

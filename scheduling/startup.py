@@ -17,7 +17,7 @@ from scheduling.exceptions import StartupError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scheduling.config.loader import Loaded
+    from scheduling.config.loader import LoadedPlugin
     from scheduling.email.provider import EmailProvider
 
 
@@ -26,7 +26,7 @@ class Setup:
     """The checked settings, the enabled plugins in order with theirs, and the e-mail provider."""
 
     settings: Settings
-    plugins: list[Loaded]
+    plugins: list[LoadedPlugin]
     plugin_settings: dict[str, dict[str, Any]] = field(repr=False)
     email_provider: EmailProvider
 
@@ -40,7 +40,7 @@ def set_up(ini: Mapping[str, str], environ: Mapping[str, str]) -> Setup:
 
 
 def set_up_from(configuration: Configuration) -> Setup:
-    """Do the same from a configuration in which mistakes may be noted already; those are reported too."""
+    """As :func:`set_up`, from a Configuration that may already hold mistakes, which are reported too."""
     core = configuration.section("scheduling", CoreSchema())
     settings = Settings(**core) if core.keys() == CoreSchema().fields.keys() else None
     enabled = core.get("plugins", [])
@@ -56,7 +56,7 @@ def set_up_from(configuration: Configuration) -> Setup:
 
 def _load_plugins(
     configuration: Configuration, enabled: list[str]
-) -> tuple[list[Loaded], dict[str, dict[str, Any]]]:
+) -> tuple[list[LoadedPlugin], dict[str, dict[str, Any]]]:
     """Load the enabled plugins and read their settings."""
     try:
         plugins = loader.load(enabled)

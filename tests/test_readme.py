@@ -87,3 +87,21 @@ def test_a_second_make_run_says_which_port_is_taken_and_what_to_set(installation
     assert f"127.0.0.1:{port} (Address already in use)" in said
     assert f"PORT={int(port) + 1}" in said
     assert make_said.startswith("make: ***")
+
+
+def test_every_terminal_on_postgresql_is_told_which_database():
+    section = README[README.index("## On PostgreSQL") : README.index("## In production")]
+    blocks = re.findall(r"^```console\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    starting = [block for block in blocks if re.search(r"make run|bin/scheduling", block)]
+    assert len(starting) == 4
+    assert all("export DATABASE_URL=postgresql:///scheduling" in block for block in starting)
+    broker = [block for block in starting if "REDIS_URL=redis://localhost:6379/0" in block]
+    assert broker == starting[1:]
+
+
+@pytest.mark.parametrize(("target", "with_tools"), [("run", False), ("test", True), ("check", True)])
+def test_make_run_installs_no_tools_of_development(target, with_tools):
+    command = ["make", "--dry-run", "--always-make", target]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert "--editable .\n" in done.stdout
+    assert ("--editable '.[dev]'" in done.stdout) == with_tools

@@ -17,6 +17,8 @@ class AnalyticsSettings(Schema):
 
     # The dashboard looks back over up to 366 days.
     retention_days = fields.Integer(load_default=400, validate=validate.Range(367, 36_500))
+    # As many as the dashboard shows. What can be invented on a day is what it has to add up.
+    types_per_day = fields.Integer(load_default=100, validate=validate.Range(1, 10_000))
 
 
 plugin = Plugin(

@@ -19,6 +19,7 @@ from scheduling_analytics.models import (
     analytics_pending,
     analytics_seen,
 )
+from scheduling_analytics.others import breakdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ _edges = [sa.bindparam(f"edge_{minutes}", type_=Timestamp) for minutes in rollup
 
 
 def read(db: Session, days: int) -> dict[str, Any]:
-    """Return the contract's dashboard over the events of the last ``days`` times 24 hours."""
+    """Return the dashboard as the API answers it, over the events of the last ``days`` times 24 hours."""
     since = utcnow() - timedelta(days=days)
     counts = count_by_rollups(db, since) if rollups.are_kept(db) else count_events(db, since)
     users = sum(row.users for row in counts if row.event_type == ALL_TYPES)
@@ -49,17 +50,7 @@ def read(db: Session, days: int) -> dict[str, Any]:
         "unique_users": users,
         "event_types": len(types),
     }
-    breakdown = [
-        {
-            "event_type": row.event_type,
-            "count": row.events,
-            "unique_users": row.users,
-            "first_event": row.first_event,
-            "last_event": row.last_event,
-        }
-        for row in types
-    ]
-    return {"period": f"Last {days} days", "overview": overview, "breakdown": breakdown}
+    return {"period": f"Last {days} days", "overview": overview, "breakdown": breakdown(db, since, types)}
 
 
 def count_events(db: Session, since: datetime) -> Sequence[Row]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from scheduling.plugin import session_scope, utcnow
-from scheduling_analytics import partitions, rollups
+from scheduling_analytics import event_types, partitions, rollups
 from scheduling_analytics.models import analytics_events as events
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FOLD_SECONDS = 1.0
+FOLD_SECONDS = 2.0
 RETENTION_SECONDS = 3600.0
 
 DELETE_BATCH = 1000
@@ -29,12 +29,14 @@ _LOCK_NOT_AVAILABLE = "55P03"
 def fold(registry: Registry) -> bool:
     """Take notes into the rollups, or count everything anew where that is due; True if there is more."""
     with session_scope(registry) as db:
+        # Looking first keeps an idle worker from beginning a transaction every time.
+        waiting = rollups.count_pending(db)
+        if waiting == 0:
+            return False
         if rollups.is_rebuild_due(db):
             rollups.rebuild(db)
             return False
-        # Looking first keeps an idle worker from beginning a transaction every second.
-        waiting = rollups.count_pending(db)
-        return waiting > 0 and rollups.fold(db) and waiting == rollups.BATCH
+        return rollups.fold(db) and waiting == rollups.BATCH
 
 
 def keep_partitions(registry: Registry) -> bool:
@@ -74,6 +76,12 @@ def delete_old(registry: Registry) -> bool:
         return db.write(sa.delete(events).where(events.c.id.in_(old))).rowcount == DELETE_BATCH
 
 
+def forget_types(registry: Registry) -> None:
+    """Forget the types of clients' events that are out of use."""
+    with session_scope(registry) as db:
+        event_types.forget_old(db)
+
+
 def oldest_kept(registry: Registry) -> datetime:
     """Return the moment since when events are kept."""
     return utcnow() - timedelta(days=registry.plugin_settings["analytics"]["retention_days"])
@@ -81,6 +89,7 @@ def oldest_kept(registry: Registry) -> datetime:
 
 def includeme(config: Configurator) -> None:
     """Register the housekeeping tasks; SQLite has neither rollups nor partitions."""
+    config.add_housekeeping("analytics_types", forget_types, RETENTION_SECONDS)
     if config.registry.engine.dialect.name == "postgresql":
         config.add_housekeeping("analytics", fold, FOLD_SECONDS)
         config.add_housekeeping("analytics_partitions", keep_partitions, RETENTION_SECONDS)

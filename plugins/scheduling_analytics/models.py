@@ -1,11 +1,14 @@
 """The tables of analytics: the events and, on PostgreSQL, what is counted of them."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from scheduling.plugin import BigId, Json, Timestamp, metadata, users, utcnow
+
+MAX_TYPE = 100
+"""How many characters a type has at most."""
 
 
 class AnalyticsEventColumns(sa.TypedColumns):
@@ -15,7 +18,7 @@ class AnalyticsEventColumns(sa.TypedColumns):
     user_id: sa.Named[int | None] = sa.Column(
         BigId, sa.ForeignKey(users.c.id, ondelete="SET NULL"), index=True
     )
-    event_type: sa.Named[str] = sa.Column(sa.String(100), nullable=False)
+    event_type: sa.Named[str] = sa.Column(sa.String(MAX_TYPE), nullable=False)
     metadata: sa.Named[Any] = sa.Column(Json, nullable=True)
     created_at: sa.Named[datetime] = sa.Column(
         Timestamp, nullable=False, default=utcnow, server_default=sa.func.now()
@@ -32,10 +35,20 @@ sa.Index(
 )
 
 
+class TypeColumns(sa.TypedColumns):
+    """A type of clients' events, and the last day (UTC) on which one came."""
+
+    event_type: sa.Named[str] = sa.Column(sa.String(MAX_TYPE), primary_key=True)
+    last_day: sa.Named[date] = sa.Column(sa.Date, nullable=False, index=True)
+
+
+analytics_types = sa.Table("analytics_types", metadata, TypeColumns)
+
+
 # What follows is on PostgreSQL alone: see docs/decisions/analytics-rollups.md.
 _ON_POSTGRESQL = {"database": "postgresql"}
 
-ALL_TYPES = "all types".ljust(101, ".")
+ALL_TYPES = "all types".ljust(MAX_TYPE + 1, ".")
 """The key of all types together: longer than any type, so that no event can have it."""
 
 
@@ -47,7 +60,7 @@ class PendingColumns(sa.TypedColumns):
 
     id: sa.Named[int] = sa.Column(sa.BigInteger, primary_key=True)
     change: sa.Named[int] = sa.Column(sa.SmallInteger, nullable=False)
-    event_type: sa.Named[str] = sa.Column(sa.String(100), nullable=False)
+    event_type: sa.Named[str] = sa.Column(sa.String(MAX_TYPE), nullable=False)
     user_id: sa.Named[int | None] = sa.Column(sa.BigInteger)
     created_at: sa.Named[datetime] = sa.Column(Timestamp, nullable=False)
 
@@ -66,7 +79,7 @@ class BucketColumns(sa.TypedColumns):
 
     minutes: sa.Named[int] = sa.Column(sa.Integer, primary_key=True, autoincrement=False)
     start: sa.Named[datetime] = sa.Column(Timestamp, primary_key=True)
-    event_type: sa.Named[str] = sa.Column(sa.String(101), primary_key=True)
+    event_type: sa.Named[str] = sa.Column(sa.String(MAX_TYPE + 1), primary_key=True)
     events: sa.Named[int] = sa.Column(sa.BigInteger, nullable=False)
     users: sa.Named[int] = sa.Column(sa.BigInteger, nullable=False)
     first_event: sa.Named[datetime | None] = sa.Column(Timestamp)
@@ -80,7 +93,8 @@ class SeenColumns(sa.TypedColumns):
     """When each user's last event of each type was, and of :data:`ALL_TYPES`."""
 
     user_id: sa.Named[int] = sa.Column(sa.BigInteger, primary_key=True, autoincrement=False)
-    event_type: sa.Named[str] = sa.Column(sa.String(101), primary_key=True)
+    # Without last_seen, or PostgreSQL 18 would look for a minute's users in each type.
+    event_type: sa.Named[str] = sa.Column(sa.String(MAX_TYPE + 1), primary_key=True, index=True)
     last_seen: sa.Named[datetime] = sa.Column(Timestamp, nullable=False, index=True)
 
 

@@ -50,7 +50,6 @@ _PATIENCE = "SET LOCAL lock_timeout = '1s'"
 
 # Who writes to both tables writes the event last, so in this order nobody holds what the other waits for.
 _MAKE = """
-SET LOCAL statement_timeout = 0;
 CREATE TABLE {name} (LIKE analytics_events INCLUDING ALL);
 LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE;
 LOCK TABLE analytics_events_default IN ACCESS EXCLUSIVE MODE;
@@ -81,6 +80,7 @@ def make_one(db: Session, now: datetime, oldest: datetime) -> bool:
 
 def make(db: Session, month: datetime) -> None:
     """Make the partition of the month that begins at this moment."""
+    db.allow_long_statements()
     _execute(db, _PATIENCE)
     places = {"name": _name_of(month), "start": month.isoformat(), "end": _next(month).isoformat()}
     for statement in _MAKE.split(";"):

@@ -163,7 +163,7 @@ def trim(db: Session, before: datetime) -> bool:
 
 def rebuild(db: Session) -> None:
     """Count all events anew, while others write and read, in as long as that takes."""
-    db.write(sa.text("SET LOCAL statement_timeout = 0"))
+    db.allow_long_statements()
     db.write(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
     db.write(sa.delete(buckets))
     db.write(sa.delete(seen))

@@ -5,6 +5,7 @@ from typing import ClassVar
 from marshmallow import validate
 
 from scheduling.plugin import JsonObject, PageQuery, RequestSchema, Text, WholeNumber
+from scheduling_analytics.models import MAX_TYPE
 
 
 class NewEvent(RequestSchema):
@@ -12,7 +13,7 @@ class NewEvent(RequestSchema):
 
     synonyms: ClassVar = {"event_type": "eventType"}
 
-    event_type = Text(limit=100, required=True, data_key="eventType")
+    event_type = Text(limit=MAX_TYPE, required=True, data_key="eventType")
     metadata = JsonObject(load_default=dict)
 
 
@@ -25,4 +26,4 @@ class DashboardQuery(RequestSchema):
 class EventQuery(PageQuery):
     """``GET /analytics/events``."""
 
-    type = Text(limit=100)
+    type = Text(limit=MAX_TYPE)

@@ -10,17 +10,17 @@ from scheduling.plugin import Statement, users, utcnow
 from scheduling_analytics.models import analytics_events as events
 
 if TYPE_CHECKING:
-    from scheduling.plugin import Activity, Query, Row, Session
+    from scheduling.plugin import Activity, Query, Session
 
 _record_activity = Statement(sa.insert(events))
 _user_if_there = sa.select(users.c.id).where(users.c.id == sa.bindparam("sender_id")).scalar_subquery()
 
 
-def record(db: Session, event_type: str, user_id: int | None, metadata: dict[str, Any]) -> Row:
-    """Record an event and return its id and type; of an account that is gone it becomes anonymous."""
+def record(db: Session, event_type: str, user_id: int | None, metadata: dict[str, Any]) -> int:
+    """Record an event and return its id; of an account that is gone it becomes anonymous."""
     values = {"event_type": event_type, "metadata": metadata, "user_id": _user_if_there}
-    insert = sa.insert(events).values(values).returning(events.c.id, events.c.event_type)
-    return db.write(insert, {"sender_id": user_id}).one()
+    insert = sa.insert(events).values(values).returning(events.c.id)
+    return int(db.write(insert, {"sender_id": user_id}).scalar_one())
 
 
 def record_activity(activity: Activity) -> None:

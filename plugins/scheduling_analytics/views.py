@@ -8,7 +8,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
 from scheduling.plugin import Keyset, Page, Permission, paginate
-from scheduling_analytics import dashboard, service
+from scheduling_analytics import dashboard, event_types, service
 from scheduling_analytics.models import analytics_events
 from scheduling_analytics.resources import Analytics
 from scheduling_analytics.schemas import DashboardQuery, EventQuery, NewEvent
@@ -33,8 +33,10 @@ def record(context: Analytics, request: Request) -> dict[str, Any]:
     """Record an event that a client reports, anonymous without a valid token."""
     user_id = request.identity.id if request.identity else None
     sent = request.validated
-    event = service.record(request.db, sent["event_type"], user_id, sent["metadata"])
-    return {"message": "Event recorded", "event": event}
+    limit = request.registry.plugin_settings["analytics"]["types_per_day"]
+    kept_as = event_types.kept_as(request.db, sent["event_type"], limit)
+    event_id = service.record(request.db, kept_as, user_id, sent["metadata"])
+    return {"message": "Event recorded", "event": {"id": event_id, "event_type": sent["event_type"]}}
 
 
 @view_config(

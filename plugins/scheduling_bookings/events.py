@@ -31,9 +31,16 @@ class BookingCreated(BookingEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class BookingUpdated(BookingEvent):
-    """A booking got another title or other times."""
+    """A booking got another title or other times; the old ones are those before, moved or not."""
 
     activity_type: ClassVar[str] = "BOOKING_UPDATED"
+    old_start_time: datetime
+    old_end_time: datetime
+
+    @property
+    def is_moved(self) -> bool:
+        """True if it begins or ends at another time than before."""
+        return (self.start_time, self.end_time) != (self.old_start_time, self.old_end_time)
 
 
 @dataclass(frozen=True, kw_only=True)

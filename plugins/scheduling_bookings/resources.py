@@ -32,7 +32,7 @@ class Booking(Item):
 
     id: int
 
-    # Not functools.cached_property, by whose lock Python 3.11 would ask the database for one at a time.
+    # reify: on Python 3.11 functools.cached_property holds one lock for all instances during the query.
     @reify
     def row(self) -> Row:
         """The booking's columns; raises ``Missing`` if there is no such booking."""

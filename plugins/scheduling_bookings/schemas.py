@@ -1,8 +1,8 @@
 """What the booking calls read."""
 
-from scheduling.plugin import Choice, Moment, PageQuery, PatchSchema, RequestSchema, Text
+from scheduling.plugin import Choice, Moment, OneLine, PageQuery, PatchSchema, RequestSchema
 
-# What was read can be sent back.
+# Answers say start_time and end_time; requests may use these names too.
 SYNONYMS = {"start_time": "start", "end_time": "end"}
 
 
@@ -11,7 +11,7 @@ class NewBooking(RequestSchema):
 
     synonyms = SYNONYMS
 
-    title = Text(required=True)
+    title = OneLine(required=True)
     start = Moment(required=True)
     end = Moment(required=True)
 
@@ -21,7 +21,7 @@ class BookingPatch(PatchSchema):
 
     synonyms = SYNONYMS
 
-    title = Text()
+    title = OneLine()
     start = Moment()
     end = Moment()
 

@@ -28,10 +28,10 @@ PUBLIC = (
     bookings.c.created_at,
     bookings.c.updated_at,
 )
-"""The columns that make the contract's ``booking``."""
+"""The columns of a booking as the API answers it (docs/api.md)."""
 
-_find = Statement(sa.select(*PUBLIC).where(bookings.c.id == sa.bindparam("booking_id")))
-_create = Statement(sa.insert(bookings))
+_find_statement = Statement(sa.select(*PUBLIC).where(bookings.c.id == sa.bindparam("booking_id")))
+_insert_statement = Statement(sa.insert(bookings))
 
 FILTERS = {
     "status": bookings.c.status == sa.bindparam("status"),
@@ -43,7 +43,7 @@ FILTERS = {
 
 def find(db: Session, booking_id: int) -> Row | None:
     """Return a booking, or None."""
-    return db.row(_find, {"booking_id": booking_id})
+    return db.row(_find_statement, {"booking_id": booking_id})
 
 
 def is_confirmed(db: Session, data: Mapping[str, Any]) -> bool:
@@ -74,7 +74,7 @@ def create(db: Session, user_id: int, title: str, start: datetime, end: datetime
         "created_at": now,
         "updated_at": now,
     }
-    db.insert_at_commit(_create, booking)
+    db.insert_at_commit(_insert_statement, booking)
     _publish(BookingCreated, db, booking)
     return booking
 
@@ -107,7 +107,8 @@ def update(db: Session, booking: Row, changes: dict[str, Any]) -> Row:
     row = db.write(statement).first()
     if row is None:
         raise HTTPConflict("Somebody changed this booking at the same time; please look again.")
-    _publish(BookingUpdated, db, row._asdict())
+    old_times = {"old_start_time": booking.start_time, "old_end_time": booking.end_time}
+    _publish(BookingUpdated, db, row._asdict(), **old_times)
     return row
 
 
@@ -136,7 +137,9 @@ def _require_future(start: datetime) -> None:
         raise Invalid({"start": ["must not be in the past"]})
 
 
-def _publish(kind: type[BookingEvent], db: Session, booking: Mapping[str, Any]) -> None:
+def _publish(
+    kind: type[BookingEvent], db: Session, booking: Mapping[str, Any], **further_facts: datetime
+) -> None:
     publish(
         kind(
             db=db,
@@ -145,5 +148,6 @@ def _publish(kind: type[BookingEvent], db: Session, booking: Mapping[str, Any]) 
             title=booking["title"],
             start_time=booking["start_time"],
             end_time=booking["end_time"],
+            **further_facts,
         )
     )

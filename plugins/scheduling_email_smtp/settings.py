@@ -53,7 +53,7 @@ class SmtpSettings(Schema):
     """``off`` is for a relay on the same machine or in the same pod."""
 
     user = fields.String(load_default="", validate=_ascii, metadata={"env": "SMTP_USER"})
-    password = fields.String(load_default="", validate=_ascii, metadata={"env": "SMTP_PASS"})
+    password = fields.String(load_default="", validate=_ascii, metadata={"env": "SMTP_PASS", "secret": True})
     timeout = fields.Float(
         load_default=20.0,
         validate=validate.Range(0, 30, min_inclusive=False, error="must be from 0 to 30"),

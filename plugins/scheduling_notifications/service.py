@@ -22,7 +22,7 @@ PUBLIC = (
     notifications.c.metadata,
     notifications.c.created_at,
 )
-"""The columns that make the contract's ``notification``."""
+"""The columns of a notification as the API answers it (docs/api.md)."""
 
 _MAX_TITLE = 255
 
@@ -35,7 +35,7 @@ select_unread = sa.select(*PUBLIC).where(_is_unread)
 """The query for the notifications that ``:owner_id`` has not read."""
 
 _count_unread = Statement(sa.select(sa.func.count()).where(_is_unread))
-_add = Statement(sa.insert(notifications))
+_insert_statement = Statement(sa.insert(notifications))
 
 
 def count_unread(db: Session, user_id: int) -> int:
@@ -62,7 +62,7 @@ def add(notice: Notice) -> None:
         "metadata": text.metadata,
         "created_at": utcnow(),
     }
-    notice.db.insert_at_commit(_add, values)
+    notice.db.insert_at_commit(_insert_statement, values)
 
 
 def mark_read(db: Session, notification_id: int) -> Row:

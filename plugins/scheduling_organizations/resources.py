@@ -32,7 +32,7 @@ class Organization(Item):
 
     id: int
 
-    # Not functools.cached_property, by whose lock Python 3.11 would ask the database for one at a time.
+    # reify: on Python 3.11 functools.cached_property holds one lock for all instances during the query.
     @reify
     def row(self) -> Row:
         """The organization, and whether the sender is a member; raises ``Missing`` if there is none."""

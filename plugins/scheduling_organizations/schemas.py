@@ -1,12 +1,12 @@
 """What the organization calls read."""
 
-from scheduling.plugin import Choice, EmailAddress, PageQuery, RequestSchema, Role, Text
+from scheduling.plugin import Choice, EmailAddress, OneLine, PageQuery, RequestSchema, Role
 
 
 class OrganizationName(RequestSchema):
     """``POST /organizations`` and ``PATCH /organizations/{id}``."""
 
-    name = Text(limit=100, required=True)
+    name = OneLine(limit=100, required=True)
 
 
 class OrganizationQuery(PageQuery):

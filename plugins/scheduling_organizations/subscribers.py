@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduling.plugin import InApp, Notice, publish
+from scheduling.plugin import InApp, Notice, publish, shorten
 from scheduling_organizations.events import MemberAdded
 
 if TYPE_CHECKING:
     from scheduling.plugin import Configurator
+
+MAX_NAME = 200
+"""How many characters of an organization's name are in the title of a notification, which has 255 in all."""
 
 
 def tell_new_member(event: MemberAdded) -> None:
@@ -25,7 +28,7 @@ def tell_new_member(event: MemberAdded) -> None:
             },
             in_app=InApp(
                 type="ORG_INVITE",
-                title="Added to an organization",
+                title=f'You\'ve been added to "{shorten(event.organization, MAX_NAME)}"',
                 message=f"You have been added to {event.organization}.",
                 metadata={"organization_id": event.organization_id},
             ),

@@ -15,5 +15,5 @@ def includeme(config: Configurator) -> None:
     config.include("scheduling.security.passwords")
     config.add_api_resource("auth", Auth)
     config.add_api_resource("users", Users)
-    config.add_email_template("WELCOME", "accounts/welcome", sample={})
+    config.add_email_template("WELCOME", "accounts/welcome", sample={}, unconfirmed=True)
     config.scan("scheduling.accounts.views")

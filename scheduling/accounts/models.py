@@ -1,5 +1,6 @@
 """The table of users."""
 
+import secrets
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -8,14 +9,24 @@ from scheduling.db.metadata import BigId, Timestamp, metadata
 from scheduling.times import utcnow
 
 
+def new_token_key() -> str:
+    """Return 128 random bits, as 22 characters: no other account will ever have them."""
+    return secrets.token_urlsafe(16)
+
+
 class UserColumns(sa.TypedColumns):
-    """An account. The address is kept as it was typed and is unique without regard to case."""
+    """An account. The address is kept as it was typed and is unique without regard to case.
+
+    Its tokens carry ``token_key``. It is NULL, and they carry none, where the account is older than the
+    column or was made by something that does not know it, such as the release before.
+    """
 
     id: sa.Named[int] = sa.Column(BigId, primary_key=True)
     email: sa.Named[str] = sa.Column(sa.String(255), nullable=False)
     password_hash: sa.Named[str] = sa.Column(sa.String(255), nullable=False)
     name: sa.Named[str] = sa.Column(sa.String(255), nullable=False)
     role: sa.Named[str] = sa.Column(sa.String(50), nullable=False, server_default="member")
+    token_key: sa.Named[str | None] = sa.Column(sa.String(22), default=new_token_key)
     created_at: sa.Named[datetime] = sa.Column(
         Timestamp, nullable=False, default=utcnow, server_default=sa.func.now()
     )

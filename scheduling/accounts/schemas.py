@@ -2,12 +2,12 @@
 
 from marshmallow import ValidationError, fields, validate
 
-from scheduling.security.passwords import MAX_BYTES, MIN_CHARACTERS
-from scheduling.web.schemas import EmailAddress, Flag, PatchSchema, RequestSchema, Secret, Text
+from scheduling.security.passwords import MAX_BYTES, MIN_CHARACTERS, fits
+from scheduling.web.schemas import EmailAddress, Flag, OneLine, PatchSchema, RequestSchema, Secret
 
 
 def _fits_bcrypt(password: str) -> None:
-    if len(password.encode()) > MAX_BYTES:
+    if not fits(password):
         raise ValidationError(f"must have at most {MAX_BYTES} bytes")
 
 
@@ -20,7 +20,7 @@ NEW_PASSWORD = (
 class Registration(RequestSchema):
     """``POST /auth/register``."""
 
-    name = Text(required=True)
+    name = OneLine(required=True)
     email = EmailAddress(required=True)
     password = Secret(required=True, validate=NEW_PASSWORD)
 
@@ -41,7 +41,7 @@ class Logout(RequestSchema):
 class ProfilePatch(PatchSchema):
     """``PATCH /users/me``."""
 
-    name = Text()
+    name = OneLine()
     email = EmailAddress()
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from scheduling.accounts.events import UserRegistered
 from scheduling.accounts.models import users
+from scheduling.db.metadata import database_now
 from scheduling.db.statements import Statement
 from scheduling.events import Notice, publish
 from scheduling.exceptions import Invalid
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from scheduling.db.session import Session
 
 PUBLIC = (users.c.id, users.c.name, users.c.email, users.c.role, users.c.created_at)
-"""The columns that make the contract's ``user``."""
+"""The columns of a user as the API answers it (docs/api.md)."""
+
+FOR_TOKEN = (*PUBLIC, users.c.token_key, database_now().label("read_at"))
+"""What a token is made of, with the moment at which it was read."""
 
 EMAIL_TAKEN = "Email already in use"
 
@@ -44,13 +48,13 @@ def find(db: Session, user_id: int) -> Row | None:
 
 
 def register(db: Session, *, name: str, email: str, password_hash: str, role: str = Role.MEMBER) -> Row:
-    """Create an account, tell who listens, and return the user's public columns.
+    """Create an account, tell who listens, and return what a token of it is made of.
 
     Raises :class:`Invalid` when the address is taken, also when another request takes it right now.
     """
     insert = sa.insert(users).values(name=name, email=email, password_hash=password_hash, role=role)
     with _unless_taken():
-        user = db.write(insert.returning(*PUBLIC)).one()
+        user = db.write(insert.returning(*FOR_TOKEN)).one()
     publish(UserRegistered(db=db, user_id=user.id, name=user.name))
     publish(Notice(db=db, user_id=user.id, email="WELCOME"))
     return user
@@ -74,20 +78,23 @@ def find_credentials(db: Session, address: str) -> Row | None:
 
 
 def lock_unchanged(db: Session, user: Row) -> Row | None:
-    """Return the user as it is now, locked until the commit; None if its password has changed meanwhile.
+    """Return what a token is made of now, the user locked until the commit; None if its password has changed.
 
     While a password was being checked, another request may have changed it, or the role, and ended all
     tokens. A token must be made of what holds now, and before such a change or after it.
     """
     unchanged = sa.and_(users.c.id == user.id, users.c.password_hash == user.password_hash)
-    return db.row(select_user.where(unchanged).with_for_update(read=True))
+    return db.row(sa.select(*FOR_TOKEN).where(unchanged).with_for_update(read=True))
 
 
 def replace_password(db: Session, user: Row, new_hash: str) -> Row | None:
-    """Replace a user's password hash and return the user; None if another request has just replaced it."""
+    """Replace a user's password hash and return what a token is made of; None if somebody just replaced it.
+
+    The row is locked until the commit, as by :func:`lock_unchanged`.
+    """
     same = sa.and_(users.c.id == user.id, users.c.password_hash == user.password_hash)
     update = sa.update(users).where(same).values(password_hash=new_hash)
-    return db.write(update.returning(*PUBLIC)).first()
+    return db.write(update.returning(*FOR_TOKEN)).first()
 
 
 def set_role(db: Session, address: str, role: str) -> Row | None:

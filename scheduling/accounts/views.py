@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
-from scheduling.accounts import service
+from scheduling.accounts import credentials, service
 from scheduling.accounts.events import LoggedIn, LoginFailed
 from scheduling.accounts.models import users
 from scheduling.accounts.resources import Auth, Me, Users
 from scheduling.accounts.schemas import Credentials, Logout, PasswordChange, ProfilePatch, Registration
 from scheduling.events import publish
 from scheduling.security.permissions import Permission
+from scheduling.security.tokens import ACCOUNT_GONE
 from scheduling.web.pagination import Keyset, Page, PageQuery, paginate
 from scheduling.web.problems import problem
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from scheduling.web.request import Request
 
 NEWEST_FIRST = Keyset((users.c.created_at, users.c.id), (True, True))
-USER_GONE = "This account no longer exists."
 
 
 @view_config(
@@ -42,7 +42,7 @@ def register(context: Auth, request: Request) -> dict[str, Any]:
     user = service.register(request.db, name=sent["name"], email=sent["email"], password_hash=hashed)
     return {
         "message": "Account created",
-        "token": request.registry.tokens.issue(user.id, user.email, user.role),
+        "token": request.registry.tokens.issue(user, user.read_at),
         "user": {"id": user.id, "name": user.name, "email": user.email},
     }
 
@@ -52,19 +52,14 @@ def register(context: Auth, request: Request) -> dict[str, Any]:
 )
 def login(context: Auth, request: Request) -> dict[str, Any] | Response:
     """Exchange address and password for a token."""
-    user = service.find_credentials(request.db, request.validated["email"])
-    hashed = user.password_hash if user else None
-    request.db.close()  # which gives the connection to others meanwhile
-    known = request.registry.passwords.matches(request.validated["password"], hashed)
-    user_id = user.id if user else None
-    user = service.lock_unchanged(request.db, user) if known and user else None
+    found, user = credentials.log_in(request.db, request.validated["email"], request.validated["password"])
     if user is None:
-        publish(LoginFailed(db=request.db, user_id=user_id))
+        publish(LoginFailed(db=request.db, user_id=found.id if found else None))
         return problem(request, 401, "Invalid credentials")
     publish(LoggedIn(db=request.db, user_id=user.id))
     return {
         "message": "Logged in",
-        "token": request.registry.tokens.issue(user.id, user.email, user.role),
+        "token": request.registry.tokens.issue(user, user.read_at),
         "user": _profile(user),
     }
 
@@ -82,20 +77,20 @@ def logout(context: Auth, request: Request) -> dict[str, Any]:
 def verify(context: Auth, request: Request) -> dict[str, Any] | Response:
     """Tell whether the token still holds, and whose it is now."""
     user = service.find(request.db, request.identity.id)
-    return {"valid": True, "user": _profile(user)} if user else problem(request, 401, USER_GONE)
+    return {"valid": True, "user": _profile(user)} if user else problem(request, 401, ACCOUNT_GONE)
 
 
 @view_config(context=Me, request_method="GET", permission=Permission.VIEW, etag=True)
 def show(context: Me, request: Request) -> Row | Response:
     """Show my account."""
-    return service.find(request.db, request.identity.id) or problem(request, 401, USER_GONE)
+    return service.find(request.db, request.identity.id) or problem(request, 401, ACCOUNT_GONE)
 
 
 @view_config(context=Me, request_method="PATCH", permission=Permission.EDIT, schema=ProfilePatch)
 def update(context: Me, request: Request) -> dict[str, Any] | Response:
     """Change my name or address."""
     user = service.update_profile(request.db, request.identity.id, request.validated)
-    return {"message": "Profile updated", "user": user} if user else problem(request, 401, USER_GONE)
+    return {"message": "Profile updated", "user": user} if user else problem(request, 401, ACCOUNT_GONE)
 
 
 @view_config(
@@ -103,22 +98,18 @@ def update(context: Me, request: Request) -> dict[str, Any] | Response:
 )
 def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
     """Change my password, end all my tokens and give me a fresh one."""
-    me = service.find_with_password(request.db, request.identity.id)
-    passwords, tokens = request.registry.passwords, request.registry.tokens
-    if me is None:
-        return problem(request, 401, USER_GONE)
-    sent = request.validated
-    request.db.close()  # which gives the connection to others meanwhile
-    known = passwords.matches(sent["current_password"], me.password_hash)
-    changed = (
-        service.replace_password(request.db, me, passwords.hash(sent["new_password"])) if known else None
+    sent, tokens = request.validated, request.registry.tokens
+    me, changed = credentials.change_password(
+        request.db, request.identity.id, sent["current_password"], sent["new_password"]
     )
+    if me is None:
+        return problem(request, 401, ACCOUNT_GONE)
     if changed is None:
         return problem(request, 401, "The current password is wrong.")
-    cutoff_ms = tokens.cut_off(request.db, me.id)
+    cutoff = tokens.cut_off(request.db, changed.id)
     return {
         "message": "Password changed",
-        "token": tokens.issue(changed.id, changed.email, changed.role, not_before_ms=cutoff_ms),
+        "token": tokens.issue(changed, cutoff),
     }
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 
 from scheduling.app import make_app
 from scheduling.cli.web import server_options
 from scheduling.config import loader
+from scheduling.config.announcement import broker
+from scheduling.config.database_url import place
 from scheduling.config.ini import set_up_logging
 from scheduling.config.sources import Configuration
 from scheduling.exceptions import StartupError
@@ -74,25 +75,18 @@ def _collecting_mistakes(configuration: Configuration) -> Iterator[None]:
 
 def summary(setup: Setup, threads: int) -> Iterator[str]:
     """Yield the lines that say what would start with the settings; none has a secret."""
-    settings, database = setup.settings, setup.settings.database_url
-    place = f"{database.host or 'localhost'}/" if database.drivername != "sqlite" else ""
-    brokers = " ".join(_place(url) for url in settings.broker_url.split(";"))
+    settings = setup.settings
     plugins = ", ".join(f"{plugin.name} ({plugin.distribution})" for plugin in setup.plugins)
     yield f"environment  {settings.app_env}"
     yield f"web          {settings.host}:{settings.port}, {threads} threads a process"
     yield f"metrics      {settings.host}:{settings.metrics_port}"
-    yield f"database     {database.get_backend_name()} {place}{database.database}"
-    yield f"broker       {'none: the web process delivers' if settings.embedded else brokers}"
+    yield f"database     {place(settings.database_url)}"
+    yield f"broker       {broker(settings)}"
     yield f"plugins      {plugins or 'none'}"
     yield f"e-mail       {settings.email_provider}, from {settings.email_from}"
     traces = "sent by OpenTelemetry" if otel.is_configured(os.environ) and otel.is_installed() else "not sent"
     yield f"traces       {traces}"
     yield f"origins      {' '.join(settings.cors_origins) or 'none'}"
-
-
-def _place(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def warnings(settings: Settings, threads: int) -> Iterator[str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from scheduling.cli.program import Program
-    from scheduling.config.loader import Loaded
+    from scheduling.config.loader import LoadedPlugin
 
 
 _POLL_SECONDS = 1.0
@@ -26,11 +26,11 @@ def db() -> None:
     """Migrate the database and check its schema."""
 
 
-def _engine_and_plugins(program: Program) -> tuple[sa.Engine, list[Loaded]]:
+def _engine_and_plugins(program: Program) -> tuple[sa.Engine, list[LoadedPlugin]]:
     return program.engine, program.setup.plugins
 
 
-def _print_current(engine: sa.Engine, plugins: list[Loaded]) -> None:
+def _print_current(engine: sa.Engine, plugins: list[LoadedPlugin]) -> None:
     ahead = migrations.ahead(engine, plugins)
     for tree, (here, newest) in migrations.current(engine, plugins).items():
         state = "up to date" if here == newest else f"the newest is {newest}"

@@ -24,7 +24,7 @@ from scheduling.cli.user import user
 from scheduling.cli.web import web
 from scheduling.cli.worker import worker
 from scheduling.config import loader
-from scheduling.db.failures import one_line
+from scheduling.db.failures import sentence
 from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Commands(click.Group):
         try:
             return super().invoke(context)
         except DatabaseError as error:
-            raise click.ClickException(f"The database did not answer: {one_line(error)}") from error
+            raise click.ClickException(sentence(error)) from error
         except CommandError as error:
             raise click.ClickException(f"{error}.") from error
 

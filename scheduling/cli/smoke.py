@@ -15,13 +15,14 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from scheduling.cli.smoke_client import Failed
 from scheduling.cli.smoke_user import ThrowAwayUser
 from scheduling.db.failures import one_line
+from scheduling.exceptions import name_and_text
 from scheduling.logs import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scheduling.cli.program import Program
-    from scheduling.config.loader import Loaded
+    from scheduling.config.loader import LoadedPlugin
     from scheduling.plugin import Registry, SmokeStep, SmokeUser
 
 
@@ -81,7 +82,7 @@ def _steps(registry: Registry, user: ThrowAwayUser) -> list[SmokeStep]:
     ]
 
 
-def _plugin_steps(plugins: Sequence[Loaded], user: SmokeUser) -> list[SmokeStep]:
+def _plugin_steps(plugins: Sequence[LoadedPlugin], user: SmokeUser) -> list[SmokeStep]:
     modules = [import_module(f"{plugin.package}.smoke") for plugin in plugins if plugin.manifest.smoke_test]
     return [step for module in modules for step in module.steps(user)]
 
@@ -100,4 +101,4 @@ def _run_step(name: str, step: Callable[[], None]) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, DBAPIError):
         return one_line(error)
-    return str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, Failed) else name_and_text(error)

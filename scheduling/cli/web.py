@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 import plaster
 
-from scheduling.config.announcement import announce
+from scheduling.config.announcement import announce, log_what_is_used
 from scheduling.config.ini import set_up_logging
 from scheduling.exceptions import StartupError
 from scheduling.observability.metrics import share_folder
-from scheduling.observability.probes import application, open_port, serving
+from scheduling.observability.probes import application, open_port, serving, web_probes
 from scheduling.server import waitress
-from scheduling.server.lifecycle import delivering, listen
+from scheduling.server.lifecycle import delivering, listen, wait_for_database
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -56,13 +56,14 @@ def web(program: Program, /, ini: str | None, **options: Any) -> None:
     if ini is not None:
         program = program.with_ini(ini)
     set_up_logging(program.ini_path)
+    log_what_is_used(program.setup.settings)
     serve(program, **options)
 
 
 def serve(
     program: Program, *, processes: int, threads: int | None, server: str, drain: int, grace: int
 ) -> None:
-    """Serve until a signal comes, with metrics on a port of their own."""
+    """Serve until a signal comes, with metrics and probes on a port of their own."""
     check_processes(processes, server, embedded=program.setup.settings.embedded)
     options = server_options(program.ini_path, threads)
     settings = waitress.adjustments(options)
@@ -72,8 +73,11 @@ def serve(
             folder = stack.enter_context(TemporaryDirectory(prefix="scheduling-", ignore_cleanup_errors=True))
             share_folder(folder)
         registry = program.application.registry
+        registry.readiness.starting = True
+        port = open_port(registry, application(registry, web_probes(registry)))
+        stack.enter_context(serving(port))
+        wait_for_database(registry)
         listener = stack.enter_context(listen(registry))
-        stack.enter_context(serving(open_port(registry, application(registry))))
         stack.enter_context(delivering(registry))
         announce(registry.core_settings)
         # What was loaded so far is no garbage, whenever the collector looks.
@@ -84,6 +88,7 @@ def serve(
             granian.serve(registry, program.ini_path, settings, processes=processes, drain=drain, grace=grace)
         else:
             registry.metrics.pool.watch()
+            registry.readiness.starting = False
             waitress.serve(program.application, listener, options, drain=drain, grace=grace)
 
 

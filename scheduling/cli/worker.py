@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scheduling.config.announcement import log_what_is_used
 from scheduling.config.ini import set_up_logging
 from scheduling.email.provider import Misconfigured
 from scheduling.exceptions import StartupError
 from scheduling.messaging.outcomes import Transient
 from scheduling.messaging.worker import Worker
 from scheduling.observability.probes import application, open_port, serving, worker_probes
+from scheduling.server.lifecycle import wait_for_database
 
 if TYPE_CHECKING:
     from scheduling.cli.program import Program
@@ -29,7 +31,11 @@ logger = logging.getLogger(__name__)
 @click.command()
 @click.argument("ini", required=False)
 @click.option(
-    "--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Consumer threads."
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="Threads that deliver messages.",
 )
 @click.option(
     "--grace", type=click.IntRange(1), default=90, show_default=True, help="Seconds to finish after SIGTERM."
@@ -43,7 +49,8 @@ def worker(program: Program, ini: str | None, concurrency: int, grace: int) -> N
     if ini is not None:
         program = program.with_ini(ini)
     set_up_logging(program.ini_path)
-    registry = program.registry
+    log_what_is_used(program.setup.settings)
+    registry = program.application.registry
     if registry.core_settings.embedded:
         raise StartupError(
             "A worker needs a broker that it shares with the relay of others: set REDIS_URL. "
@@ -73,6 +80,18 @@ def run(registry: Registry, concurrency: int, grace: float) -> bool:
     A second signal ends the process at once. Another worker delivers what it had in hand when the lease has
     run out.
     """
+    worker = Worker(registry, concurrency)
+    registry.readiness.starting = True
+    port = open_port(registry, application(registry, worker_probes(registry, worker)))
+    with serving(port):
+        wait_for_database(registry)
+        finished = deliver(registry, worker, concurrency, grace)
+    logger.info("The worker ended" if finished else "The worker ended with messages in hand")
+    return finished
+
+
+def deliver(registry: Registry, worker: Worker, concurrency: int, grace: float) -> bool:
+    """Do the same with a worker that is made already, on a database that answers."""
     stopping = threading.Event()
 
     def end(number: int, frame: object) -> None:
@@ -82,16 +101,13 @@ def run(registry: Registry, concurrency: int, grace: float) -> bool:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    worker = Worker(registry, concurrency)
-    port = open_port(registry, application(registry, worker_probes(registry, worker)))
     registry.tracer.start()
     worker.start()
     registry.metrics.pool.watch()
-    with serving(port):
-        logger.info("The worker delivers with %d consumers", concurrency)
-        stopping.wait()
-        logger.info("The worker finishes what it has in hand")
-        finished = worker.stop(grace)
+    registry.readiness.starting = False
+    logger.info("The worker delivers with %d threads", concurrency)
+    stopping.wait()
+    logger.info("The worker finishes what it has in hand")
+    finished = worker.stop(grace)
     registry.tracer.stop()
-    logger.info("The worker ended" if finished else "The worker ended with messages in hand")
     return finished

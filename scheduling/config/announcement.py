@@ -6,13 +6,37 @@ import logging
 import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import plaster
+
+from scheduling.config.database_url import place
 
 if TYPE_CHECKING:
     from scheduling.config.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+
+def log_what_is_used(settings: Settings) -> None:
+    """Log which database, broker and provider this process uses, as the first line of every process.
+
+    A worker that was started in a terminal without DATABASE_URL works on another database, for example.
+    """
+    logger.info(
+        "Database: %s; broker: %s; e-mail: %s",
+        place(settings.database_url),
+        broker(settings),
+        settings.email_provider,
+    )
+
+
+def broker(settings: Settings) -> str:
+    """Return where the broker is, without user and password."""
+    if settings.embedded:
+        return "none: the web process delivers"
+    urls = [urlsplit(url) for url in settings.broker_url.split(";")]
+    return " ".join(f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}" for url in urls)
 
 
 def announce(settings: Settings) -> None:
@@ -42,7 +66,7 @@ def greeting(settings: Settings) -> str:
     """Return what a person who started the server wants to know."""
     address = f"http://{settings.host}:{settings.port}"
     database = settings.database_url
-    data = database.database if database.drivername == "sqlite" else database.render_as_string()
+    data = database.database if database.drivername == "sqlite" else place(database)
     sender = "this process" if settings.embedded else "worker processes"
     return "\n".join(
         [

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from email.errors import NonASCIILocalPartDefect, ObsoleteHeaderDefect
+from email.headerregistry import HeaderRegistry
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import sqlalchemy as sa
 from marshmallow import ValidationError, fields
+
+from scheduling.logs import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,19 +22,31 @@ fields.Field.default_error_messages |= {
 }
 
 
-class DatabaseUrl(fields.Field[sa.URL]):
-    """``postgresql://…`` (also spelled ``postgres://``) or ``sqlite:///path``."""
+class Origins(fields.Field[list[str]]):
+    """Origins as browsers send them (RFC 6454, 6.2), or ``*`` for all; separated as words are."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> sa.URL:
-        try:
-            url = sa.make_url(str(value).replace("postgres://", "postgresql://", 1))
-        except (sa.exc.ArgumentError, ValueError) as error:
-            raise ValidationError("is not a database URL") from error
-        if url.drivername in ("postgresql", "postgresql+psycopg"):
-            return url.set(drivername="postgresql+psycopg")
-        if url.drivername == "sqlite" and url.database and url.database != ":memory:":
-            return url
-        raise ValidationError("must be postgresql://user@host/name or sqlite:///path/of/a/file")
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[str]:
+        origins = str(value).replace(",", " ").split()
+        wrong = [origin for origin in origins if origin != "*" and not _is_origin(origin)]
+        if wrong:
+            raise ValidationError(
+                f"must be origins as browsers send them, such as https://app.example.com, or * alone; "
+                f"these are none: {' '.join(map(printable, wrong))}"
+            )
+        return origins
+
+
+def _is_origin(text: str) -> bool:
+    """Tell whether it is scheme, host and perhaps a port, in the one spelling that a browser has for it."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    spelled = f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, usual) else "")
+    return bool(host) and "*" not in text and text.isascii() and text == spelled
 
 
 class Words(fields.Field[list[str]]):
@@ -55,23 +70,53 @@ class Secrets(fields.Field[list[str]]):
         return str(value).split()
 
 
-def is_one_line(value: str) -> None:
-    """Raise ``ValidationError`` for a value that is not exactly one line."""
-    if value.splitlines() != [value]:
-        raise ValidationError("must be one line, such as: Scheduling <noreply@example.com>")
+# A name with a dot in it, and an address of letters beyond ASCII (RFC 6532), are read by everybody.
+_HARMLESS_DEFECTS = (ObsoleteHeaderDefect, NonASCIILocalPartDefect)
+
+_NO_SENDER = (
+    "must be one address, with a name or without, such as: Scheduling <noreply@example.com>; "
+    'a name with other signs than letters, digits and spaces is quoted: "Example, Inc." <noreply@example.com>'
+)
+
+
+def is_sender(value: str) -> None:
+    """Raise ``ValidationError`` for what is not one mailbox as the field From can have it (RFC 5322, 3.4)."""
+    try:
+        header: Any = HeaderRegistry()("From", value)
+        defects = [defect for defect in header.defects if not isinstance(defect, _HARMLESS_DEFECTS)]
+        [group] = header.groups
+        [address] = group.addresses
+        address.domain.encode("idna")
+    # The parser raises an IndexError for an address that ends too early.
+    except (ValueError, IndexError) as error:
+        raise ValidationError(_NO_SENDER) from error
+    if defects or group.display_name is not None or not (address.username and address.domain):
+        raise ValidationError(_NO_SENDER)
+
+
+_UNREADABLE_BROKER = (
+    "cannot be read as redis://user:password@host:6379/0; where the user or the password has one of "
+    "@ / : ? # % ; it is written as %40 %2F %3A %3F %23 %25 %3B"
+)
 
 
 def is_broker_url(value: str) -> None:
     """Check one URL, or several with semicolons between them, as Kombu takes them."""
     try:
         urls = [urlsplit(url) for url in value.split(";")]
-    except ValueError as error:
-        raise ValidationError("is not a URL") from error
+        hosts = [(url.hostname, url.port) for url in urls]
+    # An error's text can have a part of the password.
+    except ValueError:
+        raise ValidationError(_UNREADABLE_BROKER) from None
     schemes = {url.scheme for url in urls}
     if not schemes <= {"memory", "redis", "rediss", "sentinel"}:
         raise ValidationError("must start with redis://, rediss://, sentinel:// or memory://")
     if len(schemes) > 1:
         raise ValidationError("must be URLs of one kind")
+    if any(url.fragment or "@" in url.path or url.netloc.count("@") > 1 for url in urls) or (
+        schemes != {"memory"} and not all(host for host, _ in hosts)
+    ):
+        raise ValidationError(_UNREADABLE_BROKER)
     options = [parse_qs(url.query, keep_blank_values=True) for url in urls]
     # Any of these options makes Kombu use TLS, whatever the scheme is.
     encrypted = schemes == {"rediss"} or any(name.startswith("ssl_") for given in options for name in given)

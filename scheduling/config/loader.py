@@ -24,7 +24,7 @@ GROUP = "scheduling.plugins"
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedPlugin:
     """A plugin that is installed and usable: its manifest, package and distribution."""
 
     manifest: Plugin
@@ -50,14 +50,14 @@ def distribution(entry: EntryPoint) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown distribution"
 
 
-def load(names: Sequence[str]) -> list[Loaded]:
+def load(names: Sequence[str]) -> list[LoadedPlugin]:
     """Load the manifests of the named plugins, each after those it requires.
 
     Raises ``StartupError`` that lists everything that is wrong with them.
     """
     available = installed()
     mistakes: list[str] = []
-    loaded: dict[str, Loaded] = {}
+    loaded: dict[str, LoadedPlugin] = {}
     for name in dict.fromkeys(names):
         try:
             loaded[name] = load_manifest(name, available)
@@ -70,11 +70,11 @@ def load(names: Sequence[str]) -> list[Loaded]:
     return _sorted(loaded)
 
 
-def _named(plugin: Loaded) -> str:
+def _named(plugin: LoadedPlugin) -> str:
     return f"{plugin.name!r} of {plugin.distribution}"
 
 
-def load_manifest(name: str, available: dict[str, list[EntryPoint]] | None = None) -> Loaded:
+def load_manifest(name: str, available: dict[str, list[EntryPoint]] | None = None) -> LoadedPlugin:
     """Load one plugin's manifest; raise ``StartupError`` that says why it cannot be used."""
     available = installed() if available is None else available
     entries = available.get(name, [])
@@ -90,7 +90,7 @@ def load_manifest(name: str, available: dict[str, list[EntryPoint]] | None = Non
     return _import(entries[0])
 
 
-def _import(entry: EntryPoint) -> Loaded:
+def _import(entry: EntryPoint) -> LoadedPlugin:
     origin = distribution(entry)
     try:
         manifest = entry.load()
@@ -110,10 +110,10 @@ def _import(entry: EntryPoint) -> Loaded:
             f"{entry.name!r} of {origin} needs plugin API {wanted}, this Scheduling has {ours}; "
             "install a release of the plugin that fits, or another release of Scheduling"
         )
-    return Loaded(manifest, entry.module, origin)
+    return LoadedPlugin(manifest, entry.module, origin)
 
 
-def _unmet_requirements(loaded: dict[str, Loaded], names: Sequence[str]) -> list[str]:
+def _unmet_requirements(loaded: dict[str, LoadedPlugin], names: Sequence[str]) -> list[str]:
     return [
         f"{_named(plugin)} requires {required!r}; enable that too"
         for plugin in loaded.values()
@@ -122,7 +122,7 @@ def _unmet_requirements(loaded: dict[str, Loaded], names: Sequence[str]) -> list
     ]
 
 
-def _shared_tables(loaded: dict[str, Loaded]) -> list[str]:
+def _shared_tables(loaded: dict[str, LoadedPlugin]) -> list[str]:
     return [
         f"{_named(plugin)} and {_named(other)} both claim the table {table!r}; disable one of them"
         for plugin, other in combinations(loaded.values(), 2)
@@ -131,7 +131,7 @@ def _shared_tables(loaded: dict[str, Loaded]) -> list[str]:
     ]
 
 
-def _sorted(loaded: dict[str, Loaded]) -> list[Loaded]:
+def _sorted(loaded: dict[str, LoadedPlugin]) -> list[LoadedPlugin]:
     graph = {name: sorted(plugin.manifest.requires) for name, plugin in sorted(loaded.items())}
     try:
         return [loaded[name] for name in TopologicalSorter(graph).static_order()]
@@ -143,7 +143,7 @@ def _sorted(loaded: dict[str, Loaded]) -> list[Loaded]:
         ) from error
 
 
-def include(config: Configurator, plugins: Sequence[Loaded]) -> None:
+def include(config: Configurator, plugins: Sequence[LoadedPlugin]) -> None:
     """Include the plugins and carry out all of the configuration.
 
     Raises ``StartupError`` that names the distributions when one fails or two claim the same thing.
@@ -171,11 +171,11 @@ def include(config: Configurator, plugins: Sequence[Loaded]) -> None:
         raise _cannot_be_set_up(culprits[0], error.etype, error.evalue) from error
 
 
-def _at_fault(plugins: Sequence[Loaded], infos: Sequence[Any]) -> list[Loaded]:
+def _at_fault(plugins: Sequence[LoadedPlugin], infos: Sequence[Any]) -> list[LoadedPlugin]:
     """Return the plugins that have the lines of code which Pyramid's ``infos`` name."""
     files = [Path(info.file) for info in infos]
 
-    def has_one(plugin: Loaded) -> bool:
+    def has_one(plugin: LoadedPlugin) -> bool:
         module = import_module(plugin.package)
         places = getattr(module, "__path__", None) or [module.__file__]
         return any(file.is_relative_to(place) for file in files for place in places)
@@ -183,7 +183,7 @@ def _at_fault(plugins: Sequence[Loaded], infos: Sequence[Any]) -> list[Loaded]:
     return list(filter(has_one, plugins))
 
 
-def _cannot_be_set_up(plugin: Loaded, kind: type[BaseException], error: BaseException) -> StartupError:
+def _cannot_be_set_up(plugin: LoadedPlugin, kind: type[BaseException], error: BaseException) -> StartupError:
     return StartupError(
         f"The plugin {_named(plugin)} could not be set up ({kind.__name__}: {error}); "
         "update or repair that distribution, or disable the plugin."

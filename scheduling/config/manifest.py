@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 
 API_VERSION = (1, 0)
-"""Version of this face: the first number changes when a plugin may break, the second when it can do more."""
+"""Version of the plugin API (``scheduling.plugin``): the first number changes when a plugin may break, the
+second when something is added."""
 
 
 @dataclass(frozen=True, kw_only=True)

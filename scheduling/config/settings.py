@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 
-from scheduling.config.fields import DatabaseUrl, Secret, Secrets, Words, is_broker_url, is_one_line
+from scheduling.config.database_url import DatabaseUrl
+from scheduling.config.fields import Origins, Secret, Secrets, Words, is_broker_url, is_sender
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -40,10 +41,13 @@ def _is_secret(value: str) -> bool:
 def setting(item: fields.Field[Any], *, env: str | None = None, secret: bool = False) -> Any:
     """Declare a setting by the marshmallow field that reads it.
 
-    ``env`` is its environment variable, ``SCHEDULING_<NAME>`` by default. A secret is in no ``repr``.
+    ``env`` is its environment variable, ``SCHEDULING_<NAME>`` by default. A secret is in no ``repr``, and its
+    variable may end with a line end.
     """
     if env is not None:
         item.metadata = {**item.metadata, "env": env}
+    if secret:
+        item.metadata = {**item.metadata, "secret": True}
     return field(repr=not secret, metadata={"setting": item})
 
 
@@ -74,13 +78,16 @@ class Settings:
         fields.String(load_default="memory://", validate=is_broker_url), env="REDIS_URL", secret=True
     )
     broker_master: str = setting(fields.String(load_default="mymaster"))
+    broker_sentinel_username: str = setting(fields.String(load_default=""))
+    broker_sentinel_password: str = setting(Secret(load_default=""), secret=True)
+    broker_sentinel_plaintext: bool = setting(fields.Boolean(load_default=False))
     jwt_secret: str = setting(Secret(required=True), env="JWT_SECRET", secret=True)
     jwt_secret_fallbacks: list[str] = setting(
         Secrets(load_default=list), env="JWT_SECRET_FALLBACKS", secret=True
     )
     jwt_lifetime: int = setting(fields.Integer(load_default=7 * 86400, validate=validate.Range(60)))
     bcrypt_cost: int = setting(fields.Integer(load_default=10, validate=validate.Range(4, 15)))
-    cors_origins: list[str] = setting(Words(load_default=list), env="CORS_ORIGINS")
+    cors_origins: list[str] = setting(Origins(load_default=list), env="CORS_ORIGINS")
     cors_credentials: bool = setting(fields.Boolean(load_default=False), env="CORS_CREDENTIALS")
     max_body_bytes: int = setting(fields.Integer(load_default=1024 * 1024, validate=validate.Range(1024)))
     outbox_lease: int = setting(fields.Integer(load_default=120, validate=validate.Range(1)))
@@ -90,7 +97,7 @@ class Settings:
     email_provider: str = setting(fields.String(load_default="mock"), env="EMAIL_PROVIDER")
     email_api_key: str = setting(fields.String(load_default=""), env="EMAIL_API_KEY", secret=True)
     email_from: str = setting(
-        fields.String(load_default="Scheduling <noreply@localhost>", validate=is_one_line), env="EMAIL_FROM"
+        fields.String(load_default="Scheduling <noreply@localhost>", validate=is_sender), env="EMAIL_FROM"
     )
     email_templates: str = setting(fields.String(load_default=""))
     email_rate_limit: int = setting(
@@ -128,6 +135,13 @@ class _Checks(Schema):
         weak = [name for name, secrets in given.items() if not all(map(_is_secret, secrets))]
         if weak:
             raise ValidationError({name: [WEAK_SECRET] for name in weak})
+
+    @validates_schema(skip_on_field_errors=False)
+    def _ports_differ(self, data: dict[str, Any], **_: Any) -> None:
+        if data.get("port") and data["port"] == data.get("metrics_port"):
+            raise ValidationError(
+                "must not be the port of the metrics, SCHEDULING_METRICS_PORT as well", "port"
+            )
 
     @validates_schema(skip_on_field_errors=False)
     def _credentials_are_for_somebody(self, data: dict[str, Any], **_: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import marshmallow
 from marshmallow import Schema, fields
 
+from scheduling.config.database_url import LIBPQ_VARIABLES, with_database_url
 from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ class Configuration:
 
     def __init__(self, ini: Mapping[str, str], environ: Mapping[str, str]) -> None:
         self._ini = ini
-        self._environ = environ
+        self._environ = with_database_url(ini, environ)
         self.mistakes: list[str] = []
         """What is wrong, each as a sentence."""
-        self.variables: set[str] = set()
+        self.variables: set[str] = set(LIBPQ_VARIABLES.values())
         """The environment variables that the sections read, whether they are set or not."""
 
     def section(self, name: str, schema: Schema) -> dict[str, Any]:
@@ -29,9 +30,13 @@ class Configuration:
         prefix = f"{name}."
         given = {k.removeprefix(prefix): v for k, v in self._ini.items() if k.startswith(prefix)}
         variables = {key: environment_variable(name, key, item) for key, item in schema.fields.items()}
-        environ = self._environ
         self.variables.update(variables.values())
-        given |= {key: environ[variable] for key, variable in variables.items() if environ.get(variable)}
+        for key, variable in variables.items():
+            value = self._environ.get(variable, "").rstrip("\r\n")
+            if value != self._environ.get(variable, "") and not schema.fields[key].metadata.get("secret"):
+                self.mistakes.append(f"{prefix}{key} ({variable}) ends with a line end; take that away")
+            if value:
+                given[key] = value
         try:
             loaded: dict[str, Any] = schema.load(given)
         except marshmallow.ValidationError as error:

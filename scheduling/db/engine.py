@@ -1,4 +1,4 @@
-"""The engine: what each database is told about time-outs and plans."""
+"""The engine: how SQLAlchemy connects to each kind of database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 
-from scheduling.db.driver import begin_if_it_locks
+from scheduling.db import postgres
+from scheduling.db.driver import begin_if_it_locks, close_useless
+from scheduling.db.pool import Pool, guard
 from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:
@@ -25,22 +27,27 @@ def create_engine(settings: Settings) -> sa.Engine:
     rows begins a transaction by itself. Times are in seconds. A connection that waits for the pool, for the
     server or for a lock gives up in time.
     """
-    postgres = settings.database_url.get_backend_name() == "postgresql"
+    is_postgres = settings.database_url.get_backend_name() == "postgresql"
     engine = sa.create_engine(
         settings.database_url,
         isolation_level="AUTOCOMMIT",
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=settings.database_timeout,
-        connect_args=_postgres_arguments(settings) if postgres else _sqlite_arguments(settings),
+        connect_args=postgres.arguments(settings) if is_postgres else _sqlite_arguments(settings),
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         # A statement in a log line or an error message must not carry people's data.
         hide_parameters=True,
         # Statements are run together by appending their texts and their values.
-        **({"paramstyle": "format"} if postgres else {}),
+        **({"paramstyle": "format", "poolclass": Pool} if is_postgres else {}),
     )
-    if not postgres:
+    if is_postgres:
+        # First, since SQLAlchemy's own questions to a new server fail where this one refuses it.
+        sa.event.listen(engine, "connect", postgres.SessionSetup(settings), insert=True)
+        sa.event.listen(engine, "handle_error", close_useless)
+        guard(engine, settings.database_timeout)
+    else:
         engine.dialect.statement_compiler = _SQLiteCompiler
         sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "before_cursor_execute", begin_if_it_locks)
@@ -53,35 +60,6 @@ class _SQLiteCompiler(SQLiteCompiler):
     def for_update_clause(self, select: Any, **options: Any) -> str:
         """Return the comment for ``with_for_update()``, which SQLAlchemy leaves out otherwise."""
         return " /* FOR UPDATE */"
-
-
-def _postgres_arguments(settings: Settings) -> dict[str, Any]:
-    timeout = settings.database_timeout
-    server = {
-        "timezone": "UTC",
-        "statement_timeout": timeout * 1000,
-        # A process that hangs, or a machine that is frozen, holds no lock for longer.
-        "idle_in_transaction_session_timeout": 2 * timeout * 1000,
-        # Every statement has its plan in an index, whatever the values: planning the dashboard anew each time
-        # would double its cost. Such a plan is made for the average user, whose few rows would be collected
-        # by a bitmap and sorted; somebody has a million. See docs/decisions/generic-plans.md.
-        "plan_cache_mode": "force_generic_plan",
-        "enable_bitmapscan": "off",
-        # No statement runs long enough to be worth it, and a generic plan that was made while many analytics
-        # events waited to be folded was compiled at each execution ever after: 35 ms for 0.5.
-        "jit": "off",
-    }
-    return {
-        # libpq takes no less than two seconds.
-        "connect_timeout": max(2, timeout),
-        "options": " ".join(f"-c {name}={value}" for name, value in server.items()),
-        # A server that vanished from the network answers nothing, not even that: give it up in time.
-        "tcp_user_timeout": timeout * 1000,
-        "keepalives_idle": timeout,
-        "keepalives_interval": 5,
-        "keepalives_count": 2,
-        "application_name": "scheduling",
-    }
 
 
 def _sqlite_arguments(settings: Settings) -> dict[str, Any]:

@@ -79,6 +79,25 @@ def _as_text(element: rfc3339_text, compiler: SQLCompiler, **options: Any) -> st
     return f"""to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 
 
+class database_now(FunctionElement[Any]):  # noqa: N801 - it reads like a function of SQL
+    """The present moment by the database's clock: that of the machine that all processes have in common."""
+
+    type = Timestamp
+    inherit_cache = True
+
+
+@compiles(database_now)
+def _present_of_postgresql(element: database_now, compiler: SQLCompiler, **options: Any) -> str:
+    # now() is the moment at which the transaction began.
+    return "clock_timestamp()"
+
+
+@compiles(database_now, "sqlite")
+def _present_of_sqlite(element: database_now, compiler: SQLCompiler, **options: Any) -> str:
+    # %f is seconds with milliseconds; SQLAlchemy stores moments with microseconds.
+    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A 64-bit id. SQLite generates ids only for a column of type INTEGER, which has 64 bits there."""
 

@@ -11,6 +11,7 @@ import warnings
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from alembic import command
@@ -20,9 +21,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DatabaseError
 
+from scheduling.db.deadline import allow_long_statements
 from scheduling.db.driver import begin
-from scheduling.db.failures import one_line
+from scheduling.db.failures import is_unavailable, one_line, sentence
 from scheduling.db.metadata import metadata
+from scheduling.db.postgres import Unsuitable
 from scheduling.db.trees import Tree, core_folder, trees
 from scheduling.exceptions import StartupError
 
@@ -31,12 +34,15 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from scheduling.config.loader import Loaded
+    from scheduling.config.loader import LoadedPlugin
 
 logger = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_SECONDS = 10
 """A migration that cannot lock a table in this time gives up rather than let requests queue behind it."""
+
+_WAIT_SECONDS = 0.5
+"""How often a database that is away is asked whether it is back."""
 
 _ADVISORY_LOCK = 0x5C4ED01
 """Any number that no other program uses on the same database."""
@@ -62,7 +68,7 @@ def _locked(engine: sa.Engine) -> Iterator[sa.Connection]:
     with engine.connect() as connection:
         begin(connection)
         if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            allow_long_statements(connection)
             connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             # Waits for another migration to end, which is what a second pod that starts should do.
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
@@ -71,7 +77,7 @@ def _locked(engine: sa.Engine) -> Iterator[sa.Connection]:
         connection.commit()
 
 
-def upgrade(engine: sa.Engine, plugins: Sequence[Loaded], revision: str = "heads") -> None:
+def upgrade(engine: sa.Engine, plugins: Sequence[LoadedPlugin], revision: str = "heads") -> None:
     """Bring every tree to its newest revision, all of them or none.
 
     A tree that a newer release has brought further is left alone, with a warning, as where a deployment is
@@ -87,7 +93,7 @@ def upgrade(engine: sa.Engine, plugins: Sequence[Loaded], revision: str = "heads
     _warn_of(newer)
 
 
-def downgrade(engine: sa.Engine, plugins: Sequence[Loaded], tree_name: str, revision: str) -> None:
+def downgrade(engine: sa.Engine, plugins: Sequence[LoadedPlugin], tree_name: str, revision: str) -> None:
     """Take one tree, or ``all`` in reverse order, back to a revision (``base`` for nothing).
 
     Raises ``StartupError`` for a tree that is not there, and for the tables that a plugin still needs.
@@ -111,7 +117,7 @@ def downgrade(engine: sa.Engine, plugins: Sequence[Loaded], tree_name: str, revi
                 raise _needed(tree_name, needed_by)
 
 
-def _dependants(connection: sa.Connection, plugins: Sequence[Loaded], tree_name: str) -> list[str]:
+def _dependants(connection: sa.Connection, plugins: Sequence[LoadedPlugin], tree_name: str) -> list[str]:
     """Return the plugins with tables that require this tree."""
     requires = {plugin.name: ("core", *plugin.manifest.requires) for plugin in plugins}
     return [
@@ -127,7 +133,7 @@ def _needed(tree_name: str, needed_by: Sequence[str]) -> StartupError:
     )
 
 
-def current(engine: sa.Engine, plugins: Sequence[Loaded]) -> dict[str, tuple[str | None, str | None]]:
+def current(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> dict[str, tuple[str | None, str | None]]:
     """Return, for each tree, the revision that the database has and the newest one of the code."""
     with engine.connect() as connection:
         return {
@@ -141,7 +147,7 @@ def _revision(connection: sa.Connection, tree: Tree) -> str | None:
     return context.get_current_revision()
 
 
-def behind(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
+def behind(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> list[str]:
     """Return the names of the trees of which the database lacks revisions.
 
     A revision that this code does not know was made by a newer release, which stays compatible.
@@ -149,12 +155,12 @@ def behind(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
     return _compared(engine, plugins)[0]
 
 
-def ahead(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
+def ahead(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> list[str]:
     """Return the names of the trees that a newer release has brought further than this code knows."""
     return _compared(engine, plugins)[1]
 
 
-def _compared(engine: sa.Engine, plugins: Sequence[Loaded]) -> tuple[list[str], list[str]]:
+def _compared(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> tuple[list[str], list[str]]:
     """Return the names of the trees that are behind, and of those that are ahead."""
     revisions = current(engine, plugins)
     older: list[str] = []
@@ -180,15 +186,41 @@ def _is_ahead(tree: Tree, revision: str | None) -> bool:
     return revision is not None and revision not in known
 
 
-def require_upgraded(engine: sa.Engine, plugins: Sequence[Loaded]) -> None:
+def require_upgraded(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> None:
     """Raise ``StartupError`` where the database lacks migrations, or does not answer.
 
     One that a newer release has upgraded is only warned of, so that a deployment can be rolled back.
     """
     try:
-        missing, newer = _compared(engine, plugins)
+        _require_upgraded(engine, plugins)
     except DatabaseError as error:
-        raise StartupError(f"The database did not answer: {one_line(error)}") from error
+        raise StartupError(sentence(error)) from error
+
+
+def wait_until_upgraded(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> None:
+    """Do the same, but wait for a PostgreSQL that is away, for as long as that takes."""
+    said = ""
+    while True:
+        try:
+            return _require_upgraded(engine, plugins)
+        except DatabaseError as error:
+            reason = one_line(error)
+            if not _passes(engine, error):
+                raise StartupError(sentence(error)) from error
+        if reason != said:
+            logger.warning("Waits for the database: %s", reason)
+            said = reason
+        sleep(_WAIT_SECONDS)
+
+
+def _passes(engine: sa.Engine, error: DatabaseError) -> bool:
+    """Tell whether an error may pass while one waits: not on SQLite, nor for an unsuitable database."""
+    is_lasting = engine.dialect.name == "sqlite" or isinstance(error.orig, Unsuitable)
+    return not is_lasting and is_unavailable(error)
+
+
+def _require_upgraded(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> None:
+    missing, newer = _compared(engine, plugins)
     if missing:
         raise StartupError(
             f"The database lacks migrations of: {', '.join(missing)}. "
@@ -197,7 +229,7 @@ def require_upgraded(engine: sa.Engine, plugins: Sequence[Loaded]) -> None:
     _warn_of(newer)
 
 
-def differences(engine: sa.Engine, plugins: Sequence[Loaded]) -> list[str]:
+def differences(engine: sa.Engine, plugins: Sequence[LoadedPlugin]) -> list[str]:
     """Return how the database differs from the models, a line each; empty when they agree.
 
     A tree that a newer release has brought further is left out: it differs rightly.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from scheduling.config.loader import Loaded
+    from scheduling.config.loader import LoadedPlugin
     from scheduling.config.settings import Settings
     from scheduling.tracing import Tracer
 
@@ -26,7 +26,7 @@ class DatabaseRegistry(Registry):
     core_settings: Settings
     """The settings of core. Pyramid's own ``settings`` are the raw strings of the ini file."""
 
-    plugins: list[Loaded]
+    plugins: list[LoadedPlugin]
     """The enabled plugins, each after those that it requires."""
 
     plugin_settings: dict[str, dict[str, Any]]

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from scheduling.db import driver, statements
+from scheduling.db.deadline import allow_long_statements
 from scheduling.db.statements import Statement
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Session:
     by then: a read that a later write relies on must lock its rows, or be part of the write's own WHERE.
 
     Statements are SQLAlchemy's: ``sa.select(table)``, ``sa.insert(table).values(…)``, also ``sa.text("…")``.
+    SQL text that writes goes through :meth:`write`; the others would commit it at once.
     """
 
     def __init__(self, engine: sa.Engine, registry: DatabaseRegistry) -> None:
@@ -90,7 +92,7 @@ class Session:
         if isinstance(statement, Statement):
             rows = self._run(statement, parameters or {})
             return rows[0][0] if rows else None
-        return self.connection.execute(statement, parameters).scalar()
+        return self._execute(statement, parameters).scalar()
 
     def write(
         self,
@@ -100,6 +102,14 @@ class Session:
         """Run an INSERT, UPDATE or DELETE, or whatever else needs the transaction, and begin that before."""
         driver.begin(self.connection)
         return self.connection.execute(statement, parameters)
+
+    def allow_long_statements(self) -> None:
+        """Begin a transaction, and let each statement in it take as long as it needs.
+
+        Without this one ends after ``scheduling.database_timeout``.
+        """
+        driver.begin(self.connection)
+        allow_long_statements(self.connection)
 
     def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         """Return the dialect's own INSERT, which knows ON CONFLICT, for :meth:`write`."""
@@ -157,7 +167,6 @@ class Session:
 
     def write_row(self, statement: Statement, parameters: Mapping[str, Any]) -> Row | None:
         """Do as :meth:`write`, and return the first row that the statement returns, or None."""
-        driver.begin(self.connection)
         return self.row(statement, parameters)
 
     def _execute(
@@ -169,16 +178,18 @@ class Session:
         return self.connection.execute(statement, parameters)
 
     def _run(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]:
+        if statement.expression.is_dml:
+            driver.begin(self.connection)
         if self._postgres:
             return statements.run(self.connection, statement, parameters)
-        result = self.connection.execute(statement.core, parameters)
+        result = self.connection.execute(statement.expression, parameters)
         return result.all() if result.returns_rows else []
 
     def _next_sqlite_id(self, table: sa.Table) -> int:
         # Nobody else writes until this transaction ends.
         driver.begin(self.connection)
         last = self.connection.execute(_last_sqlite_id, {"table_name": table.name}).scalar() or 0
-        inserts = (statement.core for statement, _ in self._inserts)
+        inserts = (statement.expression for statement, _ in self._inserts)
         waiting = sum(isinstance(insert, sa.Insert) and insert.table is table for insert in inserts)
         return last + waiting + 1
 

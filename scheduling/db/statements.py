@@ -1,7 +1,7 @@
-"""Statements for the calls that clients make all day: compiled once, and run by psycopg on PostgreSQL.
+"""Precompiled statements: a SELECT or INSERT compiled once and run directly by psycopg on PostgreSQL.
 
-Nobody needs them: any statement of SQLAlchemy works in their place. They halve the cost of making a booking,
-and take a fifth off the cost of reading a row: see docs/decisions/hot-statements.md.
+An optimization for frequent calls; plain SQLAlchemy always works too. They halve the cost of making a
+booking, and take a fifth off the cost of reading a row: see docs/decisions/hot-statements.md.
 """
 
 from __future__ import annotations
@@ -18,26 +18,30 @@ if TYPE_CHECKING:
 
     from sqlalchemy.sql.compiler import SQLCompiler
 
-    Core = sa.Select[*tuple[Any, ...]] | sa.Insert | sa.Update | sa.Delete
+    Expression = sa.Select[*tuple[Any, ...]] | sa.Insert | sa.Update | sa.Delete
 
 
 class Statement:
-    """A Core statement with named parameters, made at import time and run many times.
+    """A statement of SQLAlchemy with named parameters, made at import time, compiled once, run many times.
+
+    An optimization for frequent calls; plain SQLAlchemy always works too.
 
     Every parameter must be given at each execution: an INSERT takes its columns from the first one, and
     the defaults that a model computes in Python are not applied.
     """
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, expression: Expression) -> None:
         # Else SQLAlchemy has an INSERT return its primary key, which nobody asked for.
-        self.core = core.inline() if isinstance(core, sa.Insert) and not core.exported_columns else core
-        names = [str(name) for name in core.exported_columns.keys()]  # noqa: SIM118 - it is no dict
+        if isinstance(expression, sa.Insert) and not expression.exported_columns:
+            expression = expression.inline()
+        self.expression = expression
+        names = [str(name) for name in expression.exported_columns.keys()]  # noqa: SIM118 - it is no dict
         self.row: Any = namedtuple("Row", names, rename=True) if names else None  # noqa: PYI024
         """The class of the rows that the statement returns; None if it returns nothing."""
         self.locks_rows = False
         """True if it is a SELECT … FOR UPDATE or the like; known once it was bound for the first time."""
         self._text = ""
-        self._slots: list[tuple[str, Callable[[Any], Any] | None]] = []
+        self._parameters: list[tuple[str, Callable[[Any], Any] | None]] = []
         self._constants: dict[str, Any] = {}
 
     def bind(self, dialect: sa.Dialect, parameters: Mapping[str, Any]) -> tuple[str, list[Any]]:
@@ -45,12 +49,14 @@ class Statement:
         if not self._text:
             self._compile(dialect, parameters)
         values = {**self._constants, **parameters}
-        return self._text, [adapt(values[name]) if adapt else values[name] for name, adapt in self._slots]
+        return self._text, [
+            adapt(values[name]) if adapt else values[name] for name, adapt in self._parameters
+        ]
 
     def _compile(self, dialect: sa.Dialect, parameters: Mapping[str, Any]) -> None:
-        compiled: SQLCompiler = self.core.compile(dialect=dialect, column_keys=list(parameters))
+        compiled: SQLCompiler = self.expression.compile(dialect=dialect, column_keys=list(parameters))
         self._constants = {key: value for key, value in compiled.params.items() if value is not None}
-        self._slots = [
+        self._parameters = [
             (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
             for name in compiled.positiontup or ()
         ]

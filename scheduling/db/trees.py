@@ -13,7 +13,7 @@ import sqlalchemy as sa
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scheduling.config.loader import Loaded
+    from scheduling.config.loader import LoadedPlugin
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Tree:
         return folder / "versions"
 
 
-def trees(plugins: Sequence[Loaded]) -> list[Tree]:
+def trees(plugins: Sequence[LoadedPlugin]) -> list[Tree]:
     """Return core's tree, then those of the plugins, which are sorted by what they require."""
     models = [plugin for plugin in plugins if plugin.manifest.migrations]
     core = Tree("core", "scheduling", lambda table: table in core_tables())

@@ -15,6 +15,7 @@ from scheduling.email.pause import PAUSE, SendingPause
 from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured, OutgoingEmail
 from scheduling.email.rendering import Templates, add_email_template
 from scheduling.events import Notice
+from scheduling.messaging.models import Delay
 from scheduling.messaging.outbox import Message, enqueue
 from scheduling.messaging.outcomes import Permanent, Postpone, Skip
 from scheduling.times import utcnow
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
     from scheduling.email.registry import EmailRegistry
 
 CONSUMER = "email"
-"""The name of the consumer to which e-mails are messages."""
+"""The name of the consumer whose messages are e-mails."""
 
 UNKNOWN_KIND_WAIT = timedelta(minutes=5)
-"""How long a message waits whose kind no enabled plugin has, until it is looked at again."""
+"""How long a message is postponed when no enabled plugin has its kind."""
 
 
 def enqueue_email(notice: Notice) -> None:
@@ -38,7 +39,7 @@ def enqueue_email(notice: Notice) -> None:
         enqueue(notice.db, consumer=CONSUMER, kind=notice.email, payload=payload)
 
 
-def deliver(message: Message, registry: EmailRegistry) -> str | None:
+def send_email_message(message: Message, registry: EmailRegistry) -> str | None:
     """Consumer: render a message and send it to the address that the user has now.
 
     Returns the provider's id. Raises ``Skip`` where nobody needs the e-mail any more, and whatever the
@@ -57,7 +58,7 @@ def deliver(message: Message, registry: EmailRegistry) -> str | None:
     mail = templates.render(message.kind, user.name, message.payload["data"])
     outgoing = OutgoingEmail(
         sender=registry.core_settings.email_from,
-        to_name=" ".join(user.name.split()),
+        to_name=mail.to_name,
         to_address=user.email,
         subject=mail.subject,
         text=mail.text,
@@ -98,7 +99,13 @@ def _send(message: Message, outgoing: OutgoingEmail, registry: EmailRegistry) ->
         raise
     except Misconfigured as error:
         registry.sending_pause.begin(str(error))
-        raise Postpone(f"the e-mail provider refuses us: {error}", utcnow() + PAUSE) from error
+        raise Postpone(
+            f"the e-mail provider refuses us: {error}", utcnow() + PAUSE, delay=Delay.OUTAGE
+        ) from error
+
+
+def _close_provider(registry: EmailRegistry) -> None:
+    registry.email_provider.close()
 
 
 def includeme(config: Configurator) -> None:
@@ -106,5 +113,8 @@ def includeme(config: Configurator) -> None:
     config.registry.email_templates = Templates(config.registry.core_settings.email_templates)
     config.add_directive("add_email_template", add_email_template)
     config.registry.sending_pause = SendingPause()
-    config.add_outbox_consumer(CONSUMER, deliver, config.registry.core_settings.email_retry_attempts)
+    config.add_outbox_consumer(
+        CONSUMER, send_email_message, config.registry.core_settings.email_retry_attempts
+    )
     config.add_subscriber(enqueue_email, Notice)
+    config.registry.worker_stop_hooks.append(_close_provider)

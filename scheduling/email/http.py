@@ -21,6 +21,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from scheduling import tracing
 from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured
+from scheduling.exceptions import name_and_text
 from scheduling.messaging.outcomes import Permanent, Transient
 from scheduling.times import utcnow
 
@@ -177,10 +178,12 @@ class HttpProvider(EmailProvider):
             with self._client.stream(method, path, headers=traced, content=content) as response:
                 return Answer(response.status_code, response.headers, _read(response, deadline))
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.WriteTimeout) as error:
-            reason = f"{self._host} cannot be reached: {_text(error)}"
+            reason = f"{self._host} cannot be reached: {name_and_text(error, _MAX_REASON_CHARACTERS)}"
             raise (Misconfigured if _is_untrusted(error) else Transient)(reason) from error
         except httpx2.RequestError as error:
-            raise unanswered(f"{self._host} did not answer: {_text(error)}") from error
+            raise unanswered(
+                f"{self._host} did not answer: {name_and_text(error, _MAX_REASON_CHARACTERS)}"
+            ) from error
 
 
 def retry_after(answer: Answer, now: datetime) -> float | None:
@@ -241,7 +244,3 @@ def _is_untrusted(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:_MAX_REASON_CHARACTERS]

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from scheduling.db.session import session_scope
 from scheduling.email.models import email_slots
+from scheduling.messaging.models import Delay
 from scheduling.messaging.outcomes import Postpone
 from scheduling.times import utcnow
 
@@ -37,6 +38,8 @@ MAX_TRANSIT_DIFFERENCE = timedelta(seconds=1)
 WINDOW = timedelta(seconds=60) + MAX_DELAY + MAX_TRANSIT_DIFFERENCE
 """For how long a slot that was taken is blocked."""
 
+_WAITS = "waits for the e-mail rate limit"
+
 _MAX_TRIES = 100
 
 _CANDIDATES = 16
@@ -51,9 +54,9 @@ def take_slot(registry: EmailRegistry, message: Message, clock: Callable[[], dat
         at = _reserve_slot(registry, clock())
     now = clock()
     if now < at:
-        raise Postpone("waits for the e-mail rate limit", at, reserved=True)
+        raise Postpone(_WAITS, at, reserved=True, delay=Delay.RATE_LIMIT)
     if now > at + MAX_DELAY:
-        raise Postpone("waits for the e-mail rate limit: the database took too long", now)
+        raise Postpone(f"{_WAITS}: the database took too long", now, delay=Delay.RATE_LIMIT)
 
 
 def _reserve_slot(registry: EmailRegistry, now: datetime) -> datetime:
@@ -75,7 +78,7 @@ def _reserve_slot(registry: EmailRegistry, now: datetime) -> datetime:
             else:
                 _make_slots(db, limit, now)
     # Other workers took the chosen slot first every time.
-    raise Postpone("waits for the e-mail rate limit", now + timedelta(seconds=1))
+    raise Postpone(_WAITS, now + timedelta(seconds=1), delay=Delay.RATE_LIMIT)
 
 
 def _first_free(db: Session, limit: int) -> list[Row]:

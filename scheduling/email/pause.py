@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
+from scheduling.messaging.models import Delay
 from scheduling.messaging.outcomes import Postpone
 from scheduling.times import utcnow
 
@@ -41,4 +42,4 @@ class SendingPause:
     def raise_if_paused(self) -> None:
         """Raise ``Postpone`` until the end of the pause, if there is one now."""
         if self.reason and self._until:
-            raise Postpone(f"the e-mail provider refuses us: {self._reason}", self._until)
+            raise Postpone(f"the e-mail provider refuses us: {self._reason}", self._until, delay=Delay.OUTAGE)

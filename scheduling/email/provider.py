@@ -52,7 +52,7 @@ class Misconfigured(Exception):
 
 
 class EmailProvider(ABC):
-    """Sends e-mails. One object serves all consumer threads of a process."""
+    """Sends e-mails. One object serves all threads of a process."""
 
     deduplicates: ClassVar[bool] = False
     """True if the provider does not send an e-mail twice that is repeated with the same key."""

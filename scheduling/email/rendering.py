@@ -3,21 +3,30 @@
 A kind's base name such as ``bookings/cancelled`` stands for three Jinja files in the package's
 ``templates`` folder: ``cancelled.subject.txt``, ``cancelled.txt`` and ``cancelled.html``. A file of the
 same name in the folder of the setting ``scheduling.email_templates`` comes first.
+
+Whatever an expression of a template gives is a text that somebody may have written to deceive the reader. So
+it is shown on one line, shortened and without links (see ``untrusted.py``), and in HTML escaped; templates
+need not do anything for it. What must be longer, or is a link, says so by a filter.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 import jinja2
+from markupsafe import Markup, escape
 
+from scheduling.config.directives import register
+from scheduling.email.untrusted import looks_like_a_name, shown
 from scheduling.exceptions import StartupError
 from scheduling.times import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from jinja2.runtime import Context
     from pyramid.config import Configurator
 
     from scheduling.db.session import Session
@@ -28,6 +37,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Rendered:
     """A rendered e-mail; the subject is one line."""
+
+    to_name: str
+    """What the reader is called, or an empty string."""
 
     subject: str
     text: str
@@ -41,6 +53,47 @@ def moment(timestamp: str) -> str:
     return f"{when.day} {when:%B} {when.year}, {when:%H:%M} UTC"
 
 
+def as_is(context: Context, text: str) -> Markup:
+    """Jinja filter: a text that the plugin itself wrote, such as a link, as it is; escaped in HTML."""
+    # In a text or a subject nothing is markup, and nothing may be escaped.
+    return escape(text) if str(context.name).endswith(".html") else Markup(text)  # noqa: S704
+
+
+def up_to(context: Context, text: str, limit: int) -> Markup:
+    """Jinja filter: a text that somebody wrote, of which at most ``limit`` characters are shown."""
+    return as_is(context, shown(str(text), limit))
+
+
+def _finalize(context: Context, value: object) -> object:
+    """Give what is shown of an expression's value: all but numbers and what a filter has marked is a text."""
+    if isinstance(value, int | float | Decimal) or hasattr(value, "__html__"):
+        return value
+    return as_is(context, shown(str(value)))
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        # In texts too, where _finalize has marked everything: else what a macro or super() gives, which is
+        # written already, would be taken for a value.
+        autoescape=True,
+        # With a context it is called for literals in an expression too.
+        finalize=jinja2.pass_context(_finalize),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    filters = environment.filters
+    filters["moment"] = moment
+    filters["as_is"] = jinja2.pass_context(as_is)
+    filters["up_to"] = jinja2.pass_context(up_to)
+    # What is escaped counts as written already, so a template that escapes out of habit would show it whole.
+    filters["escape"] = filters["e"] = filters["forceescape"] = str
+    # It makes links.
+    del filters["urlize"]
+    return environment
+
+
 class Templates:
     """The templates of all kinds of e-mail that core and the plugins registered, and their rendering."""
 
@@ -52,14 +105,8 @@ class Templates:
         """Data with which each kind can be previewed."""
         self._wanted: dict[str, Wanted] = {}
         self._on_ambiguous: dict[str, str] = {}
-        self._environment = jinja2.Environment(
-            autoescape=jinja2.select_autoescape(["html"], default=False),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
-        self._environment.filters["moment"] = moment
+        self._unconfirmed: set[str] = set()
+        self._environment = _environment()
 
     def add(
         self,
@@ -69,8 +116,12 @@ class Templates:
         sample: Mapping[str, Any],
         wanted: Wanted | None = None,
         on_ambiguous: str = "resend",
+        *,
+        unconfirmed: bool = False,
     ) -> None:
         """Add a kind whose files are in a package; raise ``StartupError`` if one is missing or broken."""
+        if unconfirmed:
+            self._unconfirmed.add(kind)
         self._on_ambiguous[kind] = on_ambiguous
         if wanted is not None:
             self._wanted[kind] = wanted
@@ -95,12 +146,14 @@ class Templates:
     def render(self, kind: str, name: str, data: Mapping[str, Any]) -> Rendered:
         """Render a kind for the person ``name``; raise KeyError for a kind that nobody registered."""
         base = self._bases[kind]
+        if kind in self._unconfirmed and not looks_like_a_name(name):
+            name = ""
         values = {"name": name, "data": data}
         subject, text, html = (
             self._environment.get_template(base + ending).render(values)
             for ending in (".subject.txt", ".txt", ".html")
         )
-        return Rendered(" ".join(subject.split()), text, html)
+        return Rendered(shown(name), " ".join(subject.split()), text, html)
 
 
 def add_email_template(
@@ -111,18 +164,23 @@ def add_email_template(
     *,
     wanted: Wanted | None = None,
     on_ambiguous: Literal["resend", "hold"] = "resend",
+    unconfirmed: bool = False,
 ) -> None:
     """Directive: register the templates of an e-mail kind, with sample data that renders them.
 
     ``wanted(db, data)`` is asked right before sending; False skips the e-mail, as that of a booking which
     is cancelled by then. ``on_ambiguous`` is for providers that cannot tell a repetition: where nobody
     knows whether an e-mail was accepted, ``resend`` sends it again and ``hold`` keeps it for an operator.
+    ``unconfirmed`` is for what may go to somebody who has nothing to do with the account: the template's
+    ``name`` is empty unless it looks like one.
     """
     package = config.package.__name__
-    introspectable = config.introspectable("e-mail templates", kind, kind, "e-mail template")
-    introspectable["base"] = base
-    config.action(
-        ("e-mail template", kind),
-        lambda: config.registry.email_templates.add(kind, base, package, sample, wanted, on_ambiguous),
-        introspectables=(introspectable,),
+    register(
+        config,
+        "e-mail template",
+        kind,
+        lambda: config.registry.email_templates.add(
+            kind, base, package, sample, wanted, on_ambiguous, unconfirmed=unconfirmed
+        ),
+        base=base,
     )

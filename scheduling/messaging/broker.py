@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import kombu
+from kombu.utils.url import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scheduling.config.settings import Settings
     from scheduling.messaging.registry import MessagingRegistry
 
 # The default exchange routes by the queue's name and has no bindings that a broker could lose.
@@ -42,10 +44,28 @@ def connect(registry: MessagingRegistry) -> Iterator[kombu.Connection]:
             "visibility_timeout": settings.outbox_lease,
             # For sentinel:// alone.
             "master_name": settings.broker_master,
-            "sentinel_kwargs": {"socket_timeout": 5, "socket_connect_timeout": 5},
+            "sentinel_kwargs": _sentinel_options(settings),
         }
     connection = kombu.Connection(settings.broker_url, transport_options=options)
     try:
         yield connection
     finally:
         connection.release()
+
+
+def _sentinel_options(settings: Settings) -> dict[str, Any]:
+    """Return how to connect to the Sentinels: with TLS and password as to Redis, unless settings differ.
+
+    The password of the URL is for the user ``default``, whom a Sentinel without a password lets in with any.
+    """
+    redis = parse_url(settings.broker_url.split(";")[0])
+    options: dict[str, Any] = {"socket_timeout": 5, "socket_connect_timeout": 5}
+    password = settings.broker_sentinel_password or redis["password"]
+    if "ssl" in redis and settings.broker_sentinel_plaintext:
+        # What goes to Redis encrypted is not told to others in the clear.
+        password = settings.broker_sentinel_password
+    elif "ssl" in redis:
+        options |= {"ssl": True, **redis["ssl"]}
+    if password:
+        options |= {"username": settings.broker_sentinel_username or "default", "password": password}
+    return options

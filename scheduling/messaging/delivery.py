@@ -18,7 +18,8 @@ import sqlalchemy as sa
 
 from scheduling import tracing
 from scheduling.db.session import session_scope
-from scheduling.messaging.models import State, outbox
+from scheduling.exceptions import name_and_text
+from scheduling.messaging.models import Delay, State, outbox
 from scheduling.messaging.outbox import Message
 from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
 from scheduling.times import utcnow
@@ -33,7 +34,7 @@ BACKOFF_CAP = timedelta(hours=4)
 """The longest wait between two attempts."""
 
 NO_CONSUMER_WAIT = timedelta(minutes=5)
-"""How long a message waits whose consumer no enabled plugin has, until it is looked at again."""
+"""How long a message is postponed when no enabled plugin has its consumer."""
 
 _MAX_ERROR_CHARACTERS = 500
 
@@ -125,12 +126,17 @@ def _result_of_error(registry: MessagingRegistry, row: Row, error: Exception, ma
     registry.tracer.failed(error)
     if isinstance(error, Permanent) or row.attempts >= max_attempts:
         logger.warning("Message %s (%s) is dead in attempt %d: %s", row.id, row.kind, row.attempts, error)
-        return Result(State.DEAD, {"last_error": _text(error)})
+        return Result(State.DEAD, {"last_error": name_and_text(error, _MAX_ERROR_CHARACTERS)})
     retry_after = error.retry_after if isinstance(error, Transient) else None
     base = timedelta(seconds=registry.core_settings.outbox_backoff)
     wait = timedelta(seconds=retry_after) if retry_after is not None else backoff(row.attempts, base)
     logger.info("Message %s (%s) is tried again in %s: %s", row.id, row.kind, wait, error)
-    return Result(State.RETRY, {"due_at": utcnow() + wait, "last_error": _text(error)})
+    columns = {
+        "due_at": utcnow() + wait,
+        "delay": Delay.RETRY,
+        "last_error": name_and_text(error, _MAX_ERROR_CHARACTERS),
+    }
+    return Result(State.RETRY, columns)
 
 
 def _postponed(row: Row, postpone: Postpone) -> Result:
@@ -139,6 +145,7 @@ def _postponed(row: Row, postpone: Postpone) -> Result:
         "attempts": row.attempts - 1,
         "due_at": postpone.until,
         "reserved_at": postpone.until if postpone.reserved else None,
+        "delay": postpone.delay,
         "last_error": str(postpone),
     }
     return Result(State.RETRY, columns)
@@ -162,6 +169,7 @@ def _write_result(registry: MessagingRegistry, row: Row, owner: str, result: Res
         "owner": None,
         "lease_until": None,
         "reserved_at": None,
+        "delay": None,
         **result.columns,
     }
     if result.state is not State.RETRY:
@@ -173,7 +181,3 @@ def _write_result(registry: MessagingRegistry, row: Row, owner: str, result: Res
             return None
     registry.metrics.attempt_ended(row.kind, result.state, (now - row.created_at).total_seconds())
     return result.state
-
-
-def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:_MAX_ERROR_CHARACTERS]

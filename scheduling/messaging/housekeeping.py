@@ -6,10 +6,13 @@ Core has one, which deletes old messages from the outbox. Plugins add theirs wit
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
+from operator import setitem
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from scheduling.config.directives import register
 from scheduling.db.session import session_scope
 from scheduling.messaging.models import is_finished, outbox
 from scheduling.messaging.registry import HousekeepingTask
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from pyramid.config import Configurator
 
     from scheduling.db.registry import DatabaseRegistry
-    from scheduling.messaging.loops import Loop
+    from scheduling.messaging.threads import RestartingThread
 
 PRUNE_SECONDS = 600.0
 PRUNE_BATCH = 1000
@@ -32,25 +35,20 @@ def add_housekeeping(
 ) -> None:
     """Directive: call ``work(registry)`` in every worker, and again after ``seconds``.
 
-    Where it returns True there is more to do, and it is called again at once. Where it raises, that is
-    logged and it is called again after a while. Several workers may call it at the same time; what must
-    not be done twice takes a lock of its own.
+    What it returns and raises, :class:`scheduling.plugin.Configurator` says.
     """
-    introspectable = config.introspectable("housekeeping", name, name, "housekeeping task")
-    config.action(
-        ("housekeeping", name),
-        lambda: config.registry.housekeeping.__setitem__(name, HousekeepingTask(work, seconds)),
-        introspectables=(introspectable,),
-    )
+    task = HousekeepingTask(work, seconds)
+    add = partial(setitem, config.registry.housekeeping, name, task)
+    register(config, "housekeeping task", name, add)
 
 
-def run_task(task: HousekeepingTask, loop: Loop) -> None:
+def run_task(task: HousekeepingTask, thread: RestartingThread) -> None:
     """Run a task again and again until the worker stops; raise what it raises."""
-    while not loop.stopping.is_set():
-        has_more = task.work(loop.registry)
-        loop.report_success()
+    while not thread.stopping.is_set():
+        has_more = task.work(thread.registry)
+        thread.report_success()
         if not has_more:
-            loop.stopping.wait(task.seconds)
+            thread.stopping.wait(task.seconds)
 
 
 def prune(registry: DatabaseRegistry) -> bool:

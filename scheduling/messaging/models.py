@@ -25,6 +25,18 @@ class State(StrEnum):
     SKIPPED = "skipped"
 
 
+class Delay(StrEnum):
+    """Why a message in the state ``retry`` waits."""
+
+    RATE_LIMIT = "rate_limit"
+    OUTAGE = "outage"
+    """The provider refuses everything, such as with a wrong key."""
+    POSTPONED = "postponed"
+    """Its handler did nothing, or no enabled plugin has one."""
+    RETRY = "retry"
+    """An attempt failed."""
+
+
 OPEN_STATES = (State.PENDING, State.QUEUED, State.RUNNING, State.RETRY)
 """The states of messages that are still to be delivered."""
 
@@ -53,6 +65,8 @@ class OutboxColumns(sa.TypedColumns):
     done_at: sa.Named[datetime | None] = sa.Column(Timestamp)
     reserved_at: sa.Named[datetime | None] = sa.Column(Timestamp)
     """The moment that was reserved for it, as by the e-mail rate limit, while it waits for that."""
+    delay: sa.Named[str | None] = sa.Column(sa.String(20))
+    """The :class:`Delay` of a message in the state ``retry``; NULL where the release before wrote that."""
     traceparent: sa.Named[str | None] = sa.Column(sa.String(55))
     """The span in which it was written, as the header ``traceparent`` (:mod:`scheduling.tracing`)."""
 

@@ -1,23 +1,25 @@
 """The outbox: messages that must leave the system, written in the transaction that caused them.
 
-The row is the truth: the broker is given only its id, which is published again if the broker loses it.
-States: ``pending`` (written), ``queued`` (published), ``running`` (claimed by a consumer), then ``done``,
+The row holds the message and its state; the broker only carries its id, which is published again if lost.
+States: ``pending`` (written), ``queued`` (published), ``running`` (claimed by a worker), then ``done``,
 ``retry`` (later, at ``due_at``), ``dead`` (given up, kept for an operator) or ``skipped`` (nobody needs it
 any more).
 """
 
 from __future__ import annotations
 
-import threading
 import uuid
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - SQLAlchemy reads the columns' annotations
+from functools import partial
+from operator import setitem
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
 
 from scheduling import tracing
+from scheduling.config.directives import register
 from scheduling.db.statements import Statement
 from scheduling.messaging.models import State, outbox
 from scheduling.times import utcnow
@@ -102,7 +104,7 @@ def enqueue(
         db.insert_at_commit(_enqueue, row)
     else:
         db.write(db.insert(outbox).values(row).on_conflict_do_nothing(index_elements=["dedupe_key"]))
-    db.after_commit(db.registry.message_written.set)
+    db.after_commit(db.registry.wake_relays)
     return message_id
 
 
@@ -111,16 +113,11 @@ def add_outbox_consumer(
 ) -> None:
     """Directive: run ``handler(message, registry)`` in a worker, at least once, for each message to ``name``.
 
-    The handler returns the provider's id of what it did, or None. It raises ``Transient`` to be tried
-    again, ``Permanent`` to be given up at once, :class:`Skip` when there is nothing left to do; any other
-    exception counts as transient. After ``attempts`` in all the message is dead.
+    What the handler returns and raises, :class:`scheduling.plugin.Configurator` says.
     """
-    introspectable = config.introspectable("outbox consumers", name, name, "outbox consumer")
-    config.action(
-        ("outbox consumer", name),
-        lambda: config.registry.outbox_consumers.__setitem__(name, Consumer(handler, attempts)),
-        introspectables=(introspectable,),
-    )
+    consumer = Consumer(handler, attempts)
+    add = partial(setitem, config.registry.outbox_consumers, name, consumer)
+    register(config, "outbox consumer", name, add)
 
 
 def add_event_consumer(config: Configurator, name: str, event: type[Event], handler: Handler) -> None:
@@ -139,7 +136,6 @@ def add_event_consumer(config: Configurator, name: str, event: type[Event], hand
 def includeme(config: Configurator) -> None:
     """Register the directives."""
     config.registry.outbox_consumers = {}
-    # Set after each commit that wrote a message: a relay in this process waits for it.
-    config.registry.message_written = threading.Event()
+    config.registry.worker_stop_hooks = []
     config.add_directive("add_outbox_consumer", add_outbox_consumer)
     config.add_directive("add_event_consumer", add_event_consumer)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scheduling.messaging.models import Delay
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -16,11 +18,14 @@ class Postpone(Exception):
     """Raised by a handler that did nothing: the message waits until ``until``, and no attempt is counted.
 
     With ``reserved`` the handler reserved that moment for it, such as a slot of the e-mail rate limit, and
-    finds it in ``message.reserved_at`` on the next attempt.
+    finds it in ``message.reserved_at`` on the next attempt. ``delay`` says in metrics why messages wait.
     """
 
-    def __init__(self, reason: str, until: datetime, *, reserved: bool = False) -> None:
+    def __init__(
+        self, reason: str, until: datetime, *, reserved: bool = False, delay: Delay = Delay.POSTPONED
+    ) -> None:
         self.until = until
+        self.delay = delay
         self.reserved = reserved
         super().__init__(reason)
 

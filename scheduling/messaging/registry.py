@@ -66,7 +66,13 @@ class MessagingRegistry(WebRegistry):
     """What workers do from time to time, by the task's name."""
 
     message_written: threading.Event
-    """Set after each commit that wrote a message: a relay in this process waits for it."""
+    """Set by ``wake_relays``; a relay in this process waits for it."""
+
+    worker_stop_hooks: list[Callable[[Any], None]]
+    """Called with the registry after a worker ended its threads; they close what handlers kept open."""
+
+    wake_relays: Callable[[], None]
+    """Called after each commit that wrote a message: tells the relays, in whatever process they are."""
 
     metrics: MessagingMetrics
     """Counts what happens to messages."""

@@ -1,4 +1,4 @@
-"""The port for ``/metrics`` and, in a worker, for the probes of Kubernetes.
+"""The port for ``/metrics`` and for the probes of Kubernetes, which have threads of their own.
 
 The port of the API has no metrics, so clients of the API do not see them.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MAX_SILENT_SECONDS = 120.0
 """After how long a thread of a worker that has not reported to be alive counts as hanging.
 
-A round of a consumer ends within a minute: a provider answers by then, or is given up."""
+A round of a receiver ends within a minute: a provider answers by then, or is given up."""
 
 _STOP_SECONDS = 0.1
 """How long the end of a process may wait for this server to stop."""
@@ -75,6 +75,19 @@ def application(registry: Registry, probes: Mapping[str, Probe] = MappingProxyTy
     return answer
 
 
+def web_probes(registry: Registry) -> dict[str, Probe]:
+    """Return the probes of a web process, by their paths.
+
+    They need none of its threads that serve requests, all of which may wait for the database. ``live`` and
+    ``startup`` succeed as soon as the port is open.
+    """
+    return {
+        "/health/live": lambda: _answer(None),
+        "/health/ready": lambda: _answer(registry.readiness.failure()),
+        "/health/startup": lambda: _answer(None),
+    }
+
+
 def worker_probes(registry: Registry, worker: Worker) -> dict[str, Probe]:
     """Return the probes of a worker, by their paths.
 
@@ -88,7 +101,7 @@ def worker_probes(registry: Registry, worker: Worker) -> dict[str, Probe]:
         return _answer(error, degraded=worker.failure())
 
     return {
-        "/health/live": lambda: _answer(_hanging(worker)),
+        "/health/live": lambda: _answer(None if registry.readiness.starting else _hanging(worker)),
         "/health/ready": ready,
         "/health/startup": lambda: _answer(None),
     }
@@ -104,7 +117,7 @@ def _answer(error: str | None, degraded: str | None = None) -> dict[str, Any]:
 def _hanging(worker: Worker) -> str | None:
     """Return the sentence that a thread of the worker hangs, or None."""
     silent = worker.seconds_since_alive()
-    return f"A loop has been silent for {silent:.0f} s." if silent > MAX_SILENT_SECONDS else None
+    return f"A thread has been silent for {silent:.0f} s." if silent > MAX_SILENT_SECONDS else None
 
 
 def open_port(registry: Registry, app: WSGIApplication) -> WSGIServer:

@@ -1,4 +1,4 @@
-"""The table of token cut-offs."""
+"""The table of token cut-offs, and what tokens need of the table of users."""
 
 from datetime import datetime
 
@@ -15,3 +15,6 @@ class TokenCutoffColumns(sa.TypedColumns):
 
 
 token_cutoffs = sa.Table("token_cutoffs", metadata, TokenCutoffColumns)
+
+account_keys = sa.table("users", sa.column("id", BigId), sa.column("token_key", sa.String))
+"""The keys that tokens carry. The model of the table is in ``accounts``, which is built on this package."""

@@ -7,7 +7,9 @@ import gc
 import multiprocessing
 import os
 import signal
+import socket
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from granian.log import LogLevels
 from waitress.proxy_headers import proxy_headers_middleware
 
 from scheduling.app import make_app
+from scheduling.config.announcement import log_what_is_used
 from scheduling.config.ini import read_ini, set_up_logging
 from scheduling.server.lifecycle import on_signal
 from scheduling.startup import set_up
@@ -72,12 +75,25 @@ def serve(
 
     def begin() -> None:
         draining.value = 1
+        # The probes' port is this process's.
+        registry.readiness.drain()
         signal.signal(signal.SIGALRM, server.signal_handler_interrupt)
         signal.setitimer(signal.ITIMER_REAL, drain or 0.001)
 
     # granian calls this when it has installed its own handlers, which end its processes without a drain.
     server.on_startup(partial(on_signal, begin, _kill_processes))
+    threading.Thread(target=_note_that_it_serves, args=[registry], daemon=True).start()
     server.serve(target_loader=partial(load, ini, settings, draining), wrap_loader=False)
+
+
+def _note_that_it_serves(registry: Registry) -> None:
+    """Be ready from when a process accepts connections on."""
+    pause = threading.Event()
+    address = registry.core_settings.host, registry.core_settings.port
+    while registry.readiness.starting:
+        with suppress(OSError), socket.create_connection(address, timeout=1):
+            registry.readiness.starting = False
+        pause.wait(0.1)
 
 
 def _kill_processes() -> None:
@@ -95,7 +111,9 @@ def load(ini: str, settings: Adjustments, draining: Any) -> WSGIApplication:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     set_up_logging(ini)
     read = read_ini(ini)
-    app = make_app(set_up(read, os.environ), read)
+    setup = set_up(read, os.environ)
+    log_what_is_used(setup.settings)
+    app = make_app(setup, read)
     registry = app.registry
     registry.passwords.use_threads(settings.threads)
     registry.metrics.pool.watch()

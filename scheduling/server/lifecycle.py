@@ -1,10 +1,11 @@
-"""What both servers need: a socket at the start, a worker beside them, and an orderly end."""
+"""What both servers need: the database and a socket at the start, a worker beside them, an orderly end."""
 
 from __future__ import annotations
 
 import os
 import signal
 import socket
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,28 @@ BACKLOG = 1024
 """Connections that may wait to be accepted (listen(2)); the kernel caps it at net.core.somaxconn."""
 
 
+def wait_for_database(registry: Registry) -> None:
+    """Return when PostgreSQL answers; exit with status 0 if a signal comes before.
+
+    Raises ``StartupError`` for a schema that is behind. A container that ended instead would be started again
+    later and later, and be away for minutes after the database is back.
+    """
+    before = {
+        number: signal.signal(number, lambda number, frame: sys.exit(0))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        migrations.wait_until_upgraded(registry.engine, registry.plugins)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def listen(registry: Registry) -> socket.socket:
     """Return a socket that listens on ``scheduling.host`` and ``scheduling.port``.
 
-    Raises ``StartupError`` for a database whose schema is behind, and for an address that cannot be had.
+    Raises ``StartupError`` for an address that cannot be had.
     """
-    migrations.require_upgraded(registry.engine, registry.plugins)
     host, port = registry.core_settings.host, registry.core_settings.port
     try:
         # Of a name's addresses the first is taken; 0.0.0.0 and :: stand for all of their family.

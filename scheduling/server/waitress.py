@@ -14,6 +14,7 @@ from waitress import create_server, wasyncore
 from waitress.adjustments import Adjustments
 
 from scheduling.config.announcement import announce
+from scheduling.db import migrations
 from scheduling.exceptions import StartupError
 from scheduling.server.channel import Channel
 from scheduling.server.lifecycle import delivering, listen, on_signal
@@ -53,6 +54,7 @@ def run(app: Router, global_config: dict[str, str], **options: Any) -> None:
     """
     try:
         adjustments(options)
+        migrations.require_upgraded(app.registry.engine, app.registry.plugins)
         listener = listen(app.registry)
     except StartupError as error:
         # pserve takes a SystemExit from here for a good end, and exits with 0.

@@ -9,6 +9,7 @@ import os
 import pwd
 import re
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +19,8 @@ from urllib.parse import quote
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 
-from scheduling.testing.server_process import ServerError, ServerProcess, User, run_to_end
+from scheduling.testing.guard import Guard
+from scheduling.testing.server_process import ServerError, ServerProcess, User, living_children, run_to_end
 from scheduling.testing.server_programs import reachable_postgres_programs, redis_program
 
 __all__ = [
@@ -46,6 +48,20 @@ class PostgresServer(ServerProcess):
     def drop_database(self, name: str) -> None:
         """Drop a database and cut its connections; psycopg's error if there is none of this name."""
         self._execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Hold all its processes by SIGSTOP meanwhile: whoever asks anything gets no answer."""
+        with contextlib.ExitStack() as ends:
+            # The first process first, so that no other is started meanwhile.
+            self.freeze()
+            ends.callback(self.thaw)
+            for child in living_children(self.pid):
+                guard = Guard(child, "CONT")
+                os.kill(child, signal.SIGSTOP)
+                ends.callback(guard.dismiss)
+                ends.callback(os.kill, child, signal.SIGCONT)
+            yield
 
     def _execute(self, statement: Composed) -> None:
         with psycopg.connect(self.url, autocommit=True, connect_timeout=10) as connection:

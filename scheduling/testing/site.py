@@ -11,13 +11,14 @@ import sqlalchemy as sa
 from webtest import TestApp
 
 from scheduling.accounts.models import users
+from scheduling.accounts.service import FOR_TOKEN
 from scheduling.app import make_app
 from scheduling.db import migrations
 from scheduling.db.metadata import metadata
 from scheduling.db.session import session_scope
 from scheduling.email.provider import EmailProvider, OutgoingEmail, SendResult
 from scheduling.messaging.delivery import deliver
-from scheduling.messaging.relay import claim_due
+from scheduling.messaging.relay import mark_due_as_queued
 from scheduling.startup import set_up
 
 if TYPE_CHECKING:
@@ -177,13 +178,22 @@ class Site:
         if admin:
             with session_scope(self.registry) as db:
                 db.write(sa.update(users).where(users.c.id == client.id).values(role="admin"))
-            client.token = self.registry.tokens.issue(client.id, email, "admin")
+            client.token = self.token(client.id)
         return client
+
+    def token(self, user_id: int) -> str:
+        """Return a new token of an account, as a log-in would; LookupError if there is none."""
+        with session_scope(self.registry) as db:
+            user = db.row(sa.select(*FOR_TOKEN).where(users.c.id == user_id))
+        if user is None:
+            raise LookupError(f"there is no account {user_id}")
+        token: str = self.registry.tokens.issue(user, user.read_at)
+        return token
 
     def deliver(self) -> list[State | None]:
         """Carry out every message that is due, and return how each ended."""
         ended: list[State | None] = []
-        while due := claim_due(self.registry):
+        while due := mark_due_as_queued(self.registry):
             ended += [deliver(self.registry, message_id) for message_id in due]
         return ended
 

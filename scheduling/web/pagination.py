@@ -48,9 +48,10 @@ class PageQuery(RequestSchema):
 
 @dataclass(frozen=True, eq=False)
 class Keyset:
-    """The order of a list: columns, the last of them unique, each ascending unless it is in ``descending``.
+    """The order of a list: columns, the last of them unique, each ascending or descending.
 
-    The columns must be of tables that the query selects from.
+    ``descending[i]`` is True where ``columns[i]`` is sorted descending. The columns must be of tables that
+    the query selects from.
     """
 
     columns: tuple[sa.Column[Any], ...]
@@ -66,10 +67,9 @@ class Keyset:
         return sa.or_(*self.ranges())
 
     def ranges(self) -> list[sa.ColumnElement[bool]]:
-        """Return the same as conditions of which one or another holds.
+        """Return :meth:`after` as a list of conditions to be OR-ed, each served by one index range.
 
-        An index over the columns serves each of them in one range: it compares a row of columns that have
-        one direction, where the columns before are equal.
+        Each compares a row of columns that have one direction, where the columns before are equal.
         """
         binds = [sa.bindparam(f"after_{i}", type_=c.type) for i, c in enumerate(self.columns)]
         found, start = [], 0

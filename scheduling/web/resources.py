@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from operator import setitem
 from typing import TYPE_CHECKING, Any, final
 
 from pyramid.authorization import DENY_ALL
 from pyramid.traversal import ResourceTreeTraverser
 
+from scheduling.config.directives import register
 from scheduling.exceptions import StartupError
 
 if TYPE_CHECKING:
@@ -125,13 +128,8 @@ def add_api_resource(config: Configurator, name: str, factory: ResourceFactory) 
             f"{claims[name]} and {claimant} both claim the API resource {name!r}; "
             "take one of the plugins out of scheduling.plugins (SCHEDULING_PLUGINS)."
         )
-    introspectable = config.introspectable("api resources", name, f"/api/v1/{name}", "api resource")
-    introspectable["factory"] = factory
-    config.action(
-        ("api resource", name),
-        lambda: config.registry.api_resources.__setitem__(name, factory),
-        introspectables=(introspectable,),
-    )
+    add = partial(setitem, config.registry.api_resources, name, factory)
+    register(config, "api resource", name, add, factory=factory)
 
 
 def _claimant(config: Configurator) -> str:

@@ -12,6 +12,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre
 
 import scheduling.config.fields  # noqa: F401 - it words the messages of every marshmallow field
 from scheduling.db.metadata import MAX_ID
+from scheduling.texts import one_line
 from scheduling.times import parse_timestamp
 
 if TYPE_CHECKING:
@@ -45,6 +46,16 @@ class Text(fields.String):
         super().__init__(
             validate=validate.Length(max=limit, error="must have at most {max} characters"), **options
         )
+
+
+class OneLine(Text):
+    """A name or a title: line breaks and control characters in it are spaces."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        line = one_line(super()._deserialize(value, attr, data, **options))
+        if not line:
+            raise self.make_error("required")
+        return line
 
 
 class Secret(fields.String):

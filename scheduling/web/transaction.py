@@ -7,10 +7,13 @@ import random
 import time
 from typing import TYPE_CHECKING
 
+from pyramid.httpexceptions import HTTPUnauthorized
 from pyramid.tweens import EXCVIEW
 from sqlalchemy import exc
 
-from scheduling.db.session import Session
+from scheduling.db.deadline import GivenUp
+from scheduling.db.session import Session, session_scope
+from scheduling.security.tokens import TokenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +38,19 @@ _SERIALIZATION_FAILURE, _DEADLOCK = "40001", "40P01"
 def transaction_tween_factory(
     handler: Callable[[Request], Response], registry: WebRegistry
 ) -> Callable[[Request], Response]:
-    """Run the handler in a unit of work. What it returns is committed, what it raises is undone."""
+    """Run the handler in a unit of work. What it returns is committed, what it raises is undone.
+
+    A row that the database refuses is a 401 where the sender's account is gone.
+    """
 
     def transaction_tween(request: Request) -> Response:
+        try:
+            return several_attempts(request)
+        except exc.IntegrityError:
+            _require_senders_account(request)
+            raise
+
+    def several_attempts(request: Request) -> Response:
         for attempt in range(1, ATTEMPTS):
             try:
                 return attempt_once(request)
@@ -62,6 +75,22 @@ def transaction_tween_factory(
     return transaction_tween
 
 
+def _require_senders_account(request: Request) -> None:
+    """Raise a 401 if the sender's account is gone.
+
+    A row that belongs to it, of any plugin, is then refused by a foreign key: no conflict but the end of the
+    token, which other processes need a second to learn of.
+    """
+    identity = request.__dict__.get("identity")
+    if identity is None:
+        return
+    try:
+        with session_scope(request.registry) as db:
+            request.registry.tokens.require_account(db, identity.id)
+    except TokenError as error:
+        raise HTTPUnauthorized(str(error)) from error
+
+
 def is_retryable(error: exc.DBAPIError, db: Session) -> bool:
     """Tell whether the same request may be tried again at once.
 
@@ -69,7 +98,8 @@ def is_retryable(error: exc.DBAPIError, db: Session) -> bool:
     that nobody knows whether it took effect, and the client has to look.
     """
     if error.connection_invalidated:
-        return not db.committing
+        # A server that was silent for so long would only be waited for once more.
+        return not db.committing and not isinstance(error.orig, GivenUp)
     return getattr(error.orig, "sqlstate", None) in (_SERIALIZATION_FAILURE, _DEADLOCK)
 
 

@@ -42,15 +42,47 @@ def test_nobody_registers_as_an_admin(site):
 
 
 def test_registering_sends_a_welcome_e_mail(site):
-    register(site, name="Alice <b>Ampère</b>\nBcc: all@example.com")
+    register(site, name="Alice d'Ampère")
     assert site.mail == []
     site.deliver()
     [mail] = site.mail
-    assert mail.to_address == "alice@example.com"
-    assert mail.subject == "Welcome, Alice <b>Ampère</b> Bcc: all@example.com"
-    assert "\n" not in mail.to_name
-    assert "Alice <b>Ampère</b>" in mail.text
-    assert "Alice &lt;b&gt;Ampère&lt;/b&gt;" in mail.html
+    assert (mail.to_name, mail.to_address) == ("Alice d'Ampère", "alice@example.com")
+    assert mail.subject == "Welcome, Alice d'Ampère"
+    assert mail.text.startswith("Hello Alice d'Ampère,\n")
+    assert "Hello Alice d&#39;Ampère,</p>" in mail.html
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Dear customer,\r\n\r\nYour account is locked. Unlock it at https://evil.example/" + "x" * 100,
+        "www.evil.example",
+        "Alice <b>Ampère</b>\nBcc: all@example.com",
+        "Call 030 1234567",
+    ],
+)
+def test_registering_somebody_elses_address_tells_that_person_nothing(site, name):
+    register(site, name=name)
+    site.deliver()
+    [mail] = site.mail
+    assert (mail.to_name, mail.subject) == ("", "Welcome")
+    assert mail.text.startswith("Hello,\n")
+    assert "Hello,</p>" in mail.html
+    assert "evil" not in mail.text + mail.html
+
+
+@pytest.mark.parametrize(
+    "line_break", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x1b", "\x85", "\u2028", "\u2029"]
+)
+def test_a_name_is_kept_as_one_line(site, line_break):
+    answer = register(site, name=f" Alice{line_break}Ampère{line_break}")
+    assert answer.json["user"]["name"] == "Alice Ampère"
+    alice = site.user("Bob")
+    assert alice.patch("/users/me", {"name": f"Bob{line_break}B."}).json["user"]["name"] == "Bob B."
+
+
+def test_a_name_of_control_characters_counts_as_missing(site):
+    assert set(register(site, status=400, name="\x01\x02").json["errors"]) == {"name"}
 
 
 def test_a_refused_registration_sends_nothing(site):
@@ -106,13 +138,26 @@ def test_unusual_addresses_are_good(site, email):
 
 
 @pytest.mark.parametrize(
-    "password", ["12345", "ñandú", "x" * 73, "é" * 36 + "x", "🔑" * 19, 1234567, ["secret123"]]
+    "password",
+    [
+        "12345",
+        "ñandú",
+        "x" * 73,
+        "é" * 36 + "x",
+        "🔑" * 19,
+        # In NFC too, which makes two letters of each of these.
+        "\u0958" * 24,
+        1234567,
+        ["secret123"],
+    ],
 )
 def test_a_password_that_is_too_short_or_too_long_is_a_400(site, password):
     assert list(register(site, status=400, password=password).json["errors"]) == ["password"]
 
 
-@pytest.mark.parametrize("password", ["123456", "ñandúes", "x" * 72, "é" * 36, "🔑" * 18, "  spaces  kept  "])
+@pytest.mark.parametrize(
+    "password", ["123456", "ñandúes", "nandu\u0301", "x" * 72, "é" * 36, "🔑" * 18, "  spaces  kept  "]
+)
 def test_a_password_of_6_characters_to_72_bytes_is_good_as_it_is(site, password):
     register(site, password=password)
     log_in(site, password=password)

@@ -61,4 +61,4 @@ def test_postgres_killed_under_load_is_503_until_it_is_back_and_nothing_promised
         **{f"Booking confirmed: {title}": 1 for title in titles},
     }
     failures = re.findall(r"The (\S+) failed and starts again", worker.output)
-    assert set(Counter(failures).values()) == {1}, "once a minute for each loop"
+    assert set(Counter(failures).values()) == {1}, "once a minute for each thread"

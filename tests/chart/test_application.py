@@ -7,13 +7,18 @@ import yaml
 from scheduling.cli.main import main
 from scheduling.config.settings import CoreSchema
 from scheduling.config.sources import environment_variable
+from scheduling_analytics import AnalyticsSettings
 from scheduling_email_smtp.settings import SmtpSettings
 from tests.chart.chartkit import VALUE_SETS
 from tests.chart.chartkit.objects import containers, environment, pods
 
 SETTINGS = {
     environment_variable(section, name, field)
-    for section, schema in (("scheduling", CoreSchema()), ("smtp", SmtpSettings()))
+    for section, schema in (
+        ("scheduling", CoreSchema()),
+        ("smtp", SmtpSettings()),
+        ("analytics", AnalyticsSettings()),
+    )
     for name, field in schema.fields.items()
 }
 # libpq's, and what the commands `user create` and `db upgrade` are given.

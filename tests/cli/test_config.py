@@ -1,12 +1,44 @@
 """`scheduling config check`: everything that is wrong, or what was found."""
 
+import os
+import subprocess
 import sys
 
 import pytest
 
+from scheduling.testing.processes import program
+
 STRONG = "x" * 32
 PRODUCTION = {"APP_ENV": "production", "JWT_SECRET": STRONG}
 NOWHERE = "postgresql://scheduling:hunter2@127.0.0.1:1/elsewhere"
+
+LOGGING = """
+[loggers]
+keys = root, alembic
+
+[handlers]
+keys = console
+
+[formatters]
+keys = plain
+
+[logger_alembic]
+level = WARN
+handlers =
+qualname = alembic
+
+[logger_root]
+level = INFO
+handlers = console
+
+[handler_console]
+class = StreamHandler
+args = (sys.stdout,)
+formatter = plain
+
+[formatter_plain]
+format = %(levelname)s %(message)s
+"""
 
 
 def warnings(lines):
@@ -87,6 +119,20 @@ def test_logging_sections_that_name_what_is_not_there_stop_web_and_worker_with_o
         message = failed_message(command, str(ini))
         assert message.startswith(f"The logging sections of {ini} cannot be used (")
         assert len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["web", "worker", "pserve"])
+def test_the_first_line_of_every_process_says_what_it_uses(ini, command):
+    ini.write_text(ini.read_text() + LOGGING)
+    broker = "redis://:hunter2@127.0.0.1:1/0"
+    arguments = [program("pserve"), ini] if command == "pserve" else [program("scheduling"), command, ini]
+    # The database is away, so that none of them runs for long.
+    environ = {"DATABASE_URL": NOWHERE, "REDIS_URL": broker, "PATH": os.environ["PATH"]}
+    ended = subprocess.run(arguments, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    used = "Database: postgresql 127.0.0.1/elsewhere; broker: redis://127.0.0.1:1/0; e-mail: mock"
+    assert (ended.stdout + ended.stderr).splitlines()[0] == f"INFO {used}"
+    assert "hunter2" not in ended.stdout + ended.stderr
 
 
 @pytest.mark.parametrize("command", ["web", "worker", "config check"])

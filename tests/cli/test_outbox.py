@@ -224,7 +224,7 @@ def test_a_message_that_fails_again_meanwhile_is_not_redriven_twice(site, monkey
         with session_scope(site.registry) as db:
             db.write(sa.update(outbox).values(state=State.RETRY))
 
-    monkeypatch.setattr(site.registry.message_written, "set", fail_again)
+    monkeypatch.setattr(site.registry, "wake_relays", fail_again)
     assert service.redrive_all(site.registry, State.RETRY) == ids
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
 from scheduling.messaging.models import State
 from scheduling.testing import Site
@@ -139,7 +140,10 @@ def test_users_are_listed_with_their_roles_oldest_first(command_output):
 
 
 def test_a_name_cannot_steer_the_terminal(command_output, site):
-    site.user("Eve \x1b[2J\u202e\x85!", email="eve@example.com")
+    site.user("Eve", email="eve@example.com")
+    with session_scope(site.registry) as db:
+        # As the release before kept it.
+        db.write(sa.update(users).values(name="Eve \x1b[2J\u202e\x85!"))
     assert command_output("user", "list") == ["       1  member   eve@example.com  (Eve �[2J��!)"]
     assert command_output("user", "delete", "eve@example.com", "--yes") == [
         "Deleted eve@example.com (id 1, member, Eve �[2J��!)."

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from marshmallow import RAISE, Schema, fields, validate
 
 from scheduling.config.settings import DEVELOPMENT_SECRET, MIN_SECRET_BYTES, CoreSchema, Settings
-from scheduling.config.sources import Configuration
+from scheduling.config.sources import Configuration, environment_variable
 from scheduling.exceptions import StartupError
 from scheduling.startup import set_up
 
@@ -15,6 +15,7 @@ GOOD = {"scheduling.database_url": "sqlite:///var/test.db", "scheduling.jwt_secr
 WRONG = {
     "APP_ENV": "staging",
     "CORS_CREDENTIALS": "maybe",
+    "CORS_ORIGINS": "app.example.com",
     "DATABASE_URL": "mysql://localhost/scheduling",
     "EMAIL_FROM": "Us <us@example.com>\nBcc: eve@example.com",
     "EMAIL_RATE_LIMIT": "0",
@@ -26,6 +27,7 @@ WRONG = {
     "SCHEDULING_OUTBOX_BACKOFF": "0",
     "SCHEDULING_OUTBOX_RETENTION_DAYS": "0",
     "REDIS_URL": "rediss://localhost:6379",
+    "SCHEDULING_BROKER_SENTINEL_PLAINTEXT": "maybe",
     "SCHEDULING_BCRYPT_COST": "3",
     "SCHEDULING_DATABASE_POOL_SIZE": "0",
     "SCHEDULING_DATABASE_TIMEOUT": "-1",
@@ -35,9 +37,10 @@ WRONG = {
 NAMES = {"REDIS_URL": "broker_url"}
 ANY_TEXT = {
     "broker_master",
+    "broker_sentinel_username",
+    "broker_sentinel_password",
     "host",
     "plugins",
-    "cors_origins",
     "email_provider",
     "email_api_key",
     "email_templates",
@@ -231,6 +234,75 @@ def test_a_provider_that_refuses_its_settings_is_told_with_the_other_mistakes():
     assert "EMAIL_API_KEY" in told[0]
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "app.example.com",
+        "//app.example.com",
+        "https://app.example.com/",
+        "https://app.example.com/path",
+        "https://*.example.com",
+        "https://app.example.com:*",
+        "https://me@app.example.com",
+        "https://app.example.com?x=1",
+        "https://app.example.com:443",
+        "https://App.example.com",
+        "https://bücher.example",
+        "https://",
+        "https://app.example.com:port",
+        "https://[app",
+        "null",
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused(origin):
+    [line] = mistakes(environ={"CORS_ORIGINS": f"https://good.example {origin}"})
+    assert line.startswith("  - scheduling.cors_origins (CORS_ORIGINS) must be origins ")
+    assert line.endswith(f"these are none: {origin}")
+
+
+def test_origins_of_all_kinds_are_taken():
+    origins = [
+        "http://localhost:5173",
+        "https://[::1]:8443",
+        "capacitor://localhost",
+        "https://xn--bcher-kva.ch",
+    ]
+    assert loaded(environ={"CORS_ORIGINS": " ".join(origins)}).cors_origins == origins
+    assert loaded(environ={"CORS_ORIGINS": "*"}).cors_origins == ["*"]
+
+
+def test_one_port_cannot_have_the_api_and_the_metrics():
+    [line] = mistakes(environ={"PORT": "9100"})
+    assert line.startswith("  - scheduling.port (PORT) must not be the port of the metrics")
+    assert mistakes(environ={"PORT": "9100", "SCHEDULING_METRICS_PORT": "9101"}) == []
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+def test_a_line_end_is_taken_from_secrets_and_refused_elsewhere(end):
+    given = {
+        "JWT_SECRET": SECRET,
+        "JWT_SECRET_FALLBACKS": SECRET.replace(" ", ""),
+        "DATABASE_URL": "postgresql://me:pw@db/name",
+        "REDIS_URL": "redis://:pw@cache",
+        "EMAIL_API_KEY": "key",
+        "SCHEDULING_BROKER_SENTINEL_PASSWORD": "pw",
+    }
+    assert loaded(environ={name: value + end for name, value in given.items()}) == loaded(environ=given)
+    variables = {environment_variable("scheduling", *item): item[0] for item in CoreSchema().fields.items()}
+    for variable in variables.keys() - given.keys():
+        told = mistakes(environ={variable: f"1{end}"})
+        assert (
+            f"  - scheduling.{variables[variable]} ({variable}) ends with a line end; take that away" in told
+        )
+
+
+def test_a_secret_of_a_provider_loses_its_line_end_too():
+    environ = {"EMAIL_PROVIDER": "smtp", "SMTP_HOST": "mail", "SMTP_USER": "me", "SMTP_PASS": "pw\n"}
+    assert set_up(GOOD, environ).email_provider.options["password"] == "pw"
+    [line] = mistakes_of_a_start(environ=environ | {"SMTP_USER": "me\n"})
+    assert line.startswith("  - smtp.user (SMTP_USER) ends with a line end")
+
+
 @pytest.mark.parametrize("origins", ["*", "https://a.example, *"])
 def test_credentials_for_every_origin_are_refused(origins):
     [line] = mistakes(environ={"CORS_CREDENTIALS": "true", "CORS_ORIGINS": origins})
@@ -332,11 +404,60 @@ def test_a_broker_that_can_be_shared_is_not_embedded(url):
     assert not settings.embedded
 
 
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "Acme, Inc. <noreply@acme.example>",
+        "Acme; <noreply@acme.example>",
+        "Acme: sales <noreply@acme.example>",
+        "Acme @ home <noreply@acme.example>",
+        '"Acme <noreply@acme.example>',
+        "Acme <noreply@acme.example",
+        "Acme noreply@acme.example",
+        "Acme <noreply@acme.example>, Us <us@acme.example>",
+        "Acme <no reply@acme.example>",
+        "Acme <noreply@acme..example>",
+        "Acme <@acme.example>",
+        "Acme <noreply@>",
+        "noreply@",
+        "noreply",
+        "Acme <>",
+        "Acme",
+        " ",
+        "Us <us@example.com>\nBcc: eve@example.com",
+        f"noreply@{'x' * 64}.example",
+    ],
+)
+@pytest.mark.parametrize("provider", ["mock", "smtp"])
+def test_a_sender_that_is_not_one_mailbox_is_refused_for_every_provider(sender, provider):
+    environ = {"EMAIL_FROM": sender, "EMAIL_PROVIDER": provider, "SMTP_HOST": "mail"}
+    [line] = mistakes_of_a_start(environ=environ)
+    assert line.startswith("  - scheduling.email_from (EMAIL_FROM) must be one address")
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "noreply@localhost",
+        "<noreply@acme.example>",
+        '"Acme, Inc." <noreply@acme.example>',
+        "Acme Inc. <noreply@acme.example>",
+        "Acme (sales) <noreply@acme.example>",
+        "O'Neill & “Söhne” 東 <noreply@acme.example>",
+        "Acme <grüße@bücher.example>",
+        "Acme <noreply@[192.0.2.1]>",
+    ],
+)
+def test_a_sender_is_kept_as_it_was_given(sender):
+    assert loaded(environ={"EMAIL_FROM": sender}).email_from == sender
+
+
 SECRETS = {
     "JWT_SECRET": "hunter2 hunter2 hunter2 hunter2 hunter2",
     "JWT_SECRET_FALLBACKS": "hunter2 hunter2",
     "DATABASE_URL": "postgresql://me:hunter2@db/name",
     "REDIS_URL": "redis://:hunter2@cache",
+    "SCHEDULING_BROKER_SENTINEL_PASSWORD": "hunter2",
     "EMAIL_API_KEY": "hunter2",
 }
 
@@ -349,10 +470,33 @@ def test_no_secret_is_in_the_repr():
 
 
 @given(
-    st.sampled_from(["{}", "x{}", "mysql://me:{}@db/x", "rediss://:{}@cache", "postgresql://me:{}@db:port/x"])
+    st.sampled_from(
+        [
+            "{}",
+            "x{}",
+            "mysql://me:{}@db/x",
+            "rediss://:{}@cache",
+            "redis://:x@{}@cache",
+            "redis://:x/{}@cache",
+            "redis://:1/{}@cache",
+            "redis://:x?{}@cache",
+            "redis://:x#{}@cache",
+            "redis://:x{}",
+            "postgresql://me:{}@db:port/x",
+            "postgresql://me:x@{}@db/x",
+            "postgresql://me:x/{}@db/x",
+            "postgresql://me:1/{}@db/x",
+            "postgresql://me:x/@{}@db/x",
+            "postgresql://me:1?{}@db/x",
+            "postgresql://me:1?{}/@db/x",
+            "postgresql://me:%{}@db/x",
+            "postgresql://me:{}@db/x?{}",
+            "postgresql://me:{}@db/x?{}=1",
+        ]
+    )
 )
 def test_no_secret_is_in_the_message(shape):
-    wrong = {variable: shape.format("hunter2") for variable in SECRETS} | {"APP_ENV": "production"}
+    wrong = {variable: shape.replace("{}", "hunter2") for variable in SECRETS} | {"APP_ENV": "production"}
     told = mistakes(environ=wrong)
     assert told
     assert "hunter2" not in "\n".join(told)

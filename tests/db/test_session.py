@@ -94,9 +94,13 @@ def test_words_in_a_value_are_no_locking_clause(site, user_id):
     assert len(queries) == 1
 
 
-@pytest.mark.parametrize("read", ["rows", "row"])
-def test_a_write_that_is_run_as_a_read_is_undone_with_the_transaction(site, user_id, read):
-    update = sa.update(users).values(name="Bob").returning(users.c.id)
+@pytest.mark.parametrize("read", ["rows", "row", "scalar"])
+@pytest.mark.parametrize("kind", [sa.Update, Statement])
+def test_a_write_that_is_run_as_a_read_is_undone_with_the_transaction(site, user_id, read, kind):
+    # A Statement computes no value for updated_at.
+    update = sa.update(users).values(name="Bob", updated_at=utcnow()).returning(users.c.id)
+    if kind is Statement:
+        update = Statement(update)
     db = Session(site.registry.engine, site.registry)
     assert getattr(db, read)(update)
     db.close()
@@ -106,7 +110,8 @@ def test_a_write_that_is_run_as_a_read_is_undone_with_the_transaction(site, user
 
 def test_the_names_of_the_release_before_still_work(site):
     add = Statement(sa.insert(users).returning(users.c.id))
-    account = {"password_hash": "x", "role": "member", "created_at": utcnow(), "updated_at": utcnow()}
+    moments = {"created_at": utcnow(), "updated_at": utcnow()}
+    account = {"password_hash": "x", "role": "member", "token_key": None, **moments}
     with session_scope(site.registry) as db:
         row = db.write_row(add, {"email": "a@example.com", "name": "A", **account})
         plain = Statement(sa.insert(users))

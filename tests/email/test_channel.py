@@ -11,7 +11,8 @@ from scheduling.db.session import session_scope
 from scheduling.email.pause import SendingPause
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State, outbox
-from scheduling.messaging.relay import claim_due
+from scheduling.messaging.relay import mark_due_as_queued
+from scheduling.messaging.worker import Worker
 from scheduling.plugin import Ambiguous, EmailProvider, Misconfigured, SendResult
 from scheduling.times import utcnow
 from tests.kit.factories import book
@@ -178,7 +179,7 @@ def test_a_message_uses_the_slot_that_it_reserved(site):
     now = utcnow()
     change(site, reserved_at=now, due_at=now)
     with site.queries() as queries:
-        [message_id] = claim_due(site.registry)
+        [message_id] = mark_due_as_queued(site.registry)
         assert deliver(site.registry, message_id) == State.DONE
     assert not [statement for statement in queries.statements if "email_slots" in statement]
     assert only_row(site).reserved_at is None
@@ -191,3 +192,13 @@ def test_a_message_that_comes_too_late_for_its_slot_takes_another(site):
     with site.queries() as queries:
         assert site.deliver() == [State.DONE]
     assert [statement for statement in queries.statements if "email_slots" in statement]
+
+
+def test_the_provider_is_closed_when_a_worker_ends(site, monkeypatch):
+    closed = []
+    monkeypatch.setattr(site.provider, "close", lambda: closed.append(True))
+    worker = Worker(site.registry)
+    worker.start()
+    assert closed == []
+    worker.stop()
+    assert closed == [True]

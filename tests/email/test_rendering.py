@@ -1,3 +1,4 @@
+import re
 from html import unescape
 from html.parser import HTMLParser
 
@@ -8,6 +9,7 @@ from markupsafe import escape
 
 from scheduling.app import make_app
 from scheduling.email.rendering import Templates, moment
+from scheduling.email.untrusted import shown
 from scheduling.exceptions import StartupError
 from scheduling.startup import set_up
 from scheduling.testing.site import SETTINGS
@@ -15,6 +17,8 @@ from scheduling.times import parse_timestamp
 
 KINDS = ("WELCOME", "BOOKING_CONFIRMATION", "BOOKING_CANCELLED", "ORG_INVITE")
 MARKUP = st.text("<>&\"'/=a \n\r\u2028{}%#", max_size=30) | st.text()
+# What mail clients make links of.
+LINK = re.compile(r"://|www\.\w|\w[.\u3002\uff0e]\w|@\w|\w:[^\s\d\u200b]")
 PAYLOAD = "<script>\"x'&{{ name }}{% raw %}\r\n</p>"
 
 
@@ -77,7 +81,7 @@ def test_no_text_of_a_user_is_markup_in_the_html(templates, kind, data):
     written = {key: data.draw(MARKUP, label=key) for key in texts_of(sample)}
     mail = templates.render(kind, name, {**sample, **written})
     plain = templates.render(kind, "", {**sample, **dict.fromkeys(written, "")})
-    assert str(escape(name)) in mail.html
+    assert str(escape(mail.to_name)) in mail.html
     assert mail.html.count("<") == plain.html.count("<")
     assert mail.html.count(">") == plain.html.count(">")
     assert structure(mail.html) == structure(plain.html)
@@ -93,13 +97,155 @@ def test_no_text_of_a_user_breaks_the_subjects_line(templates, kind, data):
     assert subject == subject.strip()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_users_text_is_no_template(templates, kind):
-    sample = templates.samples[kind]
-    written = {key: PAYLOAD for key in texts_of(sample) if key != "role"}
-    mail = templates.render(kind, PAYLOAD, {**sample, **written})
-    assert mail.text.count(PAYLOAD) == mail.text.count("{{ name }}") == 1 + len(written)
-    assert PAYLOAD in unescape(mail.html)
+@pytest.fixture
+def render_nasty(templates):
+    """A function that renders every kind with a nasty text for the name and for whatever else users write."""
+
+    def render_nasty(text):
+        for kind, sample in templates.samples.items():
+            written = {key: text for key in texts_of(sample) if key != "role"}
+            mail = templates.render(kind, text, {**sample, **written})
+            # The reader of WELCOME may be somebody whom the writer wants to deceive.
+            yield mail, len(written) + (kind != "WELCOME")
+
+    return render_nasty
+
+
+def parts(mail):
+    return mail.subject, mail.text, unescape(mail.html)
+
+
+def test_a_users_text_is_no_template(render_nasty):
+    for mail, times in render_nasty(PAYLOAD):
+        assert mail.text.count(shown(PAYLOAD)) == mail.text.count("{{ name }}") == times
+        assert unescape(mail.html).count("{{ name }}") >= times
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://evil.example/?a=b&c=d",
+        "HTTP://EVIL.EXAMPLE",
+        "http://localhost/x",
+        "www.evil.example",
+        "evil.example",
+        "Unlock at evil.example.",
+        "evil\u3002example",
+        "evil\uff0eexample",
+        "eve@evil.example",
+        "eve@localhost",
+        "mailto:eve@evil.example",
+        "javascript:alert(1)",
+        "ftp:evil",
+        "<a href='https://evil.example'>Unlock</a>",
+        "[Unlock](https://evil.example)",
+    ],
+)
+def test_no_text_of_a_user_becomes_a_link(render_nasty, text):
+    for mail, _ in render_nasty(text):
+        for part in (mail.to_name, *parts(mail)):
+            written = part.partition("<body")[2] or part
+            # Styles of our own have colons too.
+            assert not LINK.search(re.sub(r'style="[^"]*"', "", written)), written
+        assert "<a" not in mail.html
+
+
+@pytest.mark.parametrize("text", ["\u202egnp.exe", "\u2067abc", "a\u202db\u2066c\u2069"])
+def test_no_text_of_a_user_reorders_what_stands_after_it(render_nasty, text):
+    for mail, _ in render_nasty(text):
+        for part in (mail.to_name, *parts(mail)):
+            assert not re.search("[\u202a-\u202e\u2066-\u2069]", part)
+
+
+@pytest.mark.parametrize(
+    "text", ["e" + "\u0301" * 10_000, "\U0001f468\u200d\U0001f469" * 99, "x" * 999, "a b " * 99]
+)
+def test_of_a_long_text_60_characters_are_shown(render_nasty, text):
+    for mail, times in render_nasty(text):
+        assert len(mail.to_name) <= 60
+        assert mail.text.count("…") == times
+        for part in parts(mail):
+            assert text[:59].rstrip() in part or times == 0 or part == mail.subject
+            assert text[:61] not in part
+
+
+@pytest.mark.parametrize(
+    "text", ["A\r\nBcc: eve", "A\n\nYour account is locked", "A\x1b[2J", "A\u2028B", "A\x85B"]
+)
+def test_no_text_of_a_user_begins_a_line_or_steers_a_terminal(render_nasty, templates, text):
+    lines = {kind: parts(templates.render(kind, "A", sample)) for kind, sample in templates.samples.items()}
+    for (mail, _), plain in zip(render_nasty(text), lines.values(), strict=True):
+        for part, expected in zip(parts(mail), plain, strict=True):
+            assert len(part.splitlines()) == len(expected.splitlines())
+            assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", part)
+
+
+@pytest.mark.parametrize(
+    "text", ["Zoë 🎉", "會議", "فطور عمل", "👩‍👩‍👧‍👦", "09:30 Stand-up", "A & B", "C/O Dr. No"]
+)
+def test_what_is_not_nasty_is_shown_as_it_is(render_nasty, text):
+    for mail, times in render_nasty(text):
+        assert mail.text.count(text) in (times, times + (mail.to_name == text))
+        assert unescape(mail.html).count(text) >= times
+
+
+ACME = {
+    "storm.subject.txt": "Storm over {{ data.place }}",
+    "storm.txt": (
+        "{% macro twice(text) %}{{ text }}, {{ text }}{% endmacro %}"
+        "{{ twice(data.place) }} {{ data.place | upper }} {{ data.place | e }} "
+        "{{ data.places | join(', ') }} "
+        "{{ data.note | up_to(200) }} {{ data.link | as_is }} {{ 'Tom & Jerry' }} {{ data.wind }} {{ 3.5 }}"
+    ),
+    "storm.html": (
+        '{% extends "mail/layout.html" %}{% block title %}Storm{% endblock %}'
+        "{% block body %}<p>{{ data.place }} {{ data.place | e }} {{ data.note | up_to(200) }}</p>"
+        '<a href="{{ data.link | as_is }}">Look</a>{% endblock %}'
+    ),
+}
+STORM = {
+    "place": "evil.example",
+    "places": ["evil.example", "<b>"],
+    "note": "x" * 100 + " evil.example",
+    "link": "https://ours.example/?a=1&b=2",
+    "wind": 12.5,
+}
+
+
+def test_a_template_of_somebody_elses_plugin_gets_the_same_without_effort(install_plugin, start_app):
+    install_plugin(
+        "acme",
+        includeme=f"config.add_email_template('STORM', 'acme/storm', sample={STORM!r})",
+        files={f"templates/acme/{name}": text for name, text in ACME.items()},
+    )
+    registry = start_app("acme").registry
+    mail = registry.email_templates.render("STORM", "www.evil.example", STORM)
+    place, note = "evil.\u200bexample", f"{'x' * 100} evil.\u200bexample"
+    assert mail.subject == f"Storm over {place}"
+    assert mail.text == (
+        f"{place}, {place} EVIL.\u200bEXAMPLE {place} {place}, <b> {note} https://ours.example/?a=1&b=2 "
+        "Tom & Jerry 12.5 3.5"
+    )
+    assert "<p>Hello www.\u200bevil.\u200bexample,</p>".replace("<p>", "") in mail.html
+    assert f"<p>{place} {place} {note}</p>" in mail.html
+    assert '<a href="https://ours.example/?a=1&amp;b=2">Look</a>' in mail.html
+
+
+def test_a_template_cannot_have_links_made_of_texts(tmp_path):
+    (tmp_path / "accounts").mkdir()
+    (tmp_path / "accounts" / "welcome.html").write_text("{{ name | urlize }}")
+    with pytest.raises(StartupError, match="urlize"):
+        welcome(tmp_path)
+
+
+@pytest.mark.parametrize(("unconfirmed", "greeting"), [(False, "Hello Agent 47,"), (True, "Hello,")])
+def test_of_an_unconfirmed_kind_only_a_name_that_looks_like_one_is_shown(unconfirmed, greeting):
+    templates = Templates("")
+    templates.add("HELLO", "accounts/welcome", "scheduling.accounts", {}, unconfirmed=unconfirmed)
+    mail = templates.render("HELLO", "Agent 47", {})
+    assert mail.text.startswith(f"{greeting}\n")
+    assert f"{greeting}</p>" in mail.html
+    assert mail.to_name == ("" if unconfirmed else "Agent 47")
 
 
 def test_a_kind_that_nobody_registered_is_a_key_error(templates):

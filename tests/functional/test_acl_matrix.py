@@ -140,8 +140,7 @@ def set_scene(site):
         for name in (*PRINCIPALS[1:], "colleague"):
             email, role = f"{name}@example.com", "admin" if name == "site_admin" else "member"
             user_id = insert(users, name=name, email=email, password_hash=hashed, role=role)
-            token = site.registry.tokens.issue(user_id, email, role)
-            clients[name] = Client(site.app, token, user_id, name, email)
+            clients[name] = Client(site.app, None, user_id, name, email)
         owner = clients["owner"].id
         start = datetime(2099, 1, 1, 10, tzinfo=UTC)
         times = {"start_time": start, "end_time": start + timedelta(hours=1)}
@@ -156,6 +155,8 @@ def set_scene(site):
         members = {"owner": "admin", "member": "member", "org_admin": "admin", "colleague": "member"}
         for name, role in members.items():
             insert(organization_members, organization_id=ids["org"], user_id=clients[name].id, role=role)
+    for name in (*PRINCIPALS[1:], "colleague"):
+        clients[name].token = site.token(clients[name].id)
     return Scene(site, clients, ids)
 
 

@@ -8,6 +8,7 @@ import json
 import uuid
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -18,10 +19,11 @@ from scheduling.db.session import session_scope
 from scheduling.messaging.administration.service import redrive_all
 from scheduling.messaging.housekeeping import PRUNE_BATCH, prune
 from scheduling.messaging.models import outbox
-from scheduling.messaging.relay import claim_due
-from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished
+from scheduling.messaging.relay import mark_due_as_queued
+from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished, waiting
 from scheduling.testing import Client, Site
 from scheduling.testing.site import PASSWORD
+from scheduling.times import utcnow
 from scheduling_analytics import housekeeping, rollups
 from scheduling_organizations.service import MAX_EMBEDDED
 from tests.kit.factories import BOOKING
@@ -216,8 +218,8 @@ def plans(admin, executed):
 @pytest.fixture(scope="module")
 def admin(big_site):
     """The user with many rows, who is an admin."""
-    token = big_site.registry.tokens.issue(1, "u1@example.com", "admin")
-    return Client(big_site.app, token, 1, "User 1", "u1@example.com")
+    user = SimpleNamespace(id=1, email="u1@example.com", role="admin", token_key=None)
+    return Client(big_site.app, big_site.registry.tokens.issue(user, utcnow()), 1, "User 1", "u1@example.com")
 
 
 @pytest.fixture
@@ -384,6 +386,24 @@ def test_a_dashboard_of_a_year_reads_buckets(admin, plans):
     assert found.blocks() <= MOST_BLOCKS
 
 
+MANY_TYPES = """
+INSERT INTO analytics_types (event_type, last_day)
+    SELECT 'type ' || i, current_date - 2 - mod(i, 400) FROM generate_series(1, 20000) i;
+ANALYZE analytics_types
+"""
+
+
+def test_a_new_type_of_event_is_counted_among_those_in_use_alone(big_site, admin, plans):
+    with big_site.registry.engine.connect() as connection:
+        for statement in MANY_TYPES.split(";"):
+            connection.exec_driver_sql(statement)
+    for event_type in ("type 7", "never seen"):
+        with plans() as found:
+            admin.post("/analytics/event", {"eventType": event_type}, status=201)
+        assert found.scans() == []
+        assert found.rows() <= PAGE
+
+
 @pytest.mark.usefixtures("many_notes_that_went")
 def test_a_dashboard_reads_the_notes_once_and_in_one_process_however_many_there_were(admin, plans):
     with plans() as found:
@@ -430,7 +450,16 @@ def redrive_rare(registry):
 
 @pytest.mark.parametrize(
     "work",
-    [claim_due, prune, unfinished, due, oldest_due_seconds, redrive_rare, housekeeping.fold],
+    [
+        mark_due_as_queued,
+        prune,
+        unfinished,
+        due,
+        oldest_due_seconds,
+        waiting,
+        redrive_rare,
+        housekeeping.fold,
+    ],
     ids=lambda work: work.__name__,
 )
 def test_what_workers_and_metrics_ask_reads_what_is_unfinished(big_site, plans, work):

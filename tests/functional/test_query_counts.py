@@ -70,6 +70,24 @@ def test_a_booking_with_its_notification_event_and_mail_is_made_in_one_round_tri
         assert verbs == ["BEGIN", "SELECT", "INSERT", "INSERT", "INSERT", "INSERT", "COMMIT"]
 
 
+def test_only_a_booking_that_moves_takes_a_statement_for_a_notification(site):
+    alice = site.user()
+    path = f"/bookings/{book(alice)['id']}"
+    hours = iter(range(12, 24))
+
+    def verbs(changes):
+        statements = statements_of(site, lambda: alice.patch(path, changes(), status=200))
+        return [statement.split()[0] for statement in statements]
+
+    renamed = verbs(lambda: {"title": "Renamed"})
+    moved = verbs(lambda: {"end": f"2099-01-01T{next(hours)}:00:00Z"})
+    assert renamed == ["SELECT", "BEGIN", "UPDATE", "INSERT", "COMMIT"]
+    if site.registry.engine.dialect.name == "postgresql":
+        assert moved == ["SELECT", "BEGIN", "UPDATE", "WITH", "COMMIT"]
+    else:
+        assert moved == ["SELECT", "BEGIN", "UPDATE", "INSERT", "INSERT", "COMMIT"]
+
+
 def test_a_request_that_only_reads_begins_no_transaction(site):
     admin = site.user(admin=True)
     for path in ("/users/me", "/auth/verify", "/bookings", "/notifications", "/analytics/dashboard"):

@@ -8,7 +8,7 @@ from scheduling.db.session import session_scope
 from scheduling.messaging.delivery import BACKOFF_CAP, backoff, deliver
 from scheduling.messaging.models import State, outbox
 from scheduling.messaging.outbox import Consumer, enqueue
-from scheduling.messaging.relay import claim_due
+from scheduling.messaging.relay import mark_due_as_queued
 from scheduling.plugin import Permanent, Skip, Transient
 from scheduling.times import utcnow
 
@@ -141,7 +141,7 @@ def test_a_message_of_a_plugin_that_is_gone_waits_for_it(site, handle):
 def test_of_two_deliveries_of_one_message_one_is_refused(site, handle):
     handler = handle()
     message_id = put(site)
-    assert claim_due(site.registry) == [message_id]
+    assert mark_due_as_queued(site.registry) == [message_id]
     registry = site.registry
 
     def again(message, _):
@@ -166,7 +166,7 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_late_owner_cannot_write_its_
         return "late"
 
     registry.outbox_consumers["test"] = Consumer(slow, 3)
-    assert claim_due(registry) == [message_id]
+    assert mark_due_as_queued(registry) == [message_id]
     assert deliver(registry, message_id) is None
     assert handler.seen[0].attempt == 2
     assert row(site, message_id).provider_id is None
@@ -184,10 +184,10 @@ def test_a_message_that_kills_its_workers_is_dead_in_the_end(site, handle):
 def test_a_published_message_that_nobody_finishes_is_published_again(site, handle):
     handle()
     message_id = put(site)
-    assert claim_due(site.registry) == [message_id]
-    assert claim_due(site.registry) == []
+    assert mark_due_as_queued(site.registry) == [message_id]
+    assert mark_due_as_queued(site.registry) == []
     make_due(site, message_id)
-    assert claim_due(site.registry) == [message_id]
+    assert mark_due_as_queued(site.registry) == [message_id]
 
 
 def test_of_two_messages_with_one_dedupe_key_the_first_is_kept(site, handle):
@@ -216,7 +216,7 @@ def test_mail_to_an_account_that_is_gone_is_skipped(site):
 
 def test_the_same_mail_has_the_same_idempotency_key_on_every_attempt(site):
     site.user()
-    [message_id] = claim_due(site.registry)
+    [message_id] = mark_due_as_queued(site.registry)
     deliver(site.registry, message_id)
     assert list(site.provider.sent) == [str(message_id)]
 

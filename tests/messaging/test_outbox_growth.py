@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from scheduling.db.session import session_scope
 from scheduling.messaging.housekeeping import prune
 from scheduling.messaging.models import outbox
-from scheduling.messaging.relay import claim_due
-from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished
+from scheduling.messaging.relay import mark_due_as_queued
+from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished, waiting
 from scheduling.times import utcnow
 
 DONE_ROWS = 5000
@@ -59,7 +59,7 @@ def plans(site, work):
 
 @pytest.mark.parametrize(
     "work",
-    [claim_due, prune, unfinished, due, oldest_due_seconds],
+    [mark_due_as_queued, prune, unfinished, due, oldest_due_seconds, waiting],
     ids=lambda work: work.__name__,
 )
 def test_no_query_scans_the_table(old_site, work):
@@ -69,5 +69,5 @@ def test_no_query_scans_the_table(old_site, work):
 
 
 def test_only_the_due_messages_are_claimed(old_site):
-    assert len(claim_due(old_site.registry)) == 3
+    assert len(mark_due_as_queued(old_site.registry)) == 3
     assert oldest_due_seconds(old_site.registry) < timedelta(minutes=1).total_seconds()

@@ -1,4 +1,4 @@
-"""The embedded worker: relay and consumer as threads of the process, over Kombu's memory transport."""
+"""The embedded worker: relay and receiver as threads of the process, over Kombu's memory transport."""
 
 import threading
 from contextlib import contextmanager
@@ -13,8 +13,8 @@ from scheduling.testing.processes import wait_for
 
 
 @contextmanager
-def working(site, consumers=1):
-    worker = Worker(site.registry, consumers)
+def working(site, receivers=1):
+    worker = Worker(site.registry, receivers)
     worker.start()
     try:
         yield
@@ -40,13 +40,13 @@ def test_messages_from_before_the_start_are_delivered(site):
         wait_for(lambda: site.mail)
 
 
-def test_several_consumers_deliver_each_message_once(site):
+def test_several_receivers_deliver_each_message_once(site):
     seen = []
     site.registry.outbox_consumers["test"] = Consumer(lambda message, _: seen.append(message.id), 3)
     with session_scope(site.registry) as db:
         ids = [enqueue(db, consumer="test", kind="K", payload={}) for _ in range(250)]
     try:
-        with working(site, consumers=3):
+        with working(site, receivers=3):
             wait_for(lambda: len(seen) >= len(ids))
     finally:
         del site.registry.outbox_consumers["test"]
@@ -77,8 +77,29 @@ def test_a_message_that_fails_does_not_hold_up_the_next(site, broken_provider):
     assert broken_provider == [fine.email]
 
 
+def test_what_handlers_keep_open_is_closed_after_the_threads_ended(site, monkeypatch):
+    before, threads_left = set(threading.enumerate()), []
+
+    def close(registry):
+        threads_left.append(set(threading.enumerate()) - before)
+
+    monkeypatch.setattr(site.registry, "worker_stop_hooks", [close])
+    with working(site):
+        assert threads_left == []
+    assert threads_left == [set()]
+
+
+def test_a_worker_without_a_hook_closes_nothing(site, monkeypatch):
+    closed = []
+    monkeypatch.setattr(site.provider, "close", lambda: closed.append(True))
+    monkeypatch.setattr(site.registry, "worker_stop_hooks", [])
+    with working(site):
+        pass
+    assert closed == [], "messaging knows nothing of e-mail"
+
+
 def test_stopping_leaves_no_thread(site):
     before = set(threading.enumerate())
-    with working(site, consumers=2):
+    with working(site, receivers=2):
         assert len(set(threading.enumerate()) - before) >= 4
     assert set(threading.enumerate()) <= before

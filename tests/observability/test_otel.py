@@ -12,7 +12,7 @@ from pyramid.request import Request
 from scheduling import tracing
 from scheduling.exceptions import StartupError
 from scheduling.messaging.outbox import Consumer
-from scheduling.messaging.relay import claim_due
+from scheduling.messaging.relay import mark_due_as_queued
 from scheduling.observability import otel
 from scheduling.testing.site import Site
 from tests.kit.factories import BOOKING
@@ -92,7 +92,7 @@ def test_statements_are_spans_of_their_request_or_message(traced, spans, databas
 
 
 def test_what_nobody_asked_for_is_no_trace(traced, spans):
-    claim_due(traced.registry)
+    mark_due_as_queued(traced.registry)
     traced.app.get("/health/ready")
     assert spans() == ()
 

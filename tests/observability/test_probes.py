@@ -47,16 +47,16 @@ def ask(registry, worker, path):
     return answers[0], body.decode() if path == "/metrics" else json.loads(body)
 
 
-def test_a_worker_whose_loops_work_is_alive_and_ready(get):
+def test_a_worker_whose_threads_work_is_alive_and_ready(get):
     for probe in ("live", "ready", "startup"):
         assert get(f"/health/{probe}") == ("200 OK", {"status": "OK"})
 
 
 def test_a_loop_that_hangs_is_not_alive(get, worker):
-    worker._loops["consumer-0"].last_alive = monotonic() - MAX_SILENT_SECONDS - 5
+    worker._threads["receiver-0"].last_alive = monotonic() - MAX_SILENT_SECONDS - 5
     status, body = get("/health/live")
     assert status == "503 Service Unavailable"
-    assert body["error"].startswith("A loop has been silent for 12")
+    assert body["error"].startswith("A thread has been silent for 12")
 
 
 def test_a_provider_that_refuses_us_is_not_ready_and_says_why(get, site):
@@ -117,12 +117,12 @@ def test_a_worker_without_its_broker_is_degraded_but_ready(site):
 
 
 def test_the_failure_of_a_loop_is_forgotten_after_a_whole_round(worker):
-    loop = worker._loops["relay"]
-    loop._note_failure(ConnectionError("gone"))
+    relay = worker._threads["relay"]
+    relay._note_failure(ConnectionError("gone"))
     assert worker.failure() == "The relay failed and starts again: ConnectionError: gone"
-    loop.report_alive()
+    relay.report_alive()
     assert worker.failure()
-    loop.report_success()
+    relay.report_success()
     assert worker.failure() is None
 
 

@@ -1,15 +1,20 @@
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import jwt
 import orjson
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scheduling.accounts.models import new_token_key, users
 from scheduling.db.session import session_scope
+from scheduling.security import tokens as module
 from scheduling.security.tokens import TokenError, Tokens, token_cutoffs
+from scheduling.times import utcnow
 
 SECRET = "a secret of the tests that is long enough for every algorithm that a forger may try"
 HOUR = 3600
@@ -18,6 +23,24 @@ JSON = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.
 
 def tokens(lifetime=HOUR, secret=SECRET, fallbacks=()):
     return Tokens(secret, lifetime, fallbacks)
+
+
+def user(user_id=7, email="a@example.com", role="member", key=None):
+    return SimpleNamespace(id=user_id, email=email, role=role, token_key=key)
+
+
+def issue(issuer, *account, at=None, **columns):
+    return issuer.issue(user(*account, **columns), at or utcnow())
+
+
+class EveryId:
+    """Stands for a session on a database that has an account of every id, without keys."""
+
+    def __init__(self, db):
+        self.rows = db.rows
+
+    def row(self, statement, parameters):
+        return SimpleNamespace(token_key=None)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +52,7 @@ def verified(session_site):
     def claims_of(token):
         with session_scope(session_site.registry) as db:
             try:
-                return verifier.verify(token, db)
+                return verifier.verify(token, EveryId(db))
             except TokenError:
                 return None
 
@@ -52,13 +75,13 @@ def decoded(token):
 
 @given(st.integers(1, 2**63 - 1), st.emails(), st.sampled_from(["member", "admin"]))
 def test_a_token_says_who_it_was_made_for(verified, user_id, email, role):
-    claims = verified(tokens().issue(user_id, email, role))
+    claims = verified(issue(tokens(), user_id, email, role))
     assert (claims.user_id, claims.email, claims.role) == (user_id, email, role)
 
 
 def test_a_token_has_the_contracts_claims():
     before = int(time.time())
-    token = tokens().issue(7, "alice@example.com", "admin")
+    token = issue(tokens(), 7, "alice@example.com", "admin")
     claims = decoded(token)
     assert jwt.get_unverified_header(token)["alg"] == "HS256"
     assert (claims["id"], claims["email"], claims["role"]) == (7, "alice@example.com", "admin")
@@ -69,7 +92,7 @@ def test_a_token_has_the_contracts_claims():
 
 def test_two_tokens_differ():
     issuer = tokens()
-    assert issuer.issue(7, "a@example.com", "member") != issuer.issue(7, "a@example.com", "member")
+    assert issue(issuer) != issue(issuer)
 
 
 def test_a_token_of_the_reference_system_is_good(verified):
@@ -77,13 +100,13 @@ def test_a_token_of_the_reference_system_is_good(verified):
 
 
 def test_an_expired_token_is_refused_and_says_so(session_site):
-    token = tokens(lifetime=-1).issue(7, "a@example.com", "member")
+    token = issue(tokens(lifetime=-1))
     with session_scope(session_site.registry) as db, pytest.raises(TokenError, match="expired"):
         tokens().verify(token, db)
 
 
 def test_a_token_expires_although_it_was_verified_before(verified, monkeypatch):
-    token = tokens().issue(7, "a@example.com", "member")
+    token = issue(tokens())
     assert verified(token)
     later = time.time() + HOUR
     monkeypatch.setattr("scheduling.security.tokens.time", lambda: later)
@@ -109,7 +132,7 @@ def test_a_forged_token_is_refused(verified, token):
 
 def test_a_token_without_a_signature_is_refused(verified):
     header = urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').rstrip(b"=").decode()
-    body = tokens().issue(7, "a@example.com", "member").split(".")[1]
+    body = issue(tokens()).split(".")[1]
     for signature in ("", ".", ".AA"):
         assert verified(f"{header}.{body}{signature}") is None
 
@@ -155,25 +178,25 @@ NEW, OLDER = SECRET.title(), SECRET.upper()
 
 @pytest.mark.parametrize("signer", [NEW, SECRET, OLDER])
 def test_a_token_that_any_of_the_secrets_signed_is_good(revocable, signer):
-    token = tokens(secret=signer).issue(7, "a@example.com", "member")
+    token = issue(tokens(secret=signer))
     assert is_good(tokens(secret=NEW, fallbacks=[SECRET, OLDER]), token, revocable)
 
 
 def test_a_token_of_a_secret_that_is_no_fallback_any_more_is_refused(revocable):
-    token = tokens(secret=OLDER).issue(7, "a@example.com", "member")
+    token = issue(tokens(secret=OLDER))
     for remaining in ([], [SECRET]):
         assert not is_good(tokens(secret=NEW, fallbacks=remaining), token, revocable)
 
 
 def test_new_tokens_are_signed_by_the_secret_itself(revocable):
-    token = tokens(secret=NEW, fallbacks=[SECRET]).issue(7, "a@example.com", "member")
+    token = issue(tokens(secret=NEW, fallbacks=[SECRET]))
     assert is_good(tokens(secret=NEW), token, revocable)
     assert not is_good(tokens(secret=SECRET), token, revocable)
 
 
 def test_a_token_of_a_fallback_expires_and_is_cut_off_as_any_other(revocable):
     rotated = tokens(secret=NEW, fallbacks=[SECRET])
-    expired, cut_off = (tokens(lifetime).issue(7, "a@example.com", "member") for lifetime in (-1, HOUR))
+    expired, cut_off = (issue(tokens(lifetime)) for lifetime in (-1, HOUR))
     with session_scope(revocable) as db, pytest.raises(TokenError, match="expired"):
         rotated.verify(expired, db)
     assert is_good(rotated, cut_off, revocable)
@@ -187,7 +210,7 @@ def test_fallbacks_cost_the_usual_token_nothing_and_a_signature_is_verified_once
     decode = jwt.decode
     monkeypatch.setattr(jwt, "decode", lambda t, key, **o: verified_with.append(key) or decode(t, key, **o))
     rotated = tokens(secret=NEW, fallbacks=[SECRET])
-    usual, old = (tokens(secret=secret).issue(7, "a@example.com", "member") for secret in (NEW, SECRET))
+    usual, old = (issue(tokens(secret=secret)) for secret in (NEW, SECRET))
 
     assert all(is_good(rotated, token, revocable) for token in (usual, usual, old, old))
 
@@ -197,12 +220,12 @@ def test_fallbacks_cost_the_usual_token_nothing_and_a_signature_is_verified_once
 @pytest.fixture
 def revocable(session_site):
     session_site.clear()
+    with session_scope(session_site.registry) as db:
+        for user_id in (7, 8):
+            row = {"id": user_id, "email": f"{user_id}@example.com", "password_hash": "!", "name": "N"}
+            db.write(sa.insert(users).values(row | {"token_key": None}))
     yield session_site.registry
     session_site.clear()
-
-
-def issued_at(issuer, milliseconds):
-    return issuer.issue(7, "a@example.com", "member", not_before_ms=milliseconds)
 
 
 def is_good(issuer, token, registry):
@@ -215,12 +238,12 @@ def is_good(issuer, token, registry):
 
 def test_a_cut_off_ends_the_tokens_before_it_in_every_process(revocable):
     here, there = tokens(), tokens()
-    old = here.issue(7, "a@example.com", "member")
+    old = issue(here)
     assert is_good(here, old, revocable)
     assert is_good(there, old, revocable)
     with session_scope(revocable) as db:
         cutoff = here.cut_off(db, 7)
-    new = issued_at(here, cutoff)
+    new = issue(here, at=cutoff)
     there.refresh_due()
     for issuer in (here, there, tokens()):
         assert not is_good(issuer, old, revocable)
@@ -229,7 +252,7 @@ def test_a_cut_off_ends_the_tokens_before_it_in_every_process(revocable):
 
 def test_a_cut_off_is_for_one_user_alone(revocable):
     issuer = tokens()
-    others = issuer.issue(7, "a@example.com", "member")
+    others = issue(issuer)
     with session_scope(revocable) as db:
         issuer.cut_off(db, 8)
     assert is_good(issuer, others, revocable)
@@ -237,9 +260,9 @@ def test_a_cut_off_is_for_one_user_alone(revocable):
 
 def test_a_cut_off_that_is_rolled_back_never_was(revocable):
     issuer = tokens()
-    token = issuer.issue(7, "a@example.com", "member")
+    token = issue(issuer)
     with pytest.raises(ZeroDivisionError), session_scope(revocable) as db:
-        assert issuer.cut_off(db, 7) / 0
+        assert issuer.cut_off(db, 7).year / 0
     assert is_good(issuer, token, revocable)
 
 
@@ -248,18 +271,18 @@ def test_a_later_cut_off_replaces_an_earlier_one(revocable):
     earlier = datetime.now(UTC) - timedelta(minutes=1)
     with session_scope(revocable) as db:
         db.write(token_cutoffs.insert().values(user_id=7, not_before=earlier))
-    between = issuer.issue(7, "a@example.com", "member")
+    between = issue(issuer)
     assert is_good(issuer, between, revocable)
     with session_scope(revocable) as db:
         later = issuer.cut_off(db, 7)
     for process in (issuer, tokens()):
         assert not is_good(process, between, revocable)
-        assert is_good(process, issued_at(issuer, later), revocable)
+        assert is_good(process, issue(issuer, at=later), revocable)
 
 
 def test_cut_offs_are_asked_for_at_most_once_a_second(session_site, revocable):
     issuer = tokens()
-    token = issuer.issue(7, "a@example.com", "member")
+    token = issue(issuer)
     with session_site.queries() as queries:
         assert all(is_good(issuer, token, revocable) for _ in range(3))
     assert len([statement for statement in queries.statements if "token_cutoffs" in statement]) == 1
@@ -269,4 +292,86 @@ def test_a_cut_off_is_kept_to_the_millisecond(revocable):
     with session_scope(revocable) as db:
         cutoff = tokens().cut_off(db, 7)
         stored = db.scalar(token_cutoffs.select().with_only_columns(token_cutoffs.c.not_before))
-    assert stored == datetime.fromtimestamp(cutoff / 1000, UTC)
+    assert stored == cutoff
+    assert cutoff.microsecond % 1000 == 0
+
+
+def set_key(registry, key):
+    with session_scope(registry) as db:
+        db.write(sa.update(users).where(users.c.id == 7).values(token_key=key))
+
+
+@pytest.mark.parametrize("stored", [None, "", "a key"])
+@pytest.mark.parametrize("carried", [None, "", "a key", "another key"])
+def test_a_token_is_good_that_carries_the_key_of_its_account(revocable, stored, carried):
+    set_key(revocable, stored)
+    issuer = tokens()
+    for _ in range(2):
+        assert is_good(issuer, issue(issuer, key=carried), revocable) is ((carried or "") == (stored or ""))
+
+
+def test_no_two_accounts_have_one_key():
+    keys = {new_token_key() for _ in range(1000)}
+    assert len(keys) == 1000
+    assert {len(key) for key in keys} == {22}
+
+
+def key_reads(queries):
+    return len([statement for statement in queries.statements if "token_key" in statement])
+
+
+def test_the_key_of_an_account_is_read_once_in_a_process(session_site, revocable):
+    set_key(revocable, "a key")
+    issuer = tokens()
+    with session_site.queries() as queries:
+        assert all(is_good(issuer, issue(issuer, key="a key"), revocable) for _ in range(3))
+    assert key_reads(queries) == 1
+
+
+def test_a_process_knows_the_keys_of_so_many_accounts_and_no_more(session_site, revocable, monkeypatch):
+    monkeypatch.setattr(module, "_CACHED_KEYS", 1)
+    issuer = tokens()
+    with session_site.queries() as queries:
+        for user_id in (7, 8, 7):
+            with session_scope(revocable) as db:
+                assert issuer.verify(issue(issuer, user_id), db).user_id == user_id
+    assert key_reads(queries) == 3
+    assert len(issuer._keys) == 1
+
+
+def test_who_has_the_id_now_is_let_in_and_who_had_it_is_not_where_a_process_outlives_a_restore(revocable):
+    set_key(revocable, "lost")
+    issuer = tokens()
+    lost, newcomer = issue(issuer, key="lost"), issue(issuer, key="new")
+    assert is_good(issuer, lost, revocable)
+    set_key(revocable, "new")
+    assert is_good(issuer, newcomer, revocable)
+    assert not is_good(issuer, lost, revocable)
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_new_cut_offs_are_found_whatever_the_clock_of_a_process_says(revocable, monkeypatch, minutes):
+    here, there = tokens(), tokens()
+    other_clock = utcnow() + timedelta(minutes=minutes)
+    monkeypatch.setattr(module, "utcnow", lambda: other_clock, raising=False)
+    for _ in range(2):
+        token = issue(here, at=utcnow())
+        there.refresh_due()
+        assert is_good(there, token, revocable)
+        with session_scope(revocable) as db:
+            here.cut_off(db, 7)
+        there.refresh_due()
+        assert not is_good(there, token, revocable)
+        with session_scope(revocable) as db:
+            db.write(sa.delete(token_cutoffs))
+        for issuer in (here, there):
+            issuer._cutoffs.clear()
+
+
+def test_a_cut_off_is_not_before_the_last_one_of_a_clock_that_was_ahead(revocable):
+    ahead = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)
+    with session_scope(revocable) as db:
+        db.write(token_cutoffs.insert().values(user_id=7, not_before=ahead))
+        assert tokens().cut_off(db, 7) == ahead
+    issuer = tokens()
+    assert is_good(issuer, issue(issuer, at=ahead), revocable)

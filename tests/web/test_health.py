@@ -1,12 +1,15 @@
 import threading
+import uuid
 from datetime import UTC, datetime
+from time import monotonic
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from scheduling.testing import Site
 from scheduling.times import parse_timestamp
-from scheduling.web.readiness import SLOW_SECONDS, Readiness
+from scheduling.web.readiness import Readiness
 
 PRODUCTION = {
     "scheduling.app_env": "production",
@@ -109,23 +112,48 @@ def test_a_process_that_is_ending_is_not_ready_and_still_serves(own_site):
     own_site.user()
 
 
-def test_a_probe_does_not_wait_for_a_database_that_hangs(own_site, monkeypatch):
-    hanging, go_on = threading.Event(), threading.Event()
+@pytest.fixture
+def hanging_database(monkeypatch):
+    """Have the database not answer the probes, from when it is called until the test ends."""
+    go_on = threading.Event()
 
     def hang(*_):
-        hanging.set()
-        assert go_on.wait(30)
+        assert go_on.wait(60)
         return []
 
-    monkeypatch.setattr("scheduling.db.migrations.behind", hang)
-    asking = threading.Thread(target=own_site.registry.readiness.failure)
-    asking.start()
-    try:
-        assert hanging.wait(30)
-        own_site.app.get("/health/ready", status=200)
-        own_site.registry.readiness._asked -= SLOW_SECONDS
-        answer = own_site.app.get("/health/ready", status=503)
-        assert answer.json["error"] == "The database does not answer in time."
-    finally:
-        go_on.set()
-        asking.join()
+    yield lambda: monkeypatch.setattr("scheduling.db.migrations.behind", hang)
+    go_on.set()
+
+
+def test_a_probe_does_not_wait_for_a_database_that_hangs(own_site, monkeypatch, hanging_database):
+    monkeypatch.setattr(f"{Readiness.__module__}.CACHE_SECONDS", 0)
+    own_site.app.get("/health/ready", status=200)
+    hanging_database()
+    began = monotonic()
+    own_site.app.get("/health/ready", status=200)
+    monkeypatch.setattr(f"{Readiness.__module__}.SLOW_SECONDS", 0)
+    answer = own_site.app.get("/health/ready", status=503)
+    assert answer.json["error"] == "The database does not answer in time."
+    assert monotonic() - began < 2 * 2
+
+
+def test_a_database_that_never_answered_is_not_ready(own_site, hanging_database):
+    hanging_database()
+    answer = own_site.app.get("/health/ready", status=503)
+    assert answer.json["error"] == "The database does not answer in time."
+
+
+def test_a_database_that_takes_no_more_connections_is_not_ready_and_says_so(postgres):
+    name = f"few_{uuid.uuid4().hex}"
+    url = postgres.create_database(name)
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute("CREATE ROLE few LOGIN")
+        server.execute("GRANT ALL ON SCHEMA public TO few")
+        site = Site(url.replace("postgres@", "few@"), [])
+        site.app.get("/health/ready", status=200)
+        site.registry.engine.dispose()
+        site.registry.readiness = Readiness(site.registry)
+        server.execute("ALTER ROLE few CONNECTION LIMIT 0")
+        answer = site.app.get("/health/ready", status=503)
+    assert answer.json["error"] == "The database refuses more connections."
+    site.close()

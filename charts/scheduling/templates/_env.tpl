@@ -25,6 +25,8 @@ Takes: root, name, existing, key, and optionally optional.
 - name: SCHEDULING_PLUGINS
   value: {{ join " " . | quote }}
 {{- end }}
+- name: SCHEDULING_ANALYTICS_TYPES_PER_DAY
+  value: {{ .Values.analytics.typesPerDay | int | quote }}
 {{- with .Values.cors.origins }}
 - name: CORS_ORIGINS
   value: {{ join " " . | quote }}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scheduling.db.session import Session
     from scheduling.messaging.registry import MessagingRegistry
 
-PUBLIC = (
+LIST_COLUMNS = (
     outbox.c.id,
     outbox.c.kind,
     outbox.c.consumer,
@@ -36,7 +36,7 @@ PUBLIC = (
 )
 """The columns of a message in a list."""
 
-WHOLE = (*PUBLIC, outbox.c.payload, outbox.c.lease_until, outbox.c.owner, outbox.c.traceparent)
+ALL_COLUMNS = (*LIST_COLUMNS, outbox.c.payload, outbox.c.lease_until, outbox.c.owner, outbox.c.traceparent)
 """The columns of one message."""
 
 NEWEST_FIRST = Keyset((outbox.c.created_at, outbox.c.id), (True, True))
@@ -44,7 +44,7 @@ OLDEST_FIRST = Keyset((outbox.c.created_at, outbox.c.id), (False, False))
 
 REDRIVABLE = (State.DEAD, State.RETRY, State.SKIPPED)
 
-# A queued one too: its id may be at the broker, but the consumer that receives it can claim nothing.
+# A queued one too: its id may be at the broker, but the worker that receives it can claim nothing.
 DISCARDABLE = (State.PENDING, State.QUEUED, State.RETRY, State.DEAD)
 
 BATCH = 1000
@@ -52,7 +52,7 @@ BATCH = 1000
 
 def select(state: str | None = None, kind: str | None = None) -> Query:
     """Return the query for the messages of a state and a kind, or of all."""
-    query: Query = sa.select(*PUBLIC)
+    query: Query = sa.select(*LIST_COLUMNS)
     if state is not None:
         # Spelled out, not bound: a planner must know that many messages are done, and few are dead.
         query = query.where(outbox.c.state == sa.literal_column(f"'{State(state)}'"))
@@ -63,7 +63,7 @@ def select(state: str | None = None, kind: str | None = None) -> Query:
 
 def find(db: Session, message_id: uuid.UUID) -> Row:
     """Return a message; raise ``Missing`` if there is none."""
-    row = db.row(sa.select(*WHOLE).where(outbox.c.id == message_id))
+    row = db.row(sa.select(*ALL_COLUMNS).where(outbox.c.id == message_id))
     if row is None:
         raise _missing(message_id)
     return row
@@ -119,7 +119,7 @@ def count(db: Session) -> Sequence[Row]:
 
 def _tell_relay_at_commit(db: Session) -> None:
     """Have a relay of this process look for due messages as soon as the transaction is committed."""
-    db.after_commit(db.registry.message_written.set)
+    db.after_commit(db.registry.wake_relays)
 
 
 def _redriven() -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _change(
     """
     is_it = outbox.c.id == message_id
     update = sa.update(outbox).where(is_it, outbox.c.state.in_(allowed)).values(values)
-    changed = db.write(update.returning(*WHOLE)).first()
+    changed = db.write(update.returning(*ALL_COLUMNS)).first()
     if changed is None:
         state = db.scalar(sa.select(outbox.c.state).where(is_it))
         if state is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Histogram, values
 
 from scheduling.messaging.models import State
+from scheduling.observability.metrics.background import InBackground
 from scheduling.observability.metrics.http import HttpMetrics
 from scheduling.observability.metrics.outbox import OutboxCollector
 from scheduling.observability.metrics.process import BuildCollector, PoolGauge, ProcessesCollector
@@ -47,7 +48,7 @@ class Metrics:
             "refused_claims", "Ids that came in vain: another had the message."
         )
         self.recovered_leases = self._counter("recovered_leases", "Messages taken over from a dead worker.")
-        self._read_when_scraped = (OutboxCollector(registry), BuildCollector(registry))
+        self._read_when_scraped = (InBackground(OutboxCollector(registry)), BuildCollector(registry))
 
     def _counter(self, name: str, text: str) -> Counter:
         return Counter(f"scheduling_outbox_{name}", text, registry=self._counted)

@@ -11,19 +11,20 @@ import sqlalchemy as sa
 from prometheus_client.core import GaugeMetricFamily
 
 from scheduling.db.session import session_scope
-from scheduling.messaging.models import State, is_finished, is_open, outbox
+from scheduling.messaging.models import Delay, State, is_finished, is_open, outbox
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from prometheus_client.metrics_core import Metric
 
+    from scheduling.db.metadata import Row
     from scheduling.web.registry import WebRegistry
 
 
 class OutboxCollector:
-    """How many messages are unfinished, due and late; no metric at all while the database is away."""
+    """How many messages wait, why, and for how long; no metric at all while the database is away."""
 
     def __init__(self, registry: WebRegistry) -> None:
         self._registry = registry
@@ -40,19 +41,33 @@ class OutboxCollector:
         age = GaugeMetricFamily(
             "scheduling_outbox_oldest_due_seconds", "How long the oldest due message has been waiting."
         )
-        waiting = GaugeMetricFamily(
+        number_due = GaugeMetricFamily(
             "scheduling_outbox_due", "Messages that wait for a worker: those that are due, and the published."
+        )
+        undelivered = GaugeMetricFamily(
+            "scheduling_outbox_waiting",
+            "Messages that are not delivered yet, and what they wait for.",
+            labels=["kind", "reason"],
+        )
+        since = GaugeMetricFamily(
+            "scheduling_outbox_oldest_seconds",
+            "Seconds since the oldest of them was written.",
+            labels=["kind", "reason"],
         )
         try:
             counts, oldest = unfinished(self._registry), oldest_due_seconds(self._registry)
-            number_due = due(self._registry)
+            ready, delayed = due(self._registry), waiting(self._registry)
         except sa.exc.SQLAlchemyError:
             return
         for (kind, state), number in counts.items():
             rows.add_metric([kind, state], number)
         age.add_metric([], oldest)
-        waiting.add_metric([], number_due)
-        yield from (rows, age, waiting)
+        number_due.add_metric([], ready)
+        now = utcnow()
+        for kind, reason, number, written in delayed:
+            undelivered.add_metric([kind, reason], number)
+            since.add_metric([kind, reason], max(0.0, (now - written).total_seconds()))
+        yield from (rows, age, number_due, undelivered, since)
 
 
 def unfinished(registry: WebRegistry) -> dict[tuple[str, str], int]:
@@ -74,6 +89,25 @@ def due(registry: WebRegistry) -> int:
     is_due = sa.or_(outbox.c.due_at <= utcnow(), outbox.c.state == State.QUEUED)
     with session_scope(registry) as db:
         return db.scalar(sa.select(sa.func.count()).where(is_open, is_due)) or 0
+
+
+def waiting(registry: WebRegistry) -> Sequence[Row]:
+    """Return by kind and reason how many messages wait, and when the oldest of them was written.
+
+    The reason is a :class:`~scheduling.messaging.models.Delay`, or ``worker`` for one that nothing keeps from
+    being delivered. A message that was written for a later moment, such as a reminder, does not wait before
+    that moment.
+    """
+    is_delayed = outbox.c.state == State.RETRY
+    reason = sa.case((is_delayed, sa.func.coalesce(outbox.c.delay, Delay.RETRY)), else_="worker")
+    is_early = sa.and_(outbox.c.state == State.PENDING, outbox.c.due_at > utcnow())
+    query = (
+        sa.select(outbox.c.kind, reason.label("reason"), sa.func.count(), sa.func.min(outbox.c.created_at))
+        .where(is_open, ~is_early)
+        .group_by(outbox.c.kind, "reason")
+    )
+    with session_scope(registry) as db:
+        return db.rows(query)
 
 
 def oldest_due_seconds(registry: WebRegistry) -> float:

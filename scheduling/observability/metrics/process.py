@@ -9,10 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from sqlalchemy import QueuePool
+
+from scheduling.db.pool import guard_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,7 +29,7 @@ SAMPLE_SECONDS = 2.0
 
 
 class PoolGauge:
-    """How many connections to the database a process has: in use, and idle."""
+    """The connections to the database of a process: in use, idle, refused; and whether the database hangs."""
 
     def __init__(self, collectors: CollectorRegistry, registry: WebRegistry) -> None:
         self._registry = registry
@@ -38,6 +40,17 @@ class PoolGauge:
             multiprocess_mode="livesum",
             registry=collectors,
         )
+        self._refused = Counter(
+            "scheduling_database_refused_connections",
+            "Connections that the server refused, since it or our role has too many.",
+            registry=collectors,
+        )
+        self._hangs = Gauge(
+            "scheduling_database_hangs",
+            "1 while the database is known to hang, and what needs it is refused at once.",
+            multiprocess_mode="livemax",
+            registry=collectors,
+        )
 
     def watch(self) -> None:
         """Count every few seconds from now on, in a thread; to do so in every request would cost more."""
@@ -45,11 +58,18 @@ class PoolGauge:
 
     def _sample(self) -> None:
         pause = threading.Event()
+        guard = guard_of(self._registry.engine)
+        counted = 0
         while True:
             pool = self._registry.engine.pool
             assert isinstance(pool, QueuePool)  # noqa: S101 - SQLAlchemy's choice for both databases
             self._connections.labels("in_use").set(pool.checkedout())
             self._connections.labels("idle").set(pool.checkedin())
+            if guard is not None:
+                refused = guard.refused
+                self._refused.inc(refused - counted)
+                counted = refused
+                self._hangs.set(guard.breaker.is_open)
             pause.wait(SAMPLE_SECONDS)
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
 from scheduling.security.tokens import Tokens
-from scheduling.times import format_timestamp
+from scheduling.times import format_timestamp, utcnow
 from scheduling_analytics.models import analytics_events
 from tests.kit.factories import refused_fields
 
@@ -63,12 +63,18 @@ def test_without_a_token_an_event_is_anonymous(site):
     assert (event["user_id"], event["user_name"], event["user_email"]) == (None, None, None)
 
 
+def issue(site, alice, secret, lifetime):
+    with session_scope(site.registry) as db:
+        user = db.row(sa.select(users).where(users.c.id == alice.id))
+    return Tokens(secret, lifetime).issue(user, utcnow())
+
+
 def forged(site, alice):
-    return Tokens("another secret of more than thirty-two bytes", 60).issue(alice.id, alice.email, "admin")
+    return issue(site, alice, "another secret of more than thirty-two bytes", 60)
 
 
 def expired(site, alice):
-    return Tokens(site.registry.core_settings.jwt_secret, -60).issue(alice.id, alice.email, "member")
+    return issue(site, alice, site.registry.core_settings.jwt_secret, -60)
 
 
 def revoked(site, alice):

@@ -61,6 +61,7 @@ def test_a_new_booking_is_a_notification_for_its_owner(site):
     assert (notification["type"], notification["user_id"]) == ("BOOKING_CONFIRMED", alice.id)
     assert notification["metadata"] == {"booking_id": booking["id"]}
     assert notification["is_read"] is False
+    assert notification["title"] == 'Booking "Standup" confirmed'
     assert "Standup" in notification["message"]
 
 
@@ -71,7 +72,51 @@ def test_a_cancelled_booking_is_a_notification_for_its_owner(site):
     cancelled, confirmed = alice.get("/notifications").json
     assert (cancelled["type"], confirmed["type"]) == ("BOOKING_CANCELLED", "BOOKING_CONFIRMED")
     assert cancelled["metadata"] == {"booking_id": booking["id"]}
+    assert cancelled["title"] == 'Booking "Standup" cancelled'
     assert "Standup" in cancelled["message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "now"),
+    [
+        ({"start": "2099-01-01T09:00:00Z"}, "2099-01-01 09:00 to 2099-01-01 09:30"),
+        ({"end": "2099-01-02T09:00:00Z"}, "2099-01-01 08:00 to 2099-01-02 09:00"),
+        ({"end": "2099-01-01T09:00:00Z", "title": "Yoga"}, "2099-01-01 08:00 to 2099-01-01 09:00"),
+    ],
+)
+def test_a_booking_that_moved_is_a_notification_for_its_owner(site, changes, now):
+    alice, ada = site.user("Alice"), site.user("Ada", admin=True)
+    booking = book_abroad(alice)
+    mails, _ = mail_after(site, lambda: ada.patch(f"/bookings/{booking['id']}", changes, status=200))
+    title = changes.get("title", "Standup")
+    moved, _ = alice.get("/notifications").json
+    assert (moved["type"], moved["title"]) == ("BOOKING_RESCHEDULED", f'Booking "{title}" rescheduled')
+    assert moved["metadata"] == {"booking_id": booking["id"]}
+    assert moved["message"] == (
+        f"Your booking “{title}” is now from {now} UTC; it was from 2099-01-01 08:00 to 2099-01-01 09:30 UTC."
+    )
+    assert mails == []
+    assert ada.get("/notifications").json == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"title": "Yoga"}, {"start": ABROAD["start"]}, {"title": "Yoga", "end": "2099-01-01T09:30:00Z"}],
+)
+def test_a_booking_that_did_not_move_tells_nobody(site, changes):
+    alice = site.user()
+    booking = book_abroad(alice)
+    alice.patch(f"/bookings/{booking['id']}", changes, status=200)
+    assert [n["type"] for n in alice.get("/notifications").json] == ["BOOKING_CONFIRMED"]
+
+
+def test_the_title_of_a_notification_says_what_happened_however_long_the_bookings_is(site):
+    alice = site.user()
+    booking = book_abroad(alice, title="😀" * 255)
+    alice.patch(f"/bookings/{booking['id']}", {"start": "2099-01-01T09:00:00Z"}, status=200)
+    alice.delete(f"/bookings/{booking['id']}")
+    states = [n["title"].removeprefix(f'Booking "{"😀" * 199}…" ') for n in alice.get("/notifications").json]
+    assert states == ["cancelled", "rescheduled", "confirmed"]
 
 
 def test_the_owner_is_told_what_a_site_admin_did(site):
@@ -133,16 +178,25 @@ def test_markup_in_a_title_or_name_is_text_in_the_html(site):
 def test_a_line_break_reaches_no_header(site, line_break):
     alice = site.user(f"Alice{line_break}Bcc: eve@example.com", email="alice@example.com")
     [mail], _ = mail_after(site, lambda: book_abroad(alice, title=f"Standup{line_break}Bcc: eve@example.com"))
-    assert mail.subject == "Booking confirmed: Standup Bcc: eve@example.com"
-    assert mail.to_name == "Alice Bcc: eve@example.com"
+    assert mail.subject == "Booking confirmed: Standup Bcc: eve@\u200bexample.\u200bcom"
+    assert mail.to_name == "Alice Bcc: eve@\u200bexample.\u200bcom"
 
 
-def test_a_title_of_255_characters_is_told_in_full(site):
+def test_a_mail_shows_60_characters_of_a_title_and_a_notification_all(site):
     alice = site.user()
     title = "😀" * 255
     [mail], _ = mail_after(site, lambda: book_abroad(alice, title=title))
-    assert mail.subject == f"Booking confirmed: {title}"
+    assert mail.subject == f"Booking confirmed: {'😀' * 59}…"
     assert title in alice.get("/notifications").json[0]["message"]
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\x0b", "\x85", "\u2028"])
+def test_a_title_is_kept_as_one_line(site, line_break):
+    alice = site.user()
+    title = f"Stand{line_break}up"
+    booking = book_abroad(alice, title=title)
+    assert booking["title"] == "Stand up"
+    assert alice.patch(f"/bookings/{booking['id']}", {"title": title}).json["booking"]["title"] == "Stand up"
 
 
 @pytest.mark.parametrize(

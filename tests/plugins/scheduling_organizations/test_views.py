@@ -60,6 +60,15 @@ def test_a_missing_or_wrong_name_is_refused(site, wrong):
     assert names(alice.get("/organizations")) == ["Kept"]
 
 
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\x0b", "\x85", "\u2028"])
+def test_a_name_is_kept_as_one_line(site, line_break):
+    alice = site.user()
+    organization_id = create_organization(alice, f"Ac{line_break}me")
+    assert names(alice.get("/organizations")) == ["Ac me"]
+    alice.patch(f"/organizations/{organization_id}", {"name": f"Ex{line_break}ample"})
+    assert names(alice.get("/organizations")) == ["Ex ample"]
+
+
 def test_two_organizations_may_have_one_name(site):
     alice = site.user()
     assert create_organization(alice, "Same") != create_organization(alice, "Same")

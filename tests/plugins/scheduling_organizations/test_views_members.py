@@ -104,6 +104,7 @@ def test_a_new_member_is_told_by_a_notification(site):
     [notification] = bob.get("/notifications").json
     assert notification["type"] == "ORG_INVITE"
     assert notification["metadata"] == {"organization_id": organization_id}
+    assert notification["title"] == 'You\'ve been added to "Café 会議"'
     assert "Café 会議" in notification["message"]
     assert alice.get("/notifications").json == []
 
@@ -129,10 +130,24 @@ def test_markup_and_line_breaks_in_a_name_stay_text(site):
     add_member(alice, create_organization(alice, f"{NASTY}\r\nBcc: eve@example.com"), bob)
     site.deliver()
     mail = site.mail[-1]
-    assert mail.subject == f"You have been added to {NASTY} Bcc: eve@example.com"
+    assert mail.subject == f"You have been added to {NASTY} Bcc: eve@\u200bexample…"
     assert "<img" not in mail.html
     assert "&lt;img src=x onerror=&#34;alert(&#39;Tom &amp; Jerry&#39;)&#34;&gt;" in mail.html
     assert NASTY in mail.text
+
+
+def test_an_organizations_name_in_a_mail_is_no_letter_to_its_reader(site):
+    alice, bob = site.user("Alice"), site.user("Bob")
+    name = "Acme.\r\n\r\nYour account is locked. Unlock it at https://evil.example/unlock"
+    add_member(alice, create_organization(alice, name), bob)
+    site.deliver()
+    mail = site.mail[-1]
+    assert (
+        mail.subject
+        == "You have been added to Acme. Your account is locked. Unlock it at https:\u200b//evil.\u200bexa…"
+    )
+    assert f"{mail.subject}." in mail.text.splitlines()
+    assert "://" not in mail.text + mail.html
 
 
 def test_nobody_is_told_of_an_addition_that_was_refused(site):

@@ -1,7 +1,7 @@
-"""The consumer: receives the ids of messages from the broker and delivers those messages.
+"""Receives ids from the broker and delivers their messages.
 
-An id is acknowledged after the result is in the outbox. A worker that dies before has its id received again,
-by another worker; whether the message is still to be delivered, its row decides.
+An id is acknowledged after the result is in the outbox. If a worker dies first, the broker hands the id to
+another worker; the row's state decides whether it is delivered again.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from scheduling.messaging.broker import QUEUE, connect
 from scheduling.messaging.delivery import deliver
 
 if TYPE_CHECKING:
-    from scheduling.messaging.loops import Loop
     from scheduling.messaging.registry import MessagingRegistry
+    from scheduling.messaging.threads import RestartingThread
 
 logger = logging.getLogger(__name__)
 
-_RECEIVE_SECONDS = 0.25
-"""How long one wait for an id takes at most, and so for how long an idle consumer delays a worker's end."""
+_RECEIVE_SECONDS = 1.0
+"""How long one wait for an id takes at most, and so for how long an idle receiver delays a worker's end."""
 
 
-def run_consumer(loop: Loop) -> None:
+def run_receiver(thread: RestartingThread) -> None:
     """Deliver one message after the other until the worker stops; raise what the broker or database does."""
-    with connect(loop.registry) as connection:
+    with connect(thread.registry) as connection:
         channel = connection.channel()
-        # Closing the channel waits for the answer to its last question, and the end of a worker for that.
+        # channel.close() blocks until the pending BRPOP returns; a short one keeps shutdown short.
         channel.brpop_timeout = _RECEIVE_SECONDS
         consumer = kombu.Consumer(
             channel,
             queues=[QUEUE],
-            callbacks=[partial(_receive, loop.registry)],
+            callbacks=[partial(_receive, thread.registry)],
             on_decode_error=_remove,
             accept=["json"],
             prefetch_count=1,
         )
         consumer.consume()
-        while not loop.stopping.is_set():
-            loop.report_alive()
+        while not thread.stopping.is_set():
+            thread.report_alive()
             with suppress(TimeoutError):
                 connection.drain_events(timeout=_RECEIVE_SECONDS)
-            loop.report_success()
-        # The channel first: closing the connection of an idle consumer can drop a message.
+            thread.report_success()
+        # The channel first: closing the connection of an idle kombu.Consumer can drop a message.
         consumer.cancel()
         channel.close()
 

@@ -1,4 +1,4 @@
-"""A thread of a worker: it runs one function, and runs it again after every error.
+"""RestartingThread: a thread of a worker, which runs one function, and runs it again after every error.
 
 A broker or a database that is away for a while must not end a worker: as soon as it is back, the next run
 succeeds, and nobody has to start anything.
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from scheduling.db.failures import one_line
+from scheduling.db.pool import guard_of
+from scheduling.exceptions import name_and_text
 from scheduling.messaging.broker import BROKER_ERRORS
 
 if TYPE_CHECKING:
@@ -26,29 +28,35 @@ logger = logging.getLogger(__name__)
 
 _FIRST_RESTART_SECONDS = 0.5
 _LAST_RESTART_SECONDS = 15.0
+_LOOK_SECONDS = 0.25
+"""How often a loop that waits for the database looks whether it is to stop."""
+
 _LOG_SECONDS = 60.0
-"""How long a loop that fails again and again is silent after it has logged an error."""
+"""How long a thread that fails again and again is silent after it has logged an error."""
 
 
-class Loop:
-    """A thread that calls ``run(loop)`` until ``stopping`` is set, and again whenever that raises.
+class RestartingThread(threading.Thread):
+    """A thread that calls ``work(thread)``, and again whenever that raises, until ``stopping`` is set.
 
-    ``run`` works in rounds, and returns when ``stopping`` is set. It calls :meth:`report_alive` at the
+    ``work`` goes in rounds, and returns when ``stopping`` is set. It calls :meth:`report_alive` at the
     beginning of each round and :meth:`report_success` at the end of each that succeeded.
     """
 
     def __init__(
-        self, name: str, registry: MessagingRegistry, stopping: threading.Event, run: Callable[[Loop], None]
+        self,
+        name: str,
+        registry: MessagingRegistry,
+        stopping: threading.Event,
+        work: Callable[[RestartingThread], None],
     ) -> None:
-        self.name = name
+        super().__init__(name=name, daemon=True)
         self.registry = registry
         self.stopping = stopping
-        self.thread = threading.Thread(target=self._run_until_stopped, name=name, daemon=True)
         self.last_alive = monotonic()
         """When it last reported to be alive, by :func:`time.monotonic`."""
         self.failure: str | None = None
         """Why it failed, as a sentence; None from the next success on."""
-        self._run = run
+        self._work = work
         self._failures_in_a_row = 0
         self._last_logged = float("-inf")
 
@@ -61,18 +69,29 @@ class Loop:
         self.failure = None
         self._failures_in_a_row = 0
 
-    def _run_until_stopped(self) -> None:
+    def run(self) -> None:
+        """Call the function until ``stopping`` is set; what :meth:`start` runs in the thread."""
         while not self.stopping.is_set():
             try:
-                self._run(self)
+                self._work(self)
             except Exception as error:  # noqa: BLE001 - brokers and drivers raise all kinds of things
                 self._note_failure(error)
-                self.stopping.wait(self._restart_seconds())
+                self._pause()
+
+    def _pause(self) -> None:
+        """Wait before the next run; where the database hangs, until it answers again."""
+        guard = guard_of(self.registry.engine)
+        if guard is None or not guard.breaker.is_open:
+            self.stopping.wait(self._restart_seconds())
+            return
+        while guard.breaker.is_open and not self.stopping.is_set():
+            self.report_alive()
+            guard.breaker.wait_until_closed(_LOOK_SECONDS)
 
     def _note_failure(self, error: Exception) -> None:
         """Keep the failure for the probes, and log it, at most once a minute."""
         self.report_alive()
-        text = one_line(error) if isinstance(error, sa.exc.DBAPIError) else f"{type(error).__name__}: {error}"
+        text = one_line(error) if isinstance(error, sa.exc.DBAPIError) else name_and_text(error)
         self.failure = f"The {self.name} failed and starts again: {text}"
         self._failures_in_a_row += 1
         if monotonic() - self._last_logged >= _LOG_SECONDS:

@@ -1,0 +1,56 @@
+"""Every call of the API that looks at a token."""
+
+from scheduling.testing.site import PASSWORD
+from tests.kit.factories import BOOKING, book
+
+# Every call that needs a token; the last one ends it.
+CALLS = [
+    ("get", "/auth/verify", None),
+    ("get", "/users", None),
+    ("get", "/users/me", None),
+    ("patch", "/users/me", {"name": "Ghost"}),
+    ("patch", "/users/me/password", {"currentPassword": PASSWORD, "newPassword": "secret456"}),
+    ("post", "/bookings", BOOKING),
+    ("get", "/bookings", None),
+    ("get", "/bookings/{booking}", None),
+    ("patch", "/bookings/{booking}", {"title": "T"}),
+    ("delete", "/bookings/{booking}", None),
+    ("post", "/organizations", {"name": "Acme"}),
+    ("get", "/organizations", None),
+    ("get", "/organizations?scope=member", None),
+    ("get", "/organizations/{organization}", None),
+    ("patch", "/organizations/{organization}", {"name": "Acme"}),
+    ("post", "/organizations/{organization}/members", {"email": "bob@example.com"}),
+    ("get", "/organizations/{organization}/members", None),
+    ("delete", "/organizations/{organization}/members/{user}", None),
+    ("delete", "/organizations/{organization}", None),
+    ("get", "/notifications", None),
+    ("get", "/notifications/unread", None),
+    ("get", "/notifications/count", None),
+    ("patch", "/notifications/read-all", {}),
+    ("patch", "/notifications/{notification}/read", {}),
+    ("delete", "/notifications/{notification}", None),
+    ("post", "/analytics/event", {"eventType": "GHOST"}),
+    ("get", "/analytics/dashboard", None),
+    ("get", "/analytics/events", None),
+    ("post", "/auth/logout", {"everywhere": True}),
+]
+
+
+def things_of(client):
+    """Make one of everything, and return the ids by the names that CALLS has."""
+    booking = book(client)["id"]
+    organization = client.post("/organizations", {"name": "Acme"}, status=201).json["organization"]["id"]
+    notification = client.get("/notifications").json[0]["id"]
+    return {
+        "booking": booking,
+        "organization": organization,
+        "notification": notification,
+        "user": client.id,
+    }
+
+
+def call(client, things, method, path, body):
+    """Send one of CALLS and return its answer, whatever its status is."""
+    sent = {} if body is None else {"json": body}
+    return getattr(client, method)(path.format(**things), expect_errors=True, **sent)
