@@ -23,8 +23,13 @@ SETTINGS = {
 }
 # libpq's, and what the commands `user create` and `db upgrade` are given.
 OTHERS = {
+    "PGDATABASE",
+    "PGHOST",
+    "PGPASSWORD",
+    "PGPORT",
     "PGSSLMODE",
     "PGSSLROOTCERT",
+    "PGUSER",
     "SCHEDULING_ADMIN_EMAIL",
     "SCHEDULING_CURRENT_JOB",
     "SCHEDULING_PASSWORD",

@@ -37,9 +37,20 @@
 {{- end }}
 {{- end }}
 {{- with .Values.database }}
+{{- if .host }}
+{{- range $path, $value := dict "database.existingSecret" .existingSecret "database.url" .url }}
+{{- if $value }}
+- database.host and {{ $path }} are both set. Keep one of them.
+{{- end }}
+{{- end }}
+{{- if not .passwordSecret.name }}
+- database.passwordSecret.name is empty, and database.host is set. Name the Secret with the password of the role {{ .user }}.
+{{- end }}
+{{- else }}
 {{- include "scheduling.mistakes.oneOf" (dict "root" $ "existing" .existingSecret "path" "database.url"
     "inline" .url "what" "The URL of the database"
     "literal" (printf "%s='postgresql://USER:PASSWORD@HOST:5432/NAME'" .urlKey)) }}
+{{- end }}
 {{- if and .url (not (regexMatch "^postgres(ql)?://" .url)) }}
 - database.url must start with postgresql://
 {{- end }}
