@@ -1,5 +1,6 @@
 # make run    serve on http://localhost:3000 (PORT changes it); data in var/
 # make test   the whole test suite, on SQLite and on a PostgreSQL that it starts itself
+# make test-turkish  the functional tests on a PostgreSQL whose language is Turkish, where the system's has ICU
 # make check  formatting, lint, types and import contracts
 # make chaos  bookings while everything is killed at random; SEED=7 SECONDS=600 choose another and a longer run
 # make bench  what each call costs and how many a second there can be; ARGS='--help' says how to choose
@@ -21,7 +22,7 @@ DEV_READY := .venv/.ready-dev
 TOOLS := .tools/bin
 TOOLS_READY := .tools/.ready
 
-.PHONY: run test chaos bench bench-growth bench-latency check format image sbom lock test-image clean
+.PHONY: run test test-turkish chaos bench bench-growth bench-latency check format image sbom lock test-image clean
 
 run: $(READY)
 	@$(BIN)/scheduling -c development.ini db upgrade
@@ -29,6 +30,9 @@ run: $(READY)
 
 test: $(DEV_READY)
 	$(BIN)/pytest -n auto $(ARGS)
+
+test-turkish: $(DEV_READY)
+	TEST_ICU_LOCALE=tr $(BIN)/pytest -n auto -k 'not sqlite' $(ARGS) tests/functional tests/accounts tests/db
 
 chaos: $(DEV_READY)
 	CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(SECONDS) $(BIN)/pytest -q -s tests/chaos/test_chaos.py

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 from scheduling.accounts.events import LoggedIn, LoginFailed, UserRegistered
 from scheduling.accounts.models import users
 from scheduling.accounts.service import email_is
+from scheduling.addresses import mail_address
 from scheduling.config.manifest import API_VERSION, Plugin
 from scheduling.config.settings import Settings
-from scheduling.db.metadata import BigId, Json, Query, Row, Timestamp, metadata
+from scheduling.db.metadata import BigId, Json, Query, Row, Timestamp, bytewise, metadata
 from scheduling.db.session import Session, session_scope
 from scheduling.db.statements import Statement
 from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured, OutgoingEmail, SendResult
@@ -105,10 +106,12 @@ __all__ = [
     "Transient",
     "UserRegistered",
     "WholeNumber",
+    "bytewise",
     "email_is",
     "enqueue",
     "format_timestamp",
     "json_response",
+    "mail_address",
     "metadata",
     "paginate",
     "parse_id",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from scheduling.plugin import Statement, Timestamp, utcnow
+from scheduling.plugin import Statement, Timestamp, bytewise, utcnow
 from scheduling_analytics import rollups
 from scheduling_analytics.models import (
     ALL_TYPES,
@@ -98,7 +98,7 @@ def _count_events() -> Query:
     )
     of_all = _part(sa.literal(ALL_TYPES), users=users).where(recent)
     counted = sa.union_all(by_type, of_all).subquery("counted")
-    return sa.select(counted).order_by(counted.c.events.desc(), counted.c.event_type)
+    return sa.select(counted).order_by(counted.c.events.desc(), bytewise(counted.c.event_type))
 
 
 def _read_rollups() -> Query:
@@ -117,7 +117,7 @@ def _read_rollups() -> Query:
             sa.func.bool_or(part.c.is_corrected).label("is_corrected"),
         )
         .group_by(part.c.event_type)
-        .order_by(count.desc(), part.c.event_type)
+        .order_by(count.desc(), bytewise(part.c.event_type))
     )
 
 

@@ -11,7 +11,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from typing import TYPE_CHECKING
 
-from scheduling.plugin import Misconfigured, OutgoingEmail, Permanent
+from scheduling.plugin import Misconfigured, OutgoingEmail, Permanent, mail_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,4 +125,4 @@ def _wire_address(address: str) -> str:
     local, _, domain = address.rpartition("@")
     if not local or not domain or re.search(r"[\s<>\0]", address):
         raise ValueError
-    return f"{local}@{domain.encode('idna').decode()}"
+    return mail_address(address)

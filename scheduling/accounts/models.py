@@ -5,7 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from scheduling.db.metadata import BigId, Timestamp, metadata
+from scheduling.db.metadata import BigId, Timestamp, bytewise, metadata
 from scheduling.times import utcnow
 
 
@@ -15,7 +15,11 @@ def new_token_key() -> str:
 
 
 class UserColumns(sa.TypedColumns):
-    """An account. The address is kept as it was typed and is unique without regard to case.
+    """An account. The address is kept as it was typed; its normal form is unique.
+
+    The normal form is NULL, and the address is found as it was typed, where the row was written by something
+    that does not know the column, such as the release before, and where two accounts that were there before
+    the column have one mailbox.
 
     Its tokens carry ``token_key``. It is NULL, and they carry none, where the account is older than the
     column or was made by something that does not know it, such as the release before.
@@ -23,6 +27,7 @@ class UserColumns(sa.TypedColumns):
 
     id: sa.Named[int] = sa.Column(BigId, primary_key=True)
     email: sa.Named[str] = sa.Column(sa.String(255), nullable=False)
+    normal_email: sa.Named[str | None] = sa.Column(sa.String(255))
     password_hash: sa.Named[str] = sa.Column(sa.String(255), nullable=False)
     name: sa.Named[str] = sa.Column(sa.String(255), nullable=False)
     role: sa.Named[str] = sa.Column(sa.String(50), nullable=False, server_default="member")
@@ -36,5 +41,9 @@ class UserColumns(sa.TypedColumns):
 
 
 users = sa.Table("users", metadata, UserColumns, sqlite_autoincrement=True)
+# By this one the release before keeps addresses apart.
 sa.Index("uq_users_email_lower", sa.func.lower(users.c.email), unique=True)
+sa.Index("uq_users_normal_email", users.c.normal_email, unique=True)
+# Of all rows, though it is for those without a normal form: PostgreSQL uses no statistics of a partial index.
+sa.Index("ix_users_email_as_typed", sa.func.lower(bytewise(users.c.email)))
 sa.Index("ix_users_created_at_id", users.c.created_at, users.c.id)

@@ -39,10 +39,17 @@ class Logout(RequestSchema):
 
 
 class ProfilePatch(PatchSchema):
-    """``PATCH /users/me``."""
+    """``PATCH /users/me``; with the setting ``email_change_needs_password`` an address needs the password."""
 
     name = OneLine()
     email = EmailAddress()
+    current_password = Secret(data_key="currentPassword")
+
+
+class NewPassword(RequestSchema):
+    """What ``scheduling user set-password`` is given."""
+
+    password = Secret(required=True, validate=NEW_PASSWORD)
 
 
 class PasswordChange(RequestSchema):

@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from scheduling.accounts.events import UserRegistered
 from scheduling.accounts.models import users
-from scheduling.db.metadata import database_now
+from scheduling.addresses import normal_form
+from scheduling.db.metadata import bytewise, database_now
 from scheduling.db.statements import Statement
 from scheduling.events import Notice, publish
 from scheduling.exceptions import Invalid
@@ -34,8 +35,20 @@ select_user = sa.select(*PUBLIC)
 
 
 def email_is(address: str) -> sa.ColumnElement[bool]:
-    """Return the condition that a user has this address, without regard to case."""
-    return sa.func.lower(users.c.email) == sa.func.lower(sa.bindparam("address", address.lower()))
+    """Return the condition that a user has this address, in whichever spelling; at most one user has it.
+
+    One whose row has no normal form is found as it was typed, without regard to case, and goes first: it has
+    no other way in.
+    """
+    row = users.alias()
+    typed = (
+        sa.select(row.c.id)
+        .where(row.c.normal_email.is_(None), sa.func.lower(bytewise(row.c.email)) == address.lower())
+        .order_by((row.c.email == address).desc(), row.c.id)
+        .limit(1)
+    )
+    normal = sa.select(row.c.id).where(row.c.normal_email == sa.literal(normal_form(address), sa.String()))
+    return users.c.id == sa.func.coalesce(typed.scalar_subquery(), normal.scalar_subquery())
 
 
 # Clients ask for this all day: each token that is verified, each profile that is shown.
@@ -52,9 +65,10 @@ def register(db: Session, *, name: str, email: str, password_hash: str, role: st
 
     Raises :class:`Invalid` when the address is taken, also when another request takes it right now.
     """
+    normal = _free_form(db, email)
     insert = sa.insert(users).values(name=name, email=email, password_hash=password_hash, role=role)
     with _unless_taken():
-        user = db.write(insert.returning(*FOR_TOKEN)).one()
+        user = db.write(insert.values(normal_email=normal).returning(*FOR_TOKEN)).one()
     publish(UserRegistered(db=db, user_id=user.id, name=user.name))
     publish(Notice(db=db, user_id=user.id, email="WELCOME"))
     return user
@@ -62,9 +76,15 @@ def register(db: Session, *, name: str, email: str, password_hash: str, role: st
 
 def update_profile(db: Session, user_id: int, changes: dict[str, Any]) -> Row | None:
     """Change name or address; return the user, or None if there is none. Raises as :func:`register`."""
-    update = sa.update(users).where(users.c.id == user_id).values(changes)
+    normal = _free_form(db, changes["email"], user_id) if "email" in changes else None
+    update = sa.update(users).where(users.c.id == user_id)
     with _unless_taken():
-        return db.write(update.returning(*PUBLIC)).first()
+        user = db.write(update.values(changes).returning(*PUBLIC)).first()
+        if normal is not None:
+            # By itself: where one statement changes the address and leaves the normal form, a trigger clears
+            # that, since whoever wrote the statement does not know of it.
+            db.write(update.values(normal_email=normal))
+    return user
 
 
 def find_with_password(db: Session, user_id: int) -> Row | None:
@@ -97,6 +117,15 @@ def replace_password(db: Session, user: Row, new_hash: str) -> Row | None:
     return db.write(update.returning(*FOR_TOKEN)).first()
 
 
+def set_password(db: Session, user_id: int, new_hash: str) -> bool:
+    """Give a user another password hash, whatever it has, and end its tokens; False if there is no user."""
+    update = sa.update(users).where(users.c.id == user_id).values(password_hash=new_hash)
+    if not db.write(update).rowcount:
+        return False
+    db.registry.tokens.cut_off(db, user_id)
+    return True
+
+
 def set_role(db: Session, address: str, role: str) -> Row | None:
     """Give the user with this address a role and end its tokens, which name the old one; None if unknown."""
     update = sa.update(users).where(email_is(address)).values(role=role).returning(*PUBLIC)
@@ -122,12 +151,32 @@ def delete(db: Session, user_id: int) -> bool:
     return True
 
 
+def _free_form(db: Session, address: str, user_id: int | None = None) -> str | None:
+    """Return the normal form of an address that a user is going to have; raise :class:`Invalid` if taken.
+
+    This is for the rows without a normal form, which the index on it does not know.
+    """
+    normal = normal_form(address)
+    spellings = [address.lower()] if normal is None else [address.lower(), normal]
+    typed = sa.select(users.c.id).where(
+        users.c.normal_email.is_(None), sa.func.lower(bytewise(users.c.email)).in_(spellings)
+    )
+    if any(row.id != user_id for row in db.rows(typed)):
+        raise _taken()
+    return normal
+
+
+def _taken() -> Invalid:
+    return Invalid({"email": [EMAIL_TAKEN]}, EMAIL_TAKEN)
+
+
 @contextmanager
 def _unless_taken() -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
         # The index decides, not a SELECT before: two registrations at once have one winner.
-        if "uq_users_email_lower" in str(error.orig):
-            raise Invalid({"email": [EMAIL_TAKEN]}, EMAIL_TAKEN) from None
+        # PostgreSQL names the index, SQLite the column where it is one.
+        if any(name in str(error.orig) for name in ("uq_users_email_lower", "normal_email")):
+            raise _taken() from None
         raise

@@ -13,6 +13,7 @@ from scheduling.accounts.models import users
 from scheduling.accounts.resources import Auth, Me, Users
 from scheduling.accounts.schemas import Credentials, Logout, PasswordChange, ProfilePatch, Registration
 from scheduling.events import publish
+from scheduling.exceptions import Invalid
 from scheduling.security.permissions import Permission
 from scheduling.security.tokens import ACCOUNT_GONE
 from scheduling.web.pagination import Keyset, Page, PageQuery, paginate
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from scheduling.web.request import Request
 
 NEWEST_FIRST = Keyset((users.c.created_at, users.c.id), (True, True))
+WRONG_PASSWORD = "The current password is wrong."  # noqa: S105 - it is a sentence
 
 
 @view_config(
@@ -88,8 +90,11 @@ def show(context: Me, request: Request) -> Row | Response:
 
 @view_config(context=Me, request_method="PATCH", permission=Permission.EDIT, schema=ProfilePatch)
 def update(context: Me, request: Request) -> dict[str, Any] | Response:
-    """Change my name or address."""
-    user = service.update_profile(request.db, request.identity.id, request.validated)
+    """Change my name or address; where the setting says so, the address only with my password."""
+    changes = {name: value for name, value in request.validated.items() if name != "current_password"}
+    if not _may_change_address(request):
+        return problem(request, 401, WRONG_PASSWORD)
+    user = service.update_profile(request.db, request.identity.id, changes)
     return {"message": "Profile updated", "user": user} if user else problem(request, 401, ACCOUNT_GONE)
 
 
@@ -105,7 +110,7 @@ def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
     if me is None:
         return problem(request, 401, ACCOUNT_GONE)
     if changed is None:
-        return problem(request, 401, "The current password is wrong.")
+        return problem(request, 401, WRONG_PASSWORD)
     cutoff = tokens.cut_off(request.db, changed.id)
     return {
         "message": "Password changed",
@@ -117,6 +122,25 @@ def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
 def index(context: Users, request: Request) -> Page:
     """List all users, newest first."""
     return paginate(request, service.select_user, NEWEST_FIRST)
+
+
+def _may_change_address(request: Request) -> bool:
+    """Return True where no password is asked for, or the right one was sent; False for a wrong one.
+
+    Raises ``Invalid`` where one is asked for and none was sent. A right one stays so until the commit.
+    """
+    address = request.validated.get("email")
+    if address is None or not request.registry.core_settings.email_change_needs_password:
+        return True
+    me = service.find_with_password(request.db, request.identity.id)
+    if me is None or me.email == address:
+        return True
+    password = request.validated.get("current_password")
+    if password is None:
+        raise Invalid({"currentPassword": ["is required"]})
+    request.db.close()  # which gives the connection to others meanwhile
+    known = request.registry.passwords.matches(password, me.password_hash)
+    return known and service.lock_unchanged(request.db, me) is not None
 
 
 def _profile(user: Row) -> dict[str, Any]:

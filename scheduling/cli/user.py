@@ -1,4 +1,4 @@
-"""``scheduling user``: creates, lists and deletes accounts, and gives them roles."""
+"""``scheduling user``: creates, lists and deletes accounts, and gives them roles and passwords."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from scheduling.accounts import service
 from scheduling.accounts.models import users
-from scheduling.accounts.schemas import Registration
+from scheduling.accounts.schemas import NewPassword, Registration
 from scheduling.db.failures import one_line
 from scheduling.db.session import session_scope
 from scheduling.exceptions import Invalid
@@ -25,18 +25,21 @@ if TYPE_CHECKING:
     from scheduling.db.metadata import Row
 
 _roles = click.Choice([role.value for role in Role])
+_password_stdin = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from the first line of the input."
+)
 
 
 @click.group()
 def user() -> None:
-    """Create accounts, list them, give them roles, and delete them."""
+    """Create accounts, list them, give them roles and passwords, and delete them."""
 
 
 @user.command()
 @click.argument("email")
 @click.option("--name", help="The person's name; by default what stands before the @.")
 @click.option("--role", type=_roles, default=Role.MEMBER.value, show_default=True)
-@click.option("--password-stdin", is_flag=True, help="Read the password from the first line of the input.")
+@_password_stdin
 @click.option("--if-missing", is_flag=True, help="Change nothing, and end well, where the account exists.")
 @click.pass_obj
 def create(
@@ -68,6 +71,13 @@ def _find(program: Program, email: str) -> Row | None:
         return service.find_by_address(db, email)
 
 
+def _existing(program: Program, email: str) -> Row:
+    found = _find(program, email)
+    if found is None:
+        raise click.ClickException(f"There is no account {email}.")
+    return found
+
+
 def _password(*, from_stdin: bool) -> str:
     # Not an option: every process of the machine could read it.
     given = sys.stdin.readline().rstrip("\r\n") if from_stdin else os.environ.get("SCHEDULING_PASSWORD")
@@ -95,15 +105,34 @@ def set_role(program: Program, email: str, role: str) -> None:
     click.echo(f"{printable(changed.email)} is now {role} and has to log in again.")
 
 
+@user.command("set-password")
+@click.argument("email")
+@_password_stdin
+@click.pass_obj
+def set_password(program: Program, email: str, *, password_stdin: bool) -> None:
+    """Give the account EMAIL another password, as for somebody who has forgotten it; its tokens end.
+
+    The password comes from SCHEDULING_PASSWORD or the input, or is asked for.
+    """
+    found = _existing(program, email)
+    try:
+        given = validate(NewPassword(), {"password": _password(from_stdin=password_stdin)})
+    except Invalid as error:
+        raise click.ClickException(error.sentence) from error
+    hashed = program.registry.passwords.hash(given["password"])
+    with session_scope(program.registry) as db:
+        if not service.set_password(db, found.id, hashed):
+            raise click.ClickException(f"There is no account {email} any more.")
+    click.echo(f"{printable(found.email)} has another password now and has to log in again.")
+
+
 @user.command()
 @click.argument("email")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def delete(program: Program, email: str, *, yes: bool) -> None:
     """Delete the account EMAIL with everything that belongs to it; its tokens end."""
-    found = _find(program, email)
-    if found is None:
-        raise click.ClickException(f"There is no account {email}.")
+    found = _existing(program, email)
     who = f"{printable(found.email)} (id {found.id}, {found.role}, {printable(found.name)})"
     if not yes:
         click.confirm(f"Delete {who} with everything that belongs to it? This cannot be undone.", abort=True)

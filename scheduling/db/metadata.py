@@ -98,6 +98,26 @@ def _present_of_sqlite(element: database_now, compiler: SQLCompiler, **options: 
     return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
 
+class bytewise(FunctionElement[str]):  # noqa: N801 - it reads like a function of SQL
+    """A text that is compared, sorted and lower-cased by its bytes, whatever the database's language is.
+
+    ``sa.func.lower(bytewise(column))`` changes A to Z alone, and I to i also where the database is Turkish.
+    """
+
+    type = sa.String()
+    inherit_cache = True
+
+
+@compiles(bytewise)
+def _without_language(element: bytewise, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(bytewise, "postgresql")
+def _in_no_language(element: bytewise, compiler: SQLCompiler, **options: Any) -> str:
+    return f'{compiler.process(element.clauses, **options)} COLLATE "C"'
+
+
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A 64-bit id. SQLite generates ids only for a column of type INTEGER, which has 64 bits there."""
 

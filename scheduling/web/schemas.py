@@ -11,6 +11,7 @@ import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
 
 import scheduling.config.fields  # noqa: F401 - it words the messages of every marshmallow field
+from scheduling.addresses import MAX_CHARACTERS, normal_form
 from scheduling.db.metadata import MAX_ID
 from scheduling.texts import one_line
 from scheduling.times import parse_timestamp
@@ -71,10 +72,10 @@ class EmailAddress(fields.Email):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
         address: str = super()._deserialize(value, attr, data, **options)
-        # Databases disagree on the case of letters beyond ASCII, and an address is unique without it.
+        # The release before, which may run beside this one, finds letters beyond ASCII in lower case alone.
         address = address if address.isascii() else address.lower()
         # A quoted local part may hold control characters and spaces; no mailbox in use needs them.
-        if len(address) > 254 or _CONTROL_OR_SPACE.search(address):
+        if len(address) > MAX_CHARACTERS or _CONTROL_OR_SPACE.search(address) or normal_form(address) is None:
             raise self.make_error("invalid")
         return address
 
@@ -183,10 +184,11 @@ class RequestSchema(Schema):
 
 
 class PatchSchema(RequestSchema):
-    """A partial update: at least one of the schema's members must be there."""
+    """A partial update: at least one of the schema's members must be there; a secret does not count."""
 
     @post_load
     def _not_empty(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        if not data:
-            raise ValidationError(f"send at least one of: {', '.join(self.fields)}")
+        changing = [name for name, field in self.fields.items() if not isinstance(field, Secret)]
+        if not data.keys() & changing:
+            raise ValidationError(f"send at least one of: {', '.join(changing)}")
         return data

@@ -199,6 +199,7 @@ def test_settings_reach_every_component_alike(render):
     for component in ("web", "worker", "migrations", "smoke-test"):
         given = environment(pod(rendered, component)["containers"][0])
         assert given["CORS_ORIGINS"] == "https://app.example.com https://app.example.org"
+        assert given["SCHEDULING_EMAIL_CHANGE_NEEDS_PASSWORD"] == "true"
         assert given["SCHEDULING_PLUGINS"] == "analytics bookings notifications organizations"
 
 

@@ -159,8 +159,22 @@ def test_role_is_set_by_address_without_regard_to_case(command_output):
     assert command_output("user", "list")[0].split()[1] == "admin"
 
 
+def test_account_is_found_by_another_spelling_of_its_address(command_output):
+    create(command_output, "ada@exam\u00adple.com")
+    again = command_output("user", "create", "ada@example.com", "--if-missing")
+    assert again[0].endswith("exists already, as member; nothing was changed.")
+    assert command_output("user", "set-role", "Ada@\uff45xample.com", "admin")
+    assert command_output("user", "delete", "ADA@example.com\u200b", "--yes")
+    assert command_output("user", "list") == []
+
+
 @pytest.mark.parametrize(
-    "arguments", [["set-role", "nobody@example.com", "admin"], ["delete", "nobody@example.com"]]
+    "arguments",
+    [
+        ["set-role", "nobody@example.com", "admin"],
+        ["set-password", "nobody@example.com"],
+        ["delete", "nobody@example.com"],
+    ],
 )
 def test_unknown_account_is_an_error(failed_message, arguments):
     assert failed_message("user", *arguments) == "Error: There is no account nobody@example.com."
@@ -171,6 +185,36 @@ def test_unknown_role_is_a_usage_error(command_output, run_command):
     result = run_command("user", "set-role", "ada@example.com", "boss")
     assert result.exit_code == 2
     assert "'boss' is not one of 'member', 'admin'" in result.output
+
+
+# A password that was forgotten
+
+
+@pytest.mark.parametrize(
+    ("options", "typed"),
+    [([], "another1\nanother1\n"), (["--password-stdin"], "another1\nmore\n")],
+    ids=["asked for", "of the input"],
+)
+def test_another_password_ends_the_tokens(command_output, site, options, typed):
+    ada = site.user("Ada")
+
+    lines = command_output("user", "set-password", ada.email.upper(), *options, input=typed)
+
+    assert lines[-1] == f"{ada.email} has another password now and has to log in again."
+    assert "another1" not in "".join(lines)
+    site.forget_when_cutoffs_were_read()
+    ada.get("/users/me", status=401)
+    log_in(site, ada.email, status=401)
+    log_in(site, ada.email, "another1")
+
+
+@pytest.mark.parametrize("password", ["short", "x" * 73])
+def test_a_password_that_nobody_could_register_with_is_refused(failed_message, site, password):
+    ada = site.user("Ada")
+    message = failed_message("user", "set-password", ada.email, SCHEDULING_PASSWORD=password)
+    assert message.startswith("Error: password must have at")
+    ada.get("/users/me", status=200)
+    log_in(site, ada.email)
 
 
 # Deleting

@@ -202,3 +202,14 @@ def test_the_provider_is_closed_when_a_worker_ends(site, monkeypatch):
     assert closed == []
     worker.stop()
     assert closed == [True]
+
+
+def test_an_address_that_there_cannot_be_is_given_up_at_once(site, provide):
+    calls = provide()
+    alice = site.user()
+    with session_scope(site.registry) as db:
+        # As an account that is older than the rule may have it.
+        db.write(sa.update(users).where(users.c.id == alice.id).values(email="alice@example.com\u202e"))
+    assert site.deliver() == [State.DEAD]
+    assert calls == []
+    assert "no domain" in only_row(site).last_error

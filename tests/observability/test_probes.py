@@ -15,12 +15,13 @@ from scheduling.db.session import session_scope
 from scheduling.email.pause import SendingPause
 from scheduling.exceptions import StartupError
 from scheduling.messaging.housekeeping import PRUNE_BATCH, prune
-from scheduling.messaging.models import State, outbox
+from scheduling.messaging.models import Delay, State, outbox
 from scheduling.messaging.worker import Worker
 from scheduling.observability.probes import MAX_SILENT_SECONDS, application, open_port, serving, worker_probes
 from scheduling.testing import Site
 from scheduling.testing.processes import free_port, wait_for
 from scheduling.times import utcnow
+from tests.kit.factories import insert_message
 
 
 @pytest.fixture
@@ -164,3 +165,38 @@ def test_finished_messages_are_pruned_after_a_while_and_others_never(site):
     assert prune(site.registry) is False
     with session_scope(site.registry) as db:
         assert sorted(row.state for row in db.rows(sa.select(outbox.c.state))) == ["done", "pending"]
+
+
+def test_metrics_tell_what_messages_wait_for_and_since_when(get, site):
+    with session_scope(site.registry) as db:
+        db.write(sa.delete(outbox))
+    written = utcnow() - timedelta(hours=1)
+    later = utcnow() + timedelta(minutes=40)
+    for delay in (Delay.RATE_LIMIT, Delay.RATE_LIMIT, Delay.OUTAGE, None):
+        insert_message(site, State.RETRY, delay=delay, due_at=later, created_at=written)
+    insert_message(site, State.QUEUED, due_at=later, created_at=utcnow())
+    insert_message(site, State.PENDING, kind="REMINDER", due_at=later, created_at=written)
+    insert_message(site, State.DEAD, created_at=written)
+    _, text = get("/metrics")
+    found = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("scheduling_outbox_"))
+    waiting = {key: float(number) for key, number in found.items() if "outbox_waiting{" in key}
+    assert waiting == {
+        'scheduling_outbox_waiting{kind="THING",reason="rate_limit"}': 2,
+        'scheduling_outbox_waiting{kind="THING",reason="outage"}': 1,
+        # As the release before leaves it.
+        'scheduling_outbox_waiting{kind="THING",reason="retry"}': 1,
+        'scheduling_outbox_waiting{kind="THING",reason="worker"}': 1,
+    }
+    oldest = float(found['scheduling_outbox_oldest_seconds{kind="THING",reason="rate_limit"}'])
+    assert 3600 <= oldest < 3700
+    assert float(found["scheduling_outbox_oldest_due_seconds"]) == 0
+
+
+def test_an_email_that_waits_for_its_turn_says_so(get, site, monkeypatch):
+    one_a_minute = replace(site.registry.core_settings, email_rate_limit=1)
+    monkeypatch.setattr(site.registry, "core_settings", one_a_minute)
+    for _ in range(3):
+        site.user()
+    site.deliver()
+    _, text = get("/metrics")
+    assert 'scheduling_outbox_waiting{kind="WELCOME",reason="rate_limit"}' in text

@@ -31,6 +31,10 @@ Takes: root, name, existing, key, and optionally optional.
 {{- end }}
 - name: SCHEDULING_ANALYTICS_TYPES_PER_DAY
   value: {{ .Values.analytics.typesPerDay | int | quote }}
+{{- if .Values.auth.emailChangeNeedsPassword }}
+- name: SCHEDULING_EMAIL_CHANGE_NEEDS_PASSWORD
+  value: "true"
+{{- end }}
 {{- with .Values.cors.origins }}
 - name: CORS_ORIGINS
   value: {{ join " " . | quote }}

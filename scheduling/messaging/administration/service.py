@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from pyramid.httpexceptions import HTTPConflict
 
+from scheduling.db.metadata import bytewise
 from scheduling.db.session import session_scope
 from scheduling.exceptions import Missing
 from scheduling.messaging.models import State, outbox
@@ -114,7 +115,8 @@ def redrive_all(registry: MessagingRegistry, state: str, kind: str | None = None
 def count(db: Session) -> Sequence[Row]:
     """Return how many messages there are of each kind and state."""
     columns = (outbox.c.kind, outbox.c.state)
-    return db.rows(sa.select(*columns, sa.func.count().label("count")).group_by(*columns).order_by(*columns))
+    counts = sa.select(*columns, sa.func.count().label("count")).group_by(*columns)
+    return db.rows(counts.order_by(*map(bytewise, columns)))
 
 
 def _tell_relay_at_commit(db: Session) -> None:

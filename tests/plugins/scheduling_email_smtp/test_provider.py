@@ -103,6 +103,13 @@ def test_a_domain_beyond_ascii_needs_nothing_from_the_server(mail_server, smtp):
     assert server.accepted[0].rcpt_tos == ["zoe@xn--bcher-kva.example"]
 
 
+def test_domains_are_those_of_idna_2008(mail_server, smtp):
+    server = mail_server(utf8=False)
+    smtp(server).send(replace(MAIL, sender="we@straße.de", to_address="user@faß.de"), KEYS[0])
+    [sent] = server.accepted
+    assert (sent.mail_from, sent.rcpt_tos) == ("we@xn--strae-oqa.de", ["user@xn--fa-hia.de"])
+
+
 def test_an_address_beyond_ascii_is_sent_where_the_server_takes_such(mail_server, smtp):
     server = mail_server()
     provider = smtp(server)
