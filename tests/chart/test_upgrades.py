@@ -58,6 +58,60 @@ def abandoned(run, fail, kubernetes):
     return left
 
 
+COMPONENTS = {
+    "web": ["--set=web.autoscaling.enabled=true"],
+    "worker": ["--set=worker.autoscaling.type=hpa"],
+}
+components = pytest.mark.parametrize(("component", "autoscaled"), COMPONENTS.items(), ids=COMPONENTS)
+
+
+@pytest.fixture
+def deployment(kubernetes):
+    """A function that returns a component's Deployment in the cluster."""
+    return lambda component: kubernetes.named("deployments", f"demo-scheduling-{component}")
+
+
+@components
+def test_turning_autoscaling_on_keeps_the_pods_that_run(run, deployment, component, autoscaled):
+    run("install", "--set=web.replicas=7", "--set=worker.replicas=7")
+
+    run("upgrade", *autoscaled)
+    assert deployment(component)["spec"]["replicas"] == 7
+
+    # What the autoscaler chooses is kept by the upgrades that come.
+    deployment(component)["spec"]["replicas"] = 9
+    run("upgrade", *autoscaled, "--set=image.tag=new")
+    assert deployment(component)["spec"]["replicas"] == 9
+
+
+@components
+def test_a_rollback_into_a_revision_with_autoscaling_keeps_more_than_one_pod(
+    run, deployment, component, autoscaled
+):
+    run("install")
+    run("upgrade", f"--set={component}.replicas=7")
+    run("upgrade", *autoscaled)
+    run("upgrade", f"--set={component}.replicas=8")
+    assert deployment(component)["spec"]["replicas"] == 8
+
+    run("rollback", "3")
+    assert deployment(component)["spec"]["replicas"] == 7
+
+
+@components
+def test_pods_that_were_autoscaled_from_the_install_on_are_left_to_the_autoscaler(
+    run, deployment, component, autoscaled
+):
+    run("install", *autoscaled)
+    deployment(component)["spec"]["replicas"] = 9
+
+    for revision in (2, 3):
+        run("upgrade", *autoscaled, f"--set=image.tag=v{revision}")
+        assert deployment(component)["spec"]["replicas"] == 9
+    run("rollback", "1")
+    assert deployment(component)["spec"]["replicas"] == 9
+
+
 def test_only_the_job_of_the_newest_upgrade_may_migrate(abandoned, run, kubernetes):
     [newest] = jobs(kubernetes) - {abandoned}
     assert current_job(kubernetes) == newest
@@ -100,3 +154,31 @@ def test_helm_removes_the_job_of_a_failed_upgrade_when_it_is_told_to(run, fail, 
     run("install")
     fail("upgrade", "--set=image.tag=cannot-be-pulled", "--cleanup-on-fail")
     assert jobs(kubernetes) == set()
+
+
+@pytest.mark.parametrize("name", ["nameOverride", "fullnameOverride"])
+def test_another_name_is_refused_in_an_upgrade(run, kubernetes, name):
+    run("install", "--set=nameOverride=before")
+    before = dict(kubernetes.objects)
+
+    with pytest.raises(RefusedError, match=r"objects are called demo-before-….*cannot be changed after the"):
+        run("upgrade", f"--set={name}=after")
+
+    assert kubernetes.objects == before
+    run("upgrade", "--set=nameOverride=before")
+
+
+def test_a_selector_that_would_change_is_refused_in_an_upgrade(run):
+    run("install", "--set=nameOverride=before", "--set=fullnameOverride=kept")
+    with pytest.raises(RefusedError, match=r"called kept-…, with the label app.kubernetes.io/name=before"):
+        run("upgrade", "--set=nameOverride=after", "--set=fullnameOverride=kept")
+
+
+def test_an_uninstall_leaves_what_helm_does_not_know_of_and_that_can_be_deleted_by_label(
+    abandoned, run, kubernetes
+):
+    run("uninstall")
+    left = {(plural, name) for _, plural, name in kubernetes.objects}
+    assert left == {("jobs", abandoned)}
+    kubernetes.delete("jobs", {"app.kubernetes.io/instance": "demo"})
+    assert kubernetes.objects == {}

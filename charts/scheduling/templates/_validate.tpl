@@ -8,6 +8,7 @@
 {{- include "scheduling.mistakes.hooks" . }}
 {{- include "scheduling.mistakes.env" . }}
 {{- include "scheduling.mistakes.objects" . }}
+{{- include "scheduling.mistakes.names" . }}
 {{- end }}
 
 {{- /* A setting must come from an existing Secret or from a value. Takes: root, existing, path, inline, literal. */ -}}
