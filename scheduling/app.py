@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,9 @@ def make_app(setup: Setup, pyramid_settings: dict[str, Any]) -> Router:
 
     Raises ``StartupError`` where a plugin cannot be set up.
     """
+    if setup.settings.log_level:
+        # Over what the ini file says of the root logger; whoever starts us has read that already.
+        logging.getLogger().setLevel(setup.settings.log_level)
     registry = Registry("scheduling")
     registry.core_settings = setup.settings
     registry.plugins = setup.plugins

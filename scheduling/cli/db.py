@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
@@ -39,9 +40,18 @@ def _print_current(engine: sa.Engine, plugins: list[LoadedPlugin]) -> None:
 
 
 @db.command()
+@click.option(
+    "--job",
+    metavar="NAME",
+    help="The Job of Kubernetes that runs this: do nothing unless SCHEDULING_CURRENT_JOB names it too.",
+)
 @click.pass_obj
-def upgrade(program: Program) -> None:
+def upgrade(program: Program, job: str | None) -> None:
     """Bring core and every enabled plugin to the newest schema."""
+    # An upgrade of the deployment that failed leaves its Job behind, which may start long after a later one.
+    if job is not None and job != (wanted := os.environ.get("SCHEDULING_CURRENT_JOB")):
+        click.echo(f"Nothing is done: {job} was replaced, and its release now has {wanted or 'no such Job'}.")
+        return
     engine, plugins = _engine_and_plugins(program)
     migrations.upgrade(engine, plugins)
     _print_current(engine, plugins)

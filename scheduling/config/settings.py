@@ -71,6 +71,12 @@ class Settings:
         fields.Integer(load_default=9100, validate=validate.Range(1, 65535, error="must be from 1 to 65535"))
     )
     plugins: list[str] = setting(Words(load_default=list))
+    log_level: str = setting(
+        fields.String(
+            load_default="",
+            validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"], error="must be one of: {choices}"),
+        )
+    )
     database_url: sa.URL = setting(DatabaseUrl(required=True), env="DATABASE_URL", secret=True)
     database_pool_size: int = setting(fields.Integer(load_default=10, validate=validate.Range(1)))
     database_timeout: int = setting(fields.Integer(load_default=10, validate=validate.Range(1)))

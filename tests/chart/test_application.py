@@ -21,8 +21,19 @@ SETTINGS = {
     )
     for name, field in schema.fields.items()
 }
-# libpq's, and what the command `user create` is given.
-OTHERS = {"PGSSLMODE", "PGSSLROOTCERT", "SCHEDULING_ADMIN_EMAIL", "SCHEDULING_PASSWORD"}
+# libpq's, and what the commands `user create` and `db upgrade` are given.
+OTHERS = {
+    "PGDATABASE",
+    "PGHOST",
+    "PGPASSWORD",
+    "PGPORT",
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
+    "PGUSER",
+    "SCHEDULING_ADMIN_EMAIL",
+    "SCHEDULING_CURRENT_JOB",
+    "SCHEDULING_PASSWORD",
+}
 OF_THE_IMAGE = {"scheduling", "scheduling-with-postmark"}
 
 

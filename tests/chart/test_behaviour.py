@@ -241,22 +241,74 @@ def test_helm_test_goes_through_the_service(render):
     assert container["args"] == ["smoke", "--url", url, "--email", "nobody@example.com"]
 
 
+def ports(rendered, name):
+    """Return the ports that a network policy opens to its pods, and those that they may reach."""
+    policy = named(rendered, "NetworkPolicy", f"demo-scheduling-{name}")
+    out = {port["port"] for rule in policy["spec"]["egress"] for port in rule.get("ports", [])}
+    return {port["port"] for rule in policy["spec"].get("ingress", []) for port in rule["ports"]}, out
+
+
 def test_network_policies_let_each_component_reach_only_what_it_needs(render):
     rendered = render("network-policies")
+    assert ports(rendered, "web") == ({"http", "metrics"}, {53, 5432, 4318})
+    assert ports(rendered, "worker") == ({"metrics"}, {53, 5432, 6379, 26379, 443, 4318})
+    assert ports(rendered, "jobs") == (set(), {53, 5432})
+    assert ports(rendered, "smoke-test") == (set(), {53, 5432, 3000})
 
-    def ports(name):
-        [policy] = [
-            p
-            for p in of_kind(rendered, "NetworkPolicy")
-            if p["metadata"]["name"] == f"demo-scheduling-{name}"
-        ]
-        out = {port["port"] for rule in policy["spec"]["egress"] for port in rule.get("ports", [])}
-        return {port["port"] for rule in policy["spec"].get("ingress", []) for port in rule["ports"]}, out
 
-    assert ports("web") == ({"http", "metrics"}, {53, 5432, 4318})
-    assert ports("worker") == ({"metrics"}, {53, 5432, 6379, 26379, 443, 465, 587})
-    assert ports("jobs") == (set(), {53, 5432})
-    assert ports("smoke-test") == (set(), {53, 5432, 3000})
+def test_network_policies_follow_the_ports_that_other_values_name(render):
+    rendered = render("database-in-parts")
+    assert ports(rendered, "web")[1] == {53, 5433}
+    assert ports(rendered, "worker")[1] == {53, 5433, 26380, 26379, 6379, 2525}
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://u:p%40:1@db/name", {5432}),
+        ("postgres://u:p@db:6432/name?sslmode=require", {6432}),
+        ("postgresql://u:p@one:5433,two:5434,[2001:db8::1]/name", {5433, 5434, 5432}),
+        ("postgresql://[2001:db8::1]:5435", {5435}),
+    ],
+)
+def test_the_ports_of_the_databases_url_are_open(render, url, expected):
+    rendered = render(database={"existingSecret": "", "url": url}, networkPolicy={"enabled": True})
+    assert ports(rendered, "jobs")[1] == {53, *expected}
+
+
+def test_a_database_in_parts_is_libpqs_variables(render):
+    for component in ("web", "worker", "migrations", "smoke-test"):
+        given = environment(pod(render("database-in-parts"), component)["containers"][0])
+        secret = {"name": "app.scheduling-db.credentials.postgresql.acid.zalan.do", "key": "password"}
+        assert {name: value for name, value in given.items() if name.startswith("PG")} == {
+            "PGHOST": "scheduling-db",
+            "PGPORT": "5433",
+            "PGDATABASE": "bookings",
+            "PGUSER": "app",
+            "PGPASSWORD": {"secretKeyRef": secret},
+        }
+        assert "DATABASE_URL" not in given
+
+
+def test_what_the_cluster_wants_of_pods_reaches_every_pod(render):
+    for _, _, spec in pods(render("extras")):
+        assert spec["hostAliases"] == [{"ip": "192.0.2.1", "hostnames": ["mail.example.com"]}]
+        assert spec["dnsConfig"] == {"options": [{"name": "ndots", "value": "1"}]}
+        assert spec["runtimeClassName"] == "gvisor"
+        assert environment(spec["containers"][0])["SCHEDULING_LOG_LEVEL"] == "WARNING"
+
+
+def test_rollouts_and_budgets_are_the_operators(render):
+    assert {d["spec"]["revisionHistoryLimit"] for d in of_kind(render("extras"), "Deployment")} == {3}
+    rendered = render("database-in-parts")
+    web, worker = (named(rendered, "Deployment", f"demo-scheduling-{c}")["spec"] for c in ("web", "worker"))
+    assert web["strategy"] == {"type": "Recreate"}
+    assert worker["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": "25%"}
+    budgets = of_kind(rendered, "PodDisruptionBudget")
+    assert [budget["spec"]["minAvailable"] for budget in budgets] == ["50%", 1]
+    assert all("maxUnavailable" not in budget["spec"] for budget in budgets)
+    [path] = of_kind(rendered, "Ingress")[0]["spec"]["rules"][0]["http"]["paths"]
+    assert (path["path"], path["pathType"]) == ("/api", "ImplementationSpecific")
 
 
 def test_who_may_call_the_api_includes_helm_test(render):
@@ -277,21 +329,58 @@ def test_spread_constraints_count_only_the_pods_of_one_rollout(render):
         assert constraint["labelSelector"]["matchLabels"]["app.kubernetes.io/component"] == "web"
 
 
-def test_notes_say_what_to_do_next_and_what_is_missing(helm4):
-    # Helm 3 asks a cluster even so, and neither tells them with `helm template`.
-    def notes(value_set):
-        options = [
-            "--dry-run=client",
-            "--namespace=apps",
-            f"--values={CHART}/ci/{value_set}-values.yaml",
-        ]
-        return helm4.run("install", "demo", CHART, *options).partition("NOTES:\n")[2]
+@pytest.fixture
+def notes(helm4, tmp_path):
+    """Return what an install prints, with other values over a value set of ci/."""
 
+    def notes(value_set, **values):
+        path = tmp_path / "values.yaml"
+        path.write_text(yaml.safe_dump(values))
+        # Helm 3 asks a cluster even so, and neither tells them with `helm template`.
+        files = [f"--values={CHART}/ci/{value_set}-values.yaml", f"--values={path}"]
+        return helm4.run("install", "demo", CHART, "--dry-run=client", "--namespace=apps", *files).partition(
+            "NOTES:\n"
+        )[2]
+
+    return notes
+
+
+def test_notes_say_what_to_do_next_and_what_is_missing(notes):
     assert "helm test demo --namespace apps --logs" in notes("existing-secrets")
     assert "http://localhost:3000/api/v1" in notes("existing-secrets")
+    assert "--wait --wait-for-jobs" in notes("existing-secrets")
     assert "no e-mail leaves the cluster" in notes("existing-secrets")
     assert "secrets are given inline" in notes("inline-secrets")
     assert "no e-mail leaves the cluster" not in notes("inline-secrets")
     assert "https://api.example.org/api/v1" in notes("ingress")
     assert "scheduling db upgrade" in notes("no-migrations")
+    assert "--wait-for-jobs" not in notes("no-migrations")
     assert "Nobody is an admin yet" not in notes("bootstrap-admin")
+
+
+SCALED = {
+    "web": {"autoscaling": {"enabled": True}},
+    "worker": {"autoscaling": {"type": "hpa"}},
+}
+OWN_POOLS = {
+    "extraEnv": [{"name": "SCHEDULING_DATABASE_POOL_SIZE", "value": "9"}],
+    "web": {"extraEnv": [{"name": "SCHEDULING_DATABASE_POOL_SIZE", "value": "12"}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "connections", "warns"),
+    [
+        ({}, "80 connections to the database at most: 5 * 1 * 10 + 3 * 10", False),
+        (SCALED, "380 connections to the database at most: 25 * 1 * 10 + 13 * 10", True),
+        (SCALED | {"database": {"maxConnections": 475}}, "380", False),
+        (SCALED | {"database": {"maxConnections": 474}}, "380", True),
+        (OWN_POOLS, "87 connections to the database at most: 5 * 1 * 12 + 3 * 9", True),
+        ({"web": {"strategy": {"type": "Recreate"}}}, "70 connections", False),
+        ({"web": {"server": "granian", "processes": 2}, "worker": {"replicas": 1}}, "120 connections", True),
+    ],
+)
+def test_notes_say_how_many_connections_there_can_be(notes, values, connections, warns):
+    said = notes("existing-secrets", **values)
+    assert f"Web and worker pods take {connections}" in said
+    assert ("WARNING: that is more than 80 % of database.maxConnections" in said) is warns

@@ -10,11 +10,16 @@ import pytest
 import yaml
 
 from tests.chart.chartkit import CHART, ROOT
-from tests.chart.chartkit.objects import of_kind
+from tests.chart.chartkit.objects import named, of_kind
 from tests.chart.chartkit.programs import ProgramMissingError, promtool
 
-# kube-state-metrics has this one, https://github.com/kubernetes/kube-state-metrics
-OF_THE_CLUSTER = {"kube_pod_container_status_waiting_reason": {"container", "reason"}}
+# Prometheus has the first, kube-state-metrics the others, https://github.com/kubernetes/kube-state-metrics
+OF_THE_CLUSTER = {
+    "up": set(),
+    "kube_pod_container_status_waiting_reason": {"container", "reason"},
+    "kube_pod_init_container_status_waiting_reason": {"container", "reason"},
+    "kube_job_failed": {"job_name", "condition"},
+}
 # What Prometheus adds to the series of a pod.
 OF_THE_TARGET = {"namespace", "job", "pod"}
 
@@ -73,10 +78,12 @@ def groups(rendered, folder):
     return rule["spec"]["groups"][0]["rules"], path
 
 
-@pytest.mark.parametrize("values", MONITORED, ids=lambda path: path.stem)
-def test_prometheus_takes_the_rules(helm, prometheus, tmp_path, values):
+@pytest.mark.parametrize(
+    ("values", "rules"), list(zip(MONITORED, (9, 10), strict=True)), ids=["pods", "services"]
+)
+def test_prometheus_takes_the_rules(helm, prometheus, tmp_path, values, rules):
     _, path = groups(helm.render(values), tmp_path)
-    assert "6 rules found" in prometheus("check", "rules", path)
+    assert f"{rules} rules found" in prometheus("check", "rules", path)
 
 
 def test_alerts_fire_when_they_should_and_not_otherwise(rules, prometheus, tmp_path):
@@ -102,14 +109,18 @@ def test_every_alert_says_what_it_means_and_where_the_cure_is(rules):
 
 
 def test_what_the_operator_sets_is_in_the_alerts(helm4, tmp_path):
-    alerts, _ = groups(helm4.render(MONITORED[1]), tmp_path)
+    [*alerts, own], _ = groups(helm4.render(MONITORED[1]), tmp_path)
+    assert own["annotations"] == {"summary": "{{ $value }} requests at a time."}
     for alert in alerts:
         assert alert["labels"]["team"] == "scheduling"
         assert alert["annotations"]["runbook_url"].startswith("https://docs.example.com/alerts#")
-    thresholds = [alert["expr"].rpartition("> ")[2] for alert in alerts]
-    assert (thresholds[0], thresholds[2], thresholds[3]) == ("120", "0.01", "0.5")
-    own, _ = groups(helm4.render(MONITORED[0]), tmp_path)
-    assert all('{cluster="example",app="scheduling"' in a["expr"] for a in own if "kube_pod" not in a["expr"])
+    by_name = {alert["alert"]: re.findall(r"> ([\d.]+)", alert["expr"]) for alert in alerts}
+    assert by_name["SchedulingMessagesLate"] == ["120"]
+    assert by_name["SchedulingErrors"] == ["0.01"]
+    assert by_name["SchedulingSlow"] == ["0.5"]
+    elsewhere, _ = groups(helm4.render(MONITORED[0]), tmp_path)
+    matchers = '{cluster="example",app="scheduling"'
+    assert all(matchers in alert["expr"] for alert in elsewhere if "kube_" not in alert["expr"])
 
 
 def selectors(query):
@@ -167,7 +178,7 @@ def test_panels_of_the_dashboard_do_not_lie_on_each_other():
 
 
 def test_the_dashboard_reaches_the_config_map_as_it_is(helm4):
-    [dashboard] = of_kind(helm4.render(MONITORED[1]), "ConfigMap")
+    dashboard = named(helm4.render(MONITORED[1]), "ConfigMap", "demo-scheduling-dashboard")
     assert json.loads(dashboard["data"]["scheduling.json"]) == DASHBOARD
     assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert dashboard["metadata"]["annotations"] == {"grafana_folder": "Applications"}

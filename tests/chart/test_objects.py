@@ -106,12 +106,13 @@ def texts(values):
     return {values} if isinstance(values, str) else set()
 
 
-def test_the_keys_that_pods_read_from_the_charts_own_secret_are_in_it(rendered):
-    secrets = {secret["metadata"]["name"]: secret["data"] for secret in of_kind(rendered, "Secret")}
+@pytest.mark.parametrize(("kind", "field"), [("Secret", "secretKeyRef"), ("ConfigMap", "configMapKeyRef")])
+def test_the_keys_that_pods_read_from_objects_of_the_chart_are_in_them(rendered, kind, field):
+    made = {thing["metadata"]["name"]: thing["data"] for thing in of_kind(rendered, kind)}
     for _, _, spec in pods(rendered):
         for source in (v for c in containers(spec) for v in environment(c).values() if isinstance(v, dict)):
-            secret = source["secretKeyRef"]
-            assert secret["name"] not in secrets or secret["key"] in secrets[secret["name"]]
+            if reference := source.get(field):
+                assert reference["name"] not in made or reference["key"] in made[reference["name"]]
 
 
 def test_every_pod_of_the_application_waits_for_the_schema_before_it_starts(rendered):

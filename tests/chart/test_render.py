@@ -39,7 +39,7 @@ def test_both_helms_make_the_same_objects(helm3, helm4, values):
     assert by_name(helm3.render(values)) == by_name(helm4.render(values))
 
 
-def test_no_template_asks_the_cluster_the_clock_or_chance():
+def test_no_template_asks_the_clock_or_chance_and_only_one_file_the_cluster():
     impure = re.compile(
         r"\b(lookup|now|ago|date\w*|rand\w+|shuffle|uuidv4|gen\w+|htpasswd|bcrypt|getHostByName)\b"
     )
@@ -47,7 +47,8 @@ def test_no_template_asks_the_cluster_the_clock_or_chance():
     assert templates
     for path in templates:
         actions = " ".join(re.findall(r"\{\{(?!-? */\*).*?\}\}", path.read_text(), re.DOTALL))
-        assert impure.findall(re.sub(r'"[^"]*"', "", actions)) == [], path
+        found = impure.findall(re.sub(r'"[^"]*"', "", actions))
+        assert set(found) == ({"lookup"} if path.name == "_cluster.tpl" else set()), path
 
 
 def test_the_chart_has_no_subcharts():

@@ -52,6 +52,7 @@ class Release:
             metadata["labels"]["app.kubernetes.io/component"]: s for _, metadata, s in pods(rendered)
         }
         self._secrets = {s["metadata"]["name"]: s["data"] for s in of_kind(rendered, "Secret")}
+        self.config_maps = {c["metadata"]["name"]: c["data"] for c in of_kind(rendered, "ConfigMap")}
         self._service = named(rendered, "Service", "demo-scheduling-web")
         self._running = []
         self.ports = {component: {3000: free_port(), 9100: free_port()} for component in self._pods}
@@ -69,7 +70,7 @@ class Release:
     def run(self, component, kind="containers"):
         """Start a component's container, or the one that starts before it."""
         container = self._pods[component][kind][0]
-        environ = {v["name"]: self._value(v) for v in container["env"]}
+        environ = {v["name"]: value for v in container["env"] if (value := self._value(v)) is not None}
         arguments = [re.sub(r"\$\((\w+)\)", lambda m: environ[m[1]], text) for text in container["args"]]
         ports = {"PORT": 3000, "SCHEDULING_METRICS_PORT": 9100}
         environ |= {name: str(self.ports[component][port]) for name, port in ports.items()}
@@ -84,6 +85,8 @@ class Release:
     def _value(self, variable):
         if "value" in variable:
             return variable["value"]
+        if source := variable["valueFrom"].get("configMapKeyRef"):
+            return self.config_maps.get(source["name"], {}).get(source["key"])
         source = variable["valueFrom"]["secretKeyRef"]
         if source["name"] == "admin":
             return ADMIN[source["key"]]
@@ -133,3 +136,21 @@ def test_a_release_migrates_waits_starts_serves_and_ends(release):
     for component, process in components.items():
         process.terminate()
         assert process.wait(release.pod(component)["terminationGracePeriodSeconds"]) == 0, process.output
+
+
+@pytest.mark.parametrize(
+    ("config_maps", "wanted"),
+    [({"demo-scheduling-migrate": {"job": "another"}}, "another"), ({}, "no such Job")],
+    ids=["another upgrade came after it", "the release was uninstalled"],
+)
+def test_a_migration_that_a_failed_upgrade_left_does_nothing(release, config_maps, wanted):
+    release.config_maps = config_maps
+
+    late = release.run("migrations")
+
+    assert late.wait() == 0, late.output
+    assert re.search(
+        f"Nothing is done: demo-scheduling-migrate-[0-9a-f]{{10}} was replaced, .* {wanted}", late.output
+    )
+    waiting = release.run("web", "initContainers")
+    wait_for(lambda: "lacks migrations of: core" in waiting.output, what="the database is as empty as before")

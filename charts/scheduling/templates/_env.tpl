@@ -21,6 +21,10 @@ Takes: root, name, existing, key, and optionally optional.
   value: "3000"
 - name: SCHEDULING_METRICS_PORT
   value: "9100"
+{{- with .Values.logLevel }}
+- name: SCHEDULING_LOG_LEVEL
+  value: {{ . }}
+{{- end }}
 {{- with .Values.plugins.enabled }}
 - name: SCHEDULING_PLUGINS
   value: {{ join " " . | quote }}
@@ -54,7 +58,20 @@ Takes: root, name, existing, key, and optionally optional.
 {{- end }}
 {{- end }}
 {{- with .Values.database }}
+{{- if .host }}
+- name: PGHOST
+  value: {{ .host | quote }}
+- name: PGPORT
+  value: {{ .port | int | quote }}
+- name: PGDATABASE
+  value: {{ .name | quote }}
+- name: PGUSER
+  value: {{ .user | quote }}
+{{ include "scheduling.env.secret" (dict "root" $ "name" "PGPASSWORD" "existing" .passwordSecret.name
+    "key" .passwordSecret.key) }}
+{{- else }}
 {{ include "scheduling.env.secret" (dict "root" $ "name" "DATABASE_URL" "existing" .existingSecret "key" .urlKey) }}
+{{- end }}
 {{- end }}
 {{- with .Values.redis }}
 {{ include "scheduling.env.secret" (dict "root" $ "name" "REDIS_URL" "existing" .existingSecret "key" .urlKey) }}

@@ -28,6 +28,17 @@ spec:
   {{- end }}
   securityContext:
     {{- toYaml $v.podSecurityContext | nindent 4 }}
+  {{- with $v.runtimeClassName }}
+  runtimeClassName: {{ . }}
+  {{- end }}
+  {{- with $v.hostAliases }}
+  hostAliases:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $v.dnsConfig }}
+  dnsConfig:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- with $v.imagePullSecrets }}
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
@@ -108,6 +119,15 @@ volumeMounts:
   {{- with concat .root.Values.extraVolumeMounts (default list .settings.extraVolumeMounts) }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end }}
+
+{{- /* How a Deployment replaces its pods. Takes: root, settings (the component's values). */ -}}
+{{- define "scheduling.rollout" -}}
+revisionHistoryLimit: {{ .root.Values.revisionHistoryLimit }}
+strategy:
+  {{- /* The default has what only a RollingUpdate may have. */ -}}
+  {{- $strategy := .settings.strategy }}
+  {{- eq $strategy.type "RollingUpdate" | ternary $strategy (omit $strategy "rollingUpdate") | toYaml | nindent 2 }}
 {{- end }}
 
 {{- define "scheduling.volumes" -}}

@@ -8,6 +8,7 @@
 {{- include "scheduling.mistakes.hooks" . }}
 {{- include "scheduling.mistakes.env" . }}
 {{- include "scheduling.mistakes.objects" . }}
+{{- include "scheduling.mistakes.names" . }}
 {{- end }}
 
 {{- /* A setting must come from an existing Secret or from a value. Takes: root, existing, path, inline, literal. */ -}}
@@ -37,9 +38,20 @@
 {{- end }}
 {{- end }}
 {{- with .Values.database }}
+{{- if .host }}
+{{- range $path, $value := dict "database.existingSecret" .existingSecret "database.url" .url }}
+{{- if $value }}
+- database.host and {{ $path }} are both set. Keep one of them.
+{{- end }}
+{{- end }}
+{{- if not .passwordSecret.name }}
+- database.passwordSecret.name is empty, and database.host is set. Name the Secret with the password of the role {{ .user }}.
+{{- end }}
+{{- else }}
 {{- include "scheduling.mistakes.oneOf" (dict "root" $ "existing" .existingSecret "path" "database.url"
     "inline" .url "what" "The URL of the database"
     "literal" (printf "%s='postgresql://USER:PASSWORD@HOST:5432/NAME'" .urlKey)) }}
+{{- end }}
 {{- if and .url (not (regexMatch "^postgres(ql)?://" .url)) }}
 - database.url must start with postgresql://
 {{- end }}
@@ -99,7 +111,7 @@
 
 {{- /* The names that the chart sets have values of their own, and other parts of the chart rely on them. */ -}}
 {{- define "scheduling.mistakes.env" -}}
-{{- $own := list "SCHEDULING_ADMIN_EMAIL" "SCHEDULING_PASSWORD" -}}
+{{- $own := list "SCHEDULING_ADMIN_EMAIL" "SCHEDULING_CURRENT_JOB" "SCHEDULING_PASSWORD" -}}
 {{- range include "scheduling.env.own" . | fromYamlArray }}{{ $own = append $own .name }}{{ end -}}
 {{- $lists := dict "extraEnv" .Values.extraEnv "web.extraEnv" .Values.web.extraEnv
     "worker.extraEnv" .Values.worker.extraEnv "migrations.extraEnv" .Values.migrations.extraEnv -}}

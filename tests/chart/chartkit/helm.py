@@ -32,13 +32,18 @@ def documents(text):
 
 
 class Helm:
-    """One Helm, kept away from the user's own configuration and from any cluster."""
+    """One Helm, kept away from the user's own configuration, and from any cluster but that of a test."""
 
-    def __init__(self, major, home):
+    def __init__(self, major, home, kubeconfig="/dev/null"):
         self.major = major
         self._path = programs.helm(major)
         # A process that lives for a tenth of a second need not collect garbage.
-        self._environ = {"HOME": str(home), "KUBECONFIG": "/dev/null", "PATH": "/usr/bin:/bin", "GOGC": "off"}
+        self._environ = {
+            "GOGC": "off",
+            "HOME": str(home),
+            "KUBECONFIG": str(kubeconfig),
+            "PATH": "/usr/bin:/bin",
+        }
         self.template = cache(self._template)
         """Renders a value set, only once in this process."""
 

@@ -69,8 +69,9 @@ def _of_volumes(spec):
 
 def _of_environment(container):
     for variable in container.get("env", []):
-        if secret := variable.get("valueFrom", {}).get("secretKeyRef"):
-            yield "Secret", secret["name"]
+        for field, kind in (("secretKeyRef", "Secret"), ("configMapKeyRef", "ConfigMap")):
+            if source := variable.get("valueFrom", {}).get(field):
+                yield kind, source["name"]
     for source in container.get("envFrom", []):
         for field, kind in (("secretRef", "Secret"), ("configMapRef", "ConfigMap")):
             if field in source:
