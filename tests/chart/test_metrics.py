@@ -115,7 +115,7 @@ def test_what_the_operator_sets_is_in_the_alerts(helm4, tmp_path):
         assert alert["labels"]["team"] == "scheduling"
         assert alert["annotations"]["runbook_url"].startswith("https://docs.example.com/alerts#")
     by_name = {alert["alert"]: re.findall(r"> ([\d.]+)", alert["expr"]) for alert in alerts}
-    assert by_name["SchedulingMessagesLate"] == ["120"]
+    assert by_name["SchedulingMessagesLate"] == ["120", "120"]
     assert by_name["SchedulingErrors"] == ["0.01"]
     assert by_name["SchedulingSlow"] == ["0.5"]
     elsewhere, _ = groups(helm4.render(MONITORED[0]), tmp_path)
