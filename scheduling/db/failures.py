@@ -58,7 +58,11 @@ def is_server_read_only(error: BaseException) -> bool:
 def sentence(error: exc.DBAPIError) -> str:
     """Return why the database cannot be used, as a sentence for an operator."""
     said = one_line(error)
-    return said if isinstance(error.orig, Unsuitable) else f"The database did not answer: {said}"
+    if isinstance(error.orig, Unsuitable):
+        return said
+    # A server that answers names the error's kind.
+    answered = getattr(error.orig, "sqlstate", None) and not is_unavailable(error)
+    return f"The database {'refuses this' if answered else 'did not answer'}: {said}"
 
 
 def says_too_many_connections(error: BaseException | None) -> bool:

@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from tests.chart.chartkit import CHART, EXAMPLES, ROOT
+from tests.chart.chartkit import CHART, EXAMPLES, ROOT, VALUE_SETS
 from tests.chart.chartkit.values import defaults, documented
 
 PAGES = [
@@ -38,6 +38,49 @@ def test_every_value_that_a_page_names_exists(page):
     named += re.findall(r"--set(?:-string)? '?([\w.]+)", text)
     # Names that a template puts together end where the template begins.
     assert [path for path in named if not is_value(path.rstrip("."))] == []
+
+
+COMMANDS = [
+    command.replace("\\\n", " ")
+    for page in (*PAGES, ROOT / "docs/operators/bad-day.md", ROOT / "docs/operators/backup.md")
+    for command in re.findall(
+        r"^ *(?:\$ )?(helm (?:install|upgrade|rollback) (?:.*\\\n)*.*)$", page.read_text(), re.MULTILINE
+    )
+]
+
+
+def test_every_command_of_helm_waits_for_jobs_too():
+    assert len(COMMANDS) >= 8
+    assert [command for command in COMMANDS if "--wait --wait-for-jobs --timeout" not in command] == []
+
+
+def test_every_rollback_names_its_revision():
+    found = [command.split()[2:4] for command in COMMANDS if command.startswith("helm rollback")]
+    assert found
+    assert [words for words in found if not words[1].isdigit()] == []
+
+
+# What the ClusterRole "admin" may write, of the kinds that the chart makes:
+# https://kubernetes.io/docs/reference/access-authn-authz/rbac/#user-facing-roles
+OF_ADMIN = {
+    "v1": {"ConfigMap", "Pod", "Secret", "Service", "ServiceAccount"},
+    "apps/v1": {"Deployment"},
+    "autoscaling/v2": {"HorizontalPodAutoscaler"},
+    "batch/v1": {"Job"},
+    "networking.k8s.io/v1": {"Ingress", "NetworkPolicy"},
+    "policy/v1": {"PodDisruptionBudget"},
+}
+
+
+def test_every_right_that_an_installer_needs_beyond_admin_is_documented(helm4):
+    page = (ROOT / "docs/operators/kubernetes.md").read_text().partition("## Who installs")[2]
+    made = {(d["apiVersion"], d["kind"]) for values in VALUE_SETS for d in helm4.render(values)}
+    beyond = {
+        (version.partition("/")[0], kind) for version, kind in made if kind not in OF_ADMIN.get(version, ())
+    }
+    assert ("keda.sh", "ScaledObject") in beyond
+    for group, kind in beyond:
+        assert re.search(rf"`{kind.lower()}s`.* `{group}`", page), kind
 
 
 def test_there_are_pieces_of_values_to_try():

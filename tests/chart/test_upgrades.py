@@ -1,8 +1,10 @@
 """What Helm does to a cluster with the chart: upgrades that fail, roll-backs, and what is left."""
 
+import re
+
 import pytest
 
-from tests.chart.chartkit import CHART, cluster
+from tests.chart.chartkit import CHART, ROOT, cluster
 from tests.chart.chartkit.helm import NAMESPACE, RELEASE, Helm, RefusedError
 
 LEAST = CHART / "ci" / "existing-secrets-values.yaml"
@@ -20,7 +22,7 @@ def run(helm, kubernetes, tmp_path):
     program = Helm(helm.major, tmp_path, kubernetes.kubeconfig)
 
     def run(command, *options):
-        chart = [CHART, f"--values={LEAST}", "--disable-openapi-validation"]
+        chart = [CHART, f"--values={LEAST}"]
         more = chart if command in ("install", "upgrade") else []
         return program.run(command, RELEASE, f"--namespace={NAMESPACE}", *more, *options)
 
@@ -56,6 +58,28 @@ def abandoned(run, fail, kubernetes):
     assert current_job(kubernetes) == left
     run("upgrade", "--set=image.tag=good")
     return left
+
+
+def test_every_command_of_helm_in_the_page_for_operators_works(helm, kubernetes, tmp_path):
+    """In their order, without the waits, for which there are no pods, and without the values' own file."""
+    program = Helm(helm.major, tmp_path, kubernetes.kubeconfig)
+    page = (ROOT / "docs/operators/kubernetes.md").read_text()
+    commands = re.findall(r"^ *\$ helm (.+)$", page, re.MULTILINE)
+    assert {"install", "upgrade", "history", "rollback", "uninstall"} <= {c.split()[0] for c in commands}
+    for command in commands:
+        if "--force-conflicts" in command and helm.major == "3":
+            continue
+        for given, here in {
+            "charts/scheduling": str(CHART),
+            "--values values.yaml": f"--values={LEAST}",
+            "--namespace scheduling": f"--namespace={NAMESPACE}",
+            "--wait --wait-for-jobs --timeout 10m": "",
+            "rollback scheduling 7": "rollback scheduling 1",
+            "--logs": "",
+        }.items():
+            command = command.replace(given, here)  # noqa: PLW2901
+        program.run(*command.split())
+    assert kubernetes.names("deployments") == set()
 
 
 COMPONENTS = {
@@ -177,8 +201,26 @@ def test_a_selector_that_would_change_is_refused_in_an_upgrade(run):
 def test_an_uninstall_leaves_what_helm_does_not_know_of_and_that_can_be_deleted_by_label(
     abandoned, run, kubernetes
 ):
+    run("test")
     run("uninstall")
     left = {(plural, name) for _, plural, name in kubernetes.objects}
-    assert left == {("jobs", abandoned)}
-    kubernetes.delete("jobs", {"app.kubernetes.io/instance": "demo"})
+    assert left == {("jobs", abandoned), ("pods", "demo-scheduling-smoke-test")}
+    for kind in ("jobs", "pods"):
+        kubernetes.delete(kind, {"app.kubernetes.io/instance": "demo"})
     assert kubernetes.objects == {}
+
+
+def test_after_kubectl_scale_helm_4_upgrades_when_it_is_told_to_take_the_number_back(
+    helm, run, kubernetes, deployment
+):
+    run("install")
+    kubernetes.scale("demo-scheduling-web", 6)
+
+    if helm.major == "4":
+        with pytest.raises(RefusedError, match=r"[Cc]onflict"):
+            run("upgrade", "--set=image.tag=new")
+        run("upgrade", "--set=image.tag=new", "--force-conflicts")
+    else:
+        run("upgrade", "--set=image.tag=new")
+
+    assert deployment("web")["spec"]["replicas"] == 4

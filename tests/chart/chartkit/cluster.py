@@ -1,6 +1,7 @@
 """A Kubernetes API in memory, as much of one as Helm needs: it keeps objects, and has no controllers.
 
-Jobs are complete as soon as they are made. Patches are merged as JSON, so lists are replaced as a whole.
+Jobs and single pods are complete as soon as they are made. Patches are merged as JSON, so lists are replaced
+as a whole. No object is checked against a schema.
 """
 
 import json
@@ -36,6 +37,8 @@ class Cluster:
     def __init__(self, kubeconfig):
         self.objects = {}
         self.kubeconfig = kubeconfig
+        self.scaled = set()
+        """The names of Deployments whose number of pods somebody else owns, as after ``kubectl scale``."""
 
     def named(self, kind, name):
         """Return an object by its kind in the plural and its name, or None."""
@@ -44,6 +47,11 @@ class Cluster:
     def names(self, kind):
         """Return the names of all objects of a kind in the plural."""
         return {name for _, plural, name in self.objects if plural == kind}
+
+    def scale(self, name, replicas):
+        """Do what ``kubectl scale`` does."""
+        self.named("deployments", name)["spec"]["replicas"] = replicas
+        self.scaled.add(name)
 
     def delete(self, kind, labels):
         """Delete the objects of a kind in the plural that have all labels; return their places."""
@@ -88,6 +96,8 @@ def _discovery(path):
     """Return what the API says of itself at a path, or None where that is a path of objects."""
     if path == "/version":
         return {"major": "1", "minor": "36", "gitVersion": "v1.36.0", "platform": "linux/amd64"}
+    if path == "/openapi/v2":
+        return {}
     if path == "/api":
         return {"kind": "APIVersions", "versions": ["v1"]}
     if path == "/apis":
@@ -163,7 +173,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PATCH(self):
         """Change an object, or make it, as server-side apply does."""
         place, patch = self._place(), self._body()
-        self._answer(200, self._keep(place, _merged(self.cluster.objects.get(place), patch)))
+        if self._is_conflict(place[2], patch):
+            return self._answer(409, _status(409, "Conflict"))
+        return self._answer(200, self._keep(place, _merged(self.cluster.objects.get(place), patch)))
 
     def do_DELETE(self):
         """Delete an object."""
@@ -190,6 +202,17 @@ class _Handler(BaseHTTPRequestHandler):
             item["metadata"]["name"] == name for name in names
         )
 
+    def _is_conflict(self, name, patch):
+        """Tell whether server-side apply would change a number of pods that somebody else owns."""
+        is_apply = self.headers["Content-Type"] == "application/apply-patch+yaml"
+        if not (is_apply and name in self.cluster.scaled):
+            return False
+        if "force=true" in self.path:
+            self.cluster.scaled.discard(name)
+            return False
+        replicas = self.cluster.named("deployments", name)["spec"]["replicas"]
+        return patch["spec"].get("replicas", replicas) != replicas
+
     def _keep(self, place, thing):
         version, plural, _ = place
         metadata = thing["metadata"] | {"namespace": "apps", "resourceVersion": "1"}
@@ -197,6 +220,8 @@ class _Handler(BaseHTTPRequestHandler):
         kept = {"apiVersion": version, "kind": _KINDS[version][plural]} | thing | {"metadata": metadata}
         if plural == "jobs":
             kept["status"] = {"conditions": [{"type": "Complete", "status": "True"}], "succeeded": 1}
+        if plural == "pods":
+            kept["status"] = {"phase": "Succeeded"}
         if plural == "deployments":
             kept["spec"].setdefault("replicas", 1)
         self.cluster.objects[place] = kept
