@@ -26,7 +26,7 @@ def rebuild(program: Program) -> None:
     Others may write and read meanwhile.
     """
     with session_scope(program.registry) as db:
-        if not rollups.are_kept(db):
+        if not rollups.has_rollups(db):
             click.echo("Only PostgreSQL keeps counts; here the events are counted whenever somebody asks.")
             return
         rollups.rebuild(db)

@@ -42,7 +42,7 @@ _edges = [sa.bindparam(f"edge_{minutes}", type_=Timestamp) for minutes in rollup
 def read(db: Session, days: int) -> dict[str, Any]:
     """Return the dashboard as the API answers it, over the events of the last ``days`` times 24 hours."""
     since = utcnow() - timedelta(days=days)
-    counts = count_by_rollups(db, since) if rollups.are_kept(db) else count_events(db, since)
+    counts = count_by_rollups(db, since) if rollups.has_rollups(db) else count_events(db, since)
     users = sum(row.users for row in counts if row.event_type == ALL_TYPES)
     types = [row for row in counts if row.event_type != ALL_TYPES]
     overview = {

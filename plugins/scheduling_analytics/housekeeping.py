@@ -57,7 +57,7 @@ def keep_partitions(registry: Registry) -> bool:
 
 
 def trim(registry: Registry) -> bool:
-    """Remove from the rollups, and from no month's partition, what is too old; True if there may be more."""
+    """Delete what is too old from the rollups and the default partition; True if there may be more."""
     before = oldest_kept(registry)
     with session_scope(registry) as db:
         more = partitions.delete_strays(db, before)

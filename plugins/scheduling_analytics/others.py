@@ -62,7 +62,7 @@ def _count_users(db: Session, since: datetime, others: Sequence[Row], shown: Col
     # Where types were invented without a log-in there are none.
     if len(with_users) < 2:
         return sum(row.users for row in with_users)
-    if rollups.are_kept(db):
+    if rollups.has_rollups(db):
         parameters = {"since": since, "types": [row.event_type for row in with_users]}
         found = db.rows(_users_by_rollups, parameters)[0]
         if not found.is_corrected:

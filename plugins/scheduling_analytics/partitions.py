@@ -46,7 +46,7 @@ DELETE FROM analytics_events_default WHERE ctid = ANY(ARRAY(
 """).bindparams(sa.bindparam("before", type_=Timestamp))  # noqa: S608
 
 # Whoever waits for these locks keeps others waiting; a long transaction, such as a dump, may hold them.
-_PATIENCE = "SET LOCAL lock_timeout = '1s'"
+_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '1s'"
 
 # Who writes to both tables writes the event last, so in this order nobody holds what the other waits for.
 _MAKE = """
@@ -65,7 +65,7 @@ def make_one(db: Session, now: datetime, oldest: datetime) -> bool:
 
     What is in the default partition for its month is moved there.
     """
-    if not _is_alone(db):
+    if not _try_lock(db):
         return False
     since = db.write(_stray, {"since": oldest, "until": now}).scalar() or now
     there = set(_months(db))
@@ -81,7 +81,7 @@ def make_one(db: Session, now: datetime, oldest: datetime) -> bool:
 def make(db: Session, month: datetime) -> None:
     """Make the partition of the month that begins at this moment."""
     db.allow_long_statements()
-    _execute(db, _PATIENCE)
+    _execute(db, _LOCK_TIMEOUT)
     places = {"name": _name_of(month), "start": month.isoformat(), "end": _next(month).isoformat()}
     for statement in _MAKE.split(";"):
         _execute(db, statement.format(**places))
@@ -89,12 +89,12 @@ def make(db: Session, month: datetime) -> None:
 
 def drop_one(db: Session, before: datetime) -> bool:
     """Drop the oldest partition if all of it is before a moment; tell whether that was so."""
-    if not _is_alone(db):
+    if not _try_lock(db):
         return False
     oldest = min(_months(db), default=before)
     if _next(oldest) > before:
         return False
-    _execute(db, _PATIENCE)
+    _execute(db, _LOCK_TIMEOUT)
     _execute(db, f"DROP TABLE {_name_of(oldest)}")
     return True
 
@@ -104,7 +104,7 @@ def delete_strays(db: Session, before: datetime) -> bool:
     return db.write(_delete_strays, {"before": before}).rowcount == DELETE_BATCH
 
 
-def _is_alone(db: Session) -> bool:
+def _try_lock(db: Session) -> bool:
     return bool(db.write(sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK))).scalar_one())
 
 

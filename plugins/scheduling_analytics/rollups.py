@@ -1,7 +1,8 @@
-"""Keeps the rollups: what is counted of the events on PostgreSQL, so that nobody has to count them again.
+"""Rollups, on PostgreSQL: events counted in advance, so that a dashboard does not count them.
 
-A trigger notes every change of the events in ``analytics_pending``, in the transaction of the change.
-:func:`fold` takes such notes into the rollups. At any moment the rollups and the notes that are left say
+A note is a row of ``analytics_pending``, which a trigger writes for each event that is inserted (+1) or
+deleted (-1), in the same transaction. Folding adds notes to ``analytics_buckets`` and ``analytics_seen`` and
+deletes them (:func:`fold`). At any moment the rollups and the notes that are left say
 together what the events say. See docs/decisions/analytics-rollups.md.
 """
 
@@ -108,7 +109,7 @@ _FOLD = """
 SELECT minutes, start, event_type FROM bucket WHERE corrected AND isfinite(start)
 """
 
-_MEND = """
+_RECOMPUTE_FIRST_AND_LAST = """
 UPDATE analytics_buckets SET (first_event, last_event) = (
     SELECT min(created_at), max(created_at) FROM analytics_events AS event
     WHERE event.event_type = :event_type
@@ -118,14 +119,14 @@ WHERE minutes = :minutes AND start = :start AND event_type = :event_type
 """
 
 # With one end a range would be planned as a third of the table.
-_FORGET = """
+_DELETE_OLD = """
 DELETE FROM analytics_{table} WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM analytics_{table} WHERE {size} AND {moment} >= :ever AND {moment} < :before
     ORDER BY {moment} LIMIT {batch}
 ))
 """
 _trim = [
-    sa.text(_FORGET.format(table=table, size=size, moment=moment, batch=BATCH))
+    sa.text(_DELETE_OLD.format(table=table, size=size, moment=moment, batch=BATCH))
     for table, size, moment in (
         *(("buckets", f"minutes = {minutes}", "start") for minutes in SIZES),
         ("seen", "true", "last_seen"),
@@ -134,7 +135,7 @@ _trim = [
 
 _fold_notes = sa.text(_NOTES + _FOLD)
 _fold_events = sa.text(_EVENTS + _FOLD)
-_mend = sa.text(_MEND)
+_recompute_first_and_last = sa.text(_RECOMPUTE_FIRST_AND_LAST)
 _constants = {"all_types": ALL_TYPES, "origin": ORIGIN, "sizes": list(SIZES)}
 
 
@@ -144,7 +145,7 @@ def fold(db: Session, batch: int = BATCH) -> bool:
         return False
     corrected = db.write(_fold_notes, {**_constants, "batch": batch}).mappings().all()
     if corrected:
-        db.write(_mend, [dict(bucket) for bucket in corrected])
+        db.write(_recompute_first_and_last, [dict(bucket) for bucket in corrected])
     return True
 
 
@@ -171,7 +172,7 @@ def rebuild(db: Session) -> None:
     db.write(_fold_events, _constants)
 
 
-def are_kept(db: Session) -> bool:
+def has_rollups(db: Session) -> bool:
     """Tell whether there are rollups; SQLite has none."""
     return db.connection.dialect.name == "postgresql"
 

@@ -17,7 +17,7 @@ from scheduling.exceptions import StartupError
 from scheduling.observability.metrics import share_folder
 from scheduling.observability.probes import application, open_port, serving, web_probes
 from scheduling.server import waitress
-from scheduling.server.lifecycle import delivering, listen, wait_for_database
+from scheduling.server.lifecycle import background_services, listen, wait_for_database
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -78,7 +78,7 @@ def serve(
         stack.enter_context(serving(port))
         wait_for_database(registry)
         listener = stack.enter_context(listen(registry))
-        stack.enter_context(delivering(registry))
+        stack.enter_context(background_services(registry))
         announce(registry.core_settings)
         # What was loaded so far is no garbage, whenever the collector looks.
         gc.freeze()

@@ -45,14 +45,14 @@ class Task(WSGITask):
         return head
 
     def set_close_on_finish(self) -> None:
-        """Close the connection afterwards, but not for want of a length where there is no body: 204, 304."""
+        """Keep the connection after 204 and 304, which have no Content-Length; else do as waitress does."""
         asked = self.request.headers.get("CONNECTION", "").lower() == "close"
         if self.has_body or asked or self.version == "1.0":
             super().set_close_on_finish()
 
 
-class Refusal(ErrorTask):
-    """Answers what is no request, or is beyond the limits, with problem details as the application would."""
+class ErrorResponseTask(ErrorTask):
+    """Answers a malformed or oversized request with problem details, as the application would."""
 
     def execute(self) -> None:
         """Write the answer and have the connection closed."""
@@ -80,7 +80,7 @@ class Channel(HTTPChannel):
 
     parser_class = Parser
     task_class = Task
-    error_task_class = Refusal
+    error_task_class = ErrorResponseTask
     told_at = -inf
     """When the log was told last that there are too many connections."""
 

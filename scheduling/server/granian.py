@@ -81,7 +81,7 @@ def serve(
         log_dictconfig=_LOGGING,
     )
 
-    def begin() -> None:
+    def begin_shutdown() -> None:
         draining.value = 1
         # The probes' port is this process's.
         registry.readiness.drain()
@@ -89,7 +89,7 @@ def serve(
         signal.setitimer(signal.ITIMER_REAL, drain or 0.001)
 
     # granian calls this when it has installed its own handlers, which end its processes without a drain.
-    server.on_startup(partial(on_signal, begin, _kill_processes))
+    server.on_startup(partial(on_signal, begin_shutdown, _kill_processes))
     threading.Thread(target=_note_that_it_serves, args=[registry], daemon=True).start()
     server.serve(target_loader=partial(load, ini, settings, draining), wrap_loader=False)
 

@@ -72,8 +72,8 @@ def raise_file_limit() -> int:
 
 
 @contextmanager
-def delivering(registry: Registry) -> Iterator[None]:
-    """Record traces meanwhile, and deliver messages if there is no broker to share; then close everything."""
+def background_services(registry: Registry) -> Iterator[None]:
+    """Run the tracer and, without a broker, a worker; stop them and close the connections at the end."""
     worker = Worker(registry) if registry.core_settings.embedded else None
     registry.tracer.start()
     try:
@@ -87,8 +87,10 @@ def delivering(registry: Registry) -> Iterator[None]:
         registry.engine.dispose()
 
 
-def on_signal(begin: Callable[[], None], abort: Callable[[], None] = lambda: None) -> None:
-    """Call ``begin`` on the first SIGTERM or SIGINT; on the second ``abort``, and exit with 128 + its number.
+def on_signal(begin_shutdown: Callable[[], None], abort: Callable[[], None] = lambda: None) -> None:
+    """Call ``begin_shutdown`` on the first SIGTERM or SIGINT; on the second ``abort``, and exit.
+
+    The status is 128 and the signal's number then.
 
     The default would not end a container: its first process ignores signals that it has no handler for.
     """
@@ -100,7 +102,7 @@ def on_signal(begin: Callable[[], None], abort: Callable[[], None] = lambda: Non
             abort()
             os._exit(128 + number)
         has_begun = True
-        begin()
+        begin_shutdown()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, handle)

@@ -17,7 +17,7 @@ from scheduling.config.announcement import announce
 from scheduling.db import migrations
 from scheduling.exceptions import StartupError
 from scheduling.server.channel import Channel
-from scheduling.server.lifecycle import BACKLOG, delivering, listen, on_signal
+from scheduling.server.lifecycle import BACKLOG, background_services, listen, on_signal
 from scheduling.server.proxies import below_prefix
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ _DEFAULTS = {
     "channel_timeout": 75,
     "cleanup_interval": 5,
 }
-# Not used, since the socket is made elsewhere, but waitress then refuses all that stands for them.
-_PLACE = {"host": "127.0.0.1", "port": 0}
+# Not used, since the socket is made elsewhere; with them waitress refuses options for another address.
+_PLACEHOLDER_ADDRESS = {"host": "127.0.0.1", "port": 0}
 
 _SEND_BYTES = 64 * 1024
 """waitress sends smaller answers in one piece; head and body apart cost half of the requests a second."""
@@ -52,7 +52,7 @@ _ACCEPTED_AT_ONCE = 50
 _GRACE_SECONDS = 30.0
 """What pserve gives to requests in flight."""
 
-_LOOK_SECONDS = 0.1
+_SHUTDOWN_POLL_SECONDS = 0.1
 """How often a server that ends looks whether its connections are done."""
 
 
@@ -70,14 +70,14 @@ def run(app: Router, global_config: dict[str, str], **options: Any) -> None:
         sys.stderr.write(f"{error}\n")
         os._exit(1)
     announce(app.registry.core_settings)
-    with delivering(app.registry):
+    with background_services(app.registry):
         serve(app, listener, options, drain=0, grace=_GRACE_SECONDS)
 
 
 def adjustments(options: Mapping[str, Any]) -> Adjustments:
     """Check waitress's options, those of ``[server:main]``; raise ``StartupError`` if one cannot be used."""
     try:
-        return Adjustments(**_PLACE, **_DEFAULTS | dict(options))
+        return Adjustments(**_PLACEHOLDER_ADDRESS, **_DEFAULTS | dict(options))
     except (TypeError, ValueError) as error:
         raise StartupError(
             f"[server:main] of the ini file cannot be used: {error}. "
@@ -101,22 +101,22 @@ def serve(
     app.registry.passwords.use_threads(server.adj.threads)
     stop_at = inf
 
-    def begin() -> None:
+    def begin_shutdown() -> None:
         nonlocal stop_at
         readiness.drain()
         stop_at = monotonic() + drain
         server.pull_trigger()
 
-    on_signal(begin)
+    on_signal(begin_shutdown)
     while (left := stop_at - monotonic()) > 0:
-        _look(server, connections, min(left, server.adj.asyncore_loop_timeout))
+        _run_loop_once(server, connections, min(left, server.adj.asyncore_loop_timeout))
         # A turn takes one connection, and asks each of those that are open: a thousand that come at once
         # would have a probe wait for seconds.
         _accept(server, connections, _ACCEPTED_AT_ONCE)
     _finish(server, connections, stop_at + grace)
 
 
-def _look(server: TcpWSGIServer, connections: dict[int, Any], seconds: float) -> None:
+def _run_loop_once(server: TcpWSGIServer, connections: dict[int, Any], seconds: float) -> None:
     """Do one turn of the loop of waitress's ``run``, which waits ``seconds`` at most."""
     wasyncore.loop(timeout=seconds, use_poll=server.adj.asyncore_use_poll, map=connections, count=1)
 
@@ -138,7 +138,7 @@ def _finish(server: TcpWSGIServer, connections: dict[int, Any], deadline: float)
     # The server's own close would also close the pipe by which its threads wake the loop.
     wasyncore.dispatcher.close(server)
     while server.active_channels and monotonic() < deadline:
-        _look(server, connections, _LOOK_SECONDS)
+        _run_loop_once(server, connections, _SHUTDOWN_POLL_SECONDS)
         for channel in list(server.active_channels.values()):
             if channel.is_idle():
                 channel.handle_close()

@@ -84,7 +84,7 @@ def missing(error: Missing, request: Request) -> Response:
     return problem(request, 404, error.detail)
 
 
-def unknown_route(error: HTTPNotFound, request: Request) -> Response:
+def not_found_or_wrong_method(error: HTTPNotFound, request: Request) -> Response:
     """Answer 405 where another method would do, else 404 with the path and the method."""
     methods = allowed_methods(request)
     if methods:
@@ -164,7 +164,7 @@ def includeme(config: Configurator) -> None:
         Invalid: invalid,
         HTTPException: http_error,
         HTTPForbidden: forbidden,
-        HTTPNotFound: unknown_route,
+        HTTPNotFound: not_found_or_wrong_method,
         Missing: missing,
         UnicodeDecodeError: undecodable,
         URLDecodeError: undecodable,

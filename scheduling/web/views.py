@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     View = Callable[[Any, Request], Any]
 
 
-def reading_view(view: View, info: Any) -> View:
+def input_deriver(view: View, info: Any) -> View:
     """View deriver below the renderer: read the body or the query string by the view's schema.
 
     Raises ``ConfigurationError`` for a view without a permission.
@@ -64,7 +64,7 @@ def reading_view(view: View, info: Any) -> View:
     return view if body_schema is query_schema is None else read_then_view
 
 
-def locating_view(view: View, info: Any) -> View:
+def location_deriver(view: View, info: Any) -> View:
     """View deriver below the renderer: tell where the thing is that a view has made."""
     template: str | None = info.options.get("location")
     if template is None:
@@ -79,7 +79,7 @@ def locating_view(view: View, info: Any) -> View:
     return view_with_location
 
 
-def answering_view(view: View, info: Any) -> View:
+def status_and_etag_deriver(view: View, info: Any) -> View:
     """View deriver above the renderer: give the answer its status, or its ETag."""
     status, etag = info.options.get("status", HTTPStatus.OK), info.options.get("etag", False)
 
@@ -97,9 +97,9 @@ def answering_view(view: View, info: Any) -> View:
     return view if status == HTTPStatus.OK else view_with_status
 
 
-reading_view.options = ("schema", "query")  # type: ignore[attr-defined]
-locating_view.options = ("location",)  # type: ignore[attr-defined]
-answering_view.options = ("status", "etag")  # type: ignore[attr-defined]
+input_deriver.options = ("schema", "query")  # type: ignore[attr-defined]
+location_deriver.options = ("location",)  # type: ignore[attr-defined]
+status_and_etag_deriver.options = ("status", "etag")  # type: ignore[attr-defined]
 
 
 def includeme(config: Configurator) -> None:
@@ -110,6 +110,6 @@ def includeme(config: Configurator) -> None:
     config.add_renderer("json", json_renderer)
     config.add_renderer(None, json_renderer)
     config.set_response_factory(empty_response)
-    config.add_view_deriver(reading_view, under="rendered_view", over=VIEW)
-    config.add_view_deriver(locating_view, under="rendered_view", over=VIEW)
-    config.add_view_deriver(answering_view, over="rendered_view")
+    config.add_view_deriver(input_deriver, under="rendered_view", over=VIEW)
+    config.add_view_deriver(location_deriver, under="rendered_view", over=VIEW)
+    config.add_view_deriver(status_and_etag_deriver, over="rendered_view")

@@ -62,7 +62,7 @@ class History:
 
     def fold(self, batch):
         with session_scope(self.registry) as db:
-            if rollups.are_kept(db):
+            if rollups.has_rollups(db):
                 rollups.fold(db, batch)
 
     def expected(self, days):
