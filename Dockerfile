@@ -6,19 +6,21 @@ FROM ${BASE} AS build
 # Python writes by itself has the times of files.
 ENV PYTHONHASHSEED=0 \
     PYTHONDONTWRITEBYTECODE=1
-RUN python3 -m venv /app/venv
+# pip is no part of the image: it installs from here. An image with plugins makes one the same way.
+RUN python3 -m venv /pip \
+ && python3 -m venv --without-pip /app/venv
 WORKDIR /src
 COPY requirements/image.txt requirements/
 # The secret is for whoever has a package index of their own: a pip.conf.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
-    /app/venv/bin/pip install --no-cache-dir --no-compile --only-binary :all: --require-hashes \
+    /pip/bin/pip --python /app/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: --require-hashes \
     --requirement requirements/image.txt
 
 COPY . .
 ARG SOURCE_DATE_EPOCH=0
-RUN /app/venv/bin/pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
- && /app/venv/bin/pip install --no-index --no-deps --no-compile --find-links /wheels scheduling \
- && /app/venv/bin/pip freeze --all > /app/constraints.txt \
+RUN /pip/bin/pip --python /app/venv/bin/python wheel --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
+ && /pip/bin/pip --python /app/venv/bin/python install --no-index --no-deps --no-compile --find-links /wheels scheduling \
+ && /pip/bin/pip --python /app/venv/bin/python freeze --all > /app/constraints.txt \
  && install --mode 644 --target-directory /app production.ini image/healthcheck.py
 
 # All that is added to the base goes below /image. The official base has no bytecode of Python's own library, and

@@ -7,8 +7,9 @@ import os
 import sys
 from urllib.request import ProxyHandler, build_opener
 
+# By name, since SCHEDULING_HOST may be an address of IPv6.
 port = os.environ.get("SCHEDULING_METRICS_PORT") or "9100"
 try:
-    build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}/health/live", timeout=4).close()
+    build_opener(ProxyHandler({})).open(f"http://localhost:{port}/health/live", timeout=4).close()
 except OSError as error:
     sys.exit(f"/health/live on port {port}: {error}")

@@ -48,9 +48,10 @@ def listen(registry: Registry) -> socket.socket:
     raise_file_limit()
     host, port = registry.core_settings.host, registry.core_settings.port
     try:
-        # Of a name's addresses the first is taken; 0.0.0.0 and :: stand for all of their family.
+        # Of a name's addresses the first is taken; 0.0.0.0 stands for all of IPv4, :: for all.
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=both)
     except OSError as error:
         # create_server repeats the address in the text of the error.
         reason = (error.strerror or "").partition(" (")[0]

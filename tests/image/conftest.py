@@ -111,6 +111,14 @@ class Containers:
         """Run a script with the Python of an image and return the JSON that it prints."""
         return json.loads(self.run(*self.command("-c", script, image=image, options=["--entrypoint=python"])))
 
+    def pip(self, *arguments, image=IMAGE, status=0):
+        """Run a pip of the moment on the virtual environment of an image, which has none."""
+        script = (
+            'python3 -m venv /tmp/pip && exec /tmp/pip/bin/python -m pip --python /app/venv/bin/python "$@"'
+        )
+        command = self.command("-c", script, "pip", *arguments, image=image, options=["--entrypoint=sh"])
+        return self.run(*command, status=status)
+
     def inspect(self, image):
         return json.loads(self.run("podman", "image", "inspect", image))[0]
 
@@ -171,11 +179,11 @@ class ContainerInstallation(Installation):
         self._containers = containers
         self.started = []
 
-    def start(self, role, name, *options):
-        """Start a container and return its process when it is ready."""
+    def start(self, role, name, *options, podman=(), **environ):
+        """Start a container, with more options of podman's and variables; return its process when ready."""
         port, metrics_port = str(free_port()), str(free_port())
-        command = self._containers.command(role, *options, options=[f"--name={name}"])
-        environ = self.environ | {"PORT": port, "SCHEDULING_METRICS_PORT": metrics_port}
+        command = self._containers.command(role, *options, options=[f"--name={name}", *podman])
+        environ = self.environ | {"PORT": port, "SCHEDULING_METRICS_PORT": metrics_port} | environ
         kind = {"web": Web, "worker": WorkerProcess}[role]
         process = kind(name, command, environ, self._folder)
         process.metrics_url = f"http://127.0.0.1:{metrics_port}"

@@ -76,6 +76,7 @@ print(json.dumps([Path("/app/constraints.txt").read_text().split(), platform.pyt
     environment = {"python_full_version": version, "python_version": version.rpartition(".")[0]}
     applicable = {canonical(r) for r in locked if not r.marker or r.marker.evaluate(environment)}
     assert constrained == applicable | {("scheduling", "==1.0.0")}
+    assert "pip" not in {name for name, _ in constrained}
 
 
 def canonical(requirement):
@@ -83,8 +84,16 @@ def canonical(requirement):
 
 
 def test_every_installed_package_is_content_with_the_others(containers, image):
-    output = containers.run(*containers.command("check", options=["--entrypoint=pip"]))
-    assert output == "No broken requirements found.\n"
+    assert containers.pip("check") == "No broken requirements found.\n"
+
+
+def test_there_is_no_pip_in_the_virtual_environment(containers, image):
+    script = """
+import importlib.util, json, os
+names = [name for name in ("pip", "wheel") if importlib.util.find_spec(name)]
+print(json.dumps([names, sorted(name for name in os.listdir("/app/venv/bin") if "pip" in name)]))
+"""
+    assert containers.python(script) == [[], []]
 
 
 def test_the_extras_of_the_image_are_there(containers, image):

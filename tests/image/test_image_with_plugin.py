@@ -22,9 +22,7 @@ def test_the_plugin_is_installed_and_enabled(containers, plugin_image):
 
 def test_the_plugin_changed_nothing_else(containers, image, plugin_image):
     def installed(name):
-        return set(
-            containers.run(*containers.command("freeze", image=name, options=["--entrypoint=pip"])).split()
-        )
+        return set(containers.pip("freeze", image=name).split())
 
     assert {line.partition("==")[0] for line in installed(plugin_image) - installed(image)} == {
         "scheduling-booking-log"
@@ -34,7 +32,6 @@ def test_the_plugin_changed_nothing_else(containers, image, plugin_image):
 
 
 def test_another_version_of_what_is_there_is_refused(containers, image):
-    options = ("--entrypoint=pip",)
     arguments = ("install", "--no-index", "--dry-run", "--constraint=/app/constraints.txt", "click<8")
-    output = containers.run(*containers.command(*arguments, options=options), status=1)
+    output = containers.pip(*arguments, status=1)
     assert "conflict" in output.lower()

@@ -1,5 +1,7 @@
 """The image in use: read-only, without capabilities, as user 10001, on a real PostgreSQL and a real Redis."""
 
+from urllib.request import urlopen
+
 import pytest
 
 import scheduling
@@ -59,6 +61,29 @@ def test_the_health_check_fails_where_nobody_answers(containers, image):
     output = containers.run("podman", "healthcheck", "run", "silent", status=1)
     containers.run("podman", "rm", "--force", "--time=0", "silent")
     assert "unhealthy" in output
+
+
+@pytest.mark.parametrize("role", ["web", "worker"])
+def test_any_user_will_do(site, containers, role):
+    """OpenShift gives each namespace a range of users of its own, in the group 0."""
+    process = site.start(role, f"{role}-of-a-stranger", podman=["--user=1000650000:0"])
+    status = containers.run("podman", "exec", f"{role}-of-a-stranger", "cat", "/proc/1/status")
+    assert dict(line.split(":", 1) for line in status.splitlines())["Uid"].split() == ["1000650000"] * 4
+    containers.run("podman", "healthcheck", "run", f"{role}-of-a-stranger")
+    process.terminate()
+    assert process.wait() == 0
+
+
+@pytest.mark.parametrize("server", ["waitress", "granian"])
+def test_it_listens_on_ipv6(site, containers, server):
+    web = site.start("web", f"web-6-{server}", "--server", server, SCHEDULING_HOST="::")
+    for url in (web.url, web.metrics_url):
+        port = url.rpartition(":")[2]
+        with urlopen(f"http://[::1]:{port}/health/ready", timeout=5) as answer:
+            assert answer.status == 200
+    containers.run("podman", "healthcheck", "run", f"web-6-{server}")
+    web.terminate()
+    assert web.wait() == 0
 
 
 @pytest.mark.parametrize("server", ["waitress", "granian"])

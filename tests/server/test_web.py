@@ -3,6 +3,7 @@
 import os
 import signal
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -35,6 +36,14 @@ def test_it_serves_and_ends_with_status_0(make_web, server, tmp_path):
     assert site.web.wait(20) == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_two_colons_are_every_address_of_ipv6_and_of_ipv4(make_web):
+    # The kit itself calls 127.0.0.1.
+    site = make_web(SCHEDULING_HOST="::")
+    for url in (site.web.url, site.web.metrics_url):
+        with urlopen(f"http://[::1]:{url.rpartition(':')[2]}/health/live", timeout=5) as answer:
+            assert answer.status == 200
 
 
 @pytest.mark.parametrize(
