@@ -1,9 +1,12 @@
 import pytest
+import sqlalchemy as sa
 from webob import Request
 
 from bench import growth, stack
 from bench.scenarios import Site
 from scheduling import testing
+from scheduling.accounts.models import users
+from scheduling.db.session import session_scope
 
 
 class InProcess(Site):
@@ -14,8 +17,7 @@ class InProcess(Site):
         self._site = site
 
     def token(self, user):
-        role = "admin" if user in growth.ADMIN else "member"
-        return self._site.registry.tokens.issue(user, f"user{user}@bench.test", role)
+        return self._site.token(user)
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,8 @@ def url(postgres):
 def site(url, enabled_plugins):
     site = testing.Site(url, enabled_plugins)
     stack.run_file(url, "users.sql")
+    with session_scope(site.registry) as db:
+        db.write(sa.update(users).where(users.c.id.in_(growth.ADMIN)).values(role="admin"))
     yield site
     site.close()
 
