@@ -26,7 +26,7 @@ POOLED = "postgresql-pooled"
 
 def pytest_collection_modifyitems(config, items):
     """Leave out tests for which one of the more special databases makes no difference."""
-    left_out = {item for item in items if not is_told_by(kind_of(item), item.path)}
+    left_out = {item for item in items if not matters_for(kind_of(item), item.path)}
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
 
@@ -35,11 +35,11 @@ def kind_of(item):
     return item.callspec.params.get("site_kind") if hasattr(item, "callspec") else None
 
 
-def is_told_by(kind, path):
-    """Tell whether a test file says something of a kind of database.
+def matters_for(kind, path):
+    """Tell whether the kind of database makes a difference to a test file.
 
     What never reaches a table of the next release, as problems and tokens do not, is not run again on a
-    database that is ahead; a pooler stands between for all calls, but in no need of thousands of values.
+    database that is ahead. Behind a pooler are the functional tests, but those that try thousands of values.
     """
     if kind == AHEAD:
         folders = {"messaging", "administration", "cli", "db"}
@@ -77,6 +77,15 @@ def session_site(site_kind, enabled_plugins, bring_ahead, tmp_path_factory, requ
         assert len(migrations.ahead(*target)) == len(migrations.trees(target[1]))
     yield site
     site.close()
+
+
+@pytest.fixture
+def other_process(site, enabled_plugins):
+    """A second application on the database of ``site``, with caches of its own, as another process has it."""
+    url = site.registry.engine.url.render_as_string(hide_password=False)
+    other = Site(url, enabled_plugins)
+    yield other
+    other.close()
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,17 @@ def log_in(db: Session, address: str, password: str) -> tuple[Row | None, Row | 
     return _with_password(db, lambda: service.find_credentials(db, address), password, enter)
 
 
+def confirm(db: Session, user_id: int, password: str) -> bool:
+    """Tell whether this is the account's password; then it stays so until the commit."""
+    _, locked = _with_password(
+        db,
+        lambda: service.find_with_password(db, user_id),
+        password,
+        lambda user: service.lock_unchanged(db, user),
+    )
+    return locked is not None
+
+
 def change_password(db: Session, user_id: int, current: str, new: str) -> tuple[Row | None, Row | None]:
     """Return the account and, if ``current`` was its password and has been replaced, what a token is made of.
 

@@ -137,15 +137,13 @@ def _may_change_address(request: Request) -> bool:
     address = request.validated.get("email")
     if address is None or not request.registry.core_settings.email_change_needs_password:
         return True
-    me = service.find_with_password(request.db, request.identity.id)
+    me = service.find(request.db, request.identity.id)
     if me is None or me.email == address:
         return True
     password = request.validated.get("current_password")
     if password is None:
         raise Invalid({"currentPassword": ["is required"]})
-    request.db.close()  # which gives the connection to others meanwhile
-    known = request.registry.passwords.matches(password, me.password_hash)
-    return known and service.lock_unchanged(request.db, me) is not None
+    return credentials.confirm(request.db, me.id, password)
 
 
 def _profile(user: Row) -> dict[str, Any]:

@@ -56,7 +56,6 @@ def web(program: Program, /, ini: str | None, **options: Any) -> None:
     if ini is not None:
         program = program.with_ini(ini)
     set_up_logging(program.ini_path)
-    log_what_is_used(program.setup.settings)
     serve(program, **options)
 
 
@@ -67,6 +66,7 @@ def serve(
     check_processes(processes, server, embedded=program.setup.settings.embedded)
     options = server_options(program.ini_path, threads)
     settings = waitress.adjustments(options)
+    log_what_is_used(program.setup.settings)
     with ExitStack() as stack:
         if server == "granian":
             granian = import_granian()

@@ -98,10 +98,12 @@ def _wait_for_notification(driver_connection: Any, seconds: float) -> list[Any]:
     return list(driver_connection.notifies(timeout=seconds, stop_after=1))
 
 
-def _wait_for_own(registry: MessagingRegistry, seconds: float) -> None:
-    """Wait for a message of this process."""
-    if registry.message_written.wait(seconds):
+def _wait_for_own(registry: MessagingRegistry, seconds: float) -> bool:
+    """Wait for a message of this process; tell whether one was written."""
+    was_written = registry.message_written.wait(seconds)
+    if was_written:
         registry.message_written.clear()
+    return was_written
 
 
 def includeme(config: Configurator) -> None:

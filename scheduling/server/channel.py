@@ -28,7 +28,6 @@ _TELL_SECONDS = 60.0
 _IDLE_SECONDS = 1.0
 """A server that ends closes a connection on which nothing was under way for that long."""
 
-
 _OTHER_DESCRIPTORS = 2
 """What waitress watches beside connections: the socket that listens, and the pipe that wakes it."""
 
@@ -95,9 +94,11 @@ class Channel(HTTPChannel):
         if len(self.server.active_channels) < self.adj.connection_limit - _OTHER_DESCRIPTORS:
             return
         others = [each for each in self.server.active_channels.values() if each is not self]
-        if waiting := [each for each in others if not each.requests]:
-            # Those with an answer on its way come last.
-            min(waiting, key=lambda each: (each.total_outbufs_len > 0, each.last_activity)).handle_close()
+        waiting = [each for each in others if not each.requests]
+        if not waiting:
+            return
+        # Those with an answer on its way come last.
+        min(waiting, key=lambda each: (each.total_outbufs_len > 0, each.last_activity)).handle_close()
         if time() - Channel.told_at > _TELL_SECONDS:
             Channel.told_at = time()
             logger.warning("%d connections are open: for a new one the longest idle is closed", len(others))

@@ -10,7 +10,7 @@ from tests.server.serverkit.installation import ADDON_FOLDER, ServedInstallation
 PROCESSES = {"waitress": "1", "granian": "2"}
 
 
-@pytest.fixture(params=["waitress", "granian"])
+@pytest.fixture(scope="module", params=["waitress", "granian"])
 def server(request):
     return request.param
 

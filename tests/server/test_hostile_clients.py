@@ -30,11 +30,6 @@ from tests.server.serverkit.messages import (
 from tests.server.serverkit.raw_connection import RawConnection, connected
 
 
-@pytest.fixture(scope="module", params=["waitress", "granian"])
-def server(request):
-    return request.param
-
-
 @pytest.fixture(scope="module")
 def start_web(server, start_on):
     """A function that starts a server with the given options in ``[server:main]``."""

@@ -22,11 +22,6 @@ def many_files():
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
-@pytest.fixture(scope="module", params=["waitress", "granian"])
-def server(request):
-    return request.param
-
-
 @pytest.fixture(scope="module")
 def site(server, start_on):
     return start_on(server)

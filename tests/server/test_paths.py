@@ -24,11 +24,6 @@ UNSEEN_BY_GRANIAN = {
 }
 
 
-@pytest.fixture(scope="module", params=["waitress", "granian"])
-def server(request):
-    return request.param
-
-
 @pytest.fixture(scope="module")
 def site(server, start_on):
     return start_on(server)

@@ -10,11 +10,6 @@ from tests.server.serverkit.raw_connection import connected
 BOOKING = json.dumps({"title": "a", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}).encode()
 
 
-@pytest.fixture(scope="module", params=["waitress", "granian"])
-def server(request):
-    return request.param
-
-
 @pytest.fixture(scope="module")
 def site(server, start_on):
     return start_on(server, trusted_proxy="127.0.0.1", trusted_proxy_headers="x-forwarded-for")

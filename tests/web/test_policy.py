@@ -202,14 +202,6 @@ def test_a_change_of_role_that_was_undone_ends_no_token(site):
     alice.get("/users", status=403)
 
 
-@pytest.fixture
-def other_process(site, enabled_plugins):
-    url = site.registry.engine.url.render_as_string(hide_password=False)
-    other = Site(url, enabled_plugins)
-    yield other
-    other.close()
-
-
 def test_another_process_honours_a_cut_off_after_its_next_refresh(site, other_process):
     alice, bob = site.user("Alice"), site.user("Bob")
     try_token(other_process, alice.token, 200)

@@ -10,20 +10,12 @@ from scheduling.accounts import service
 from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
 from scheduling.security import tokens
-from scheduling.testing import Client, Site
+from scheduling.testing import Client
 from scheduling.testing.site import PASSWORD
 from tests.kit.calls import CALLS, call, things_of
 from tests.kit.factories import BOOKING, log_in
 
 PUBLIC = ("post", "/analytics/event")
-
-
-@pytest.fixture
-def other_process(site, enabled_plugins):
-    url = site.registry.engine.url.render_as_string(hide_password=False)
-    other = Site(url, enabled_plugins)
-    yield other
-    other.close()
 
 
 def token_of(site, **claims):
