@@ -18,7 +18,17 @@ from scheduling.config.settings import Settings
 from scheduling.db.metadata import BigId, Json, Query, Row, Timestamp, bytewise, metadata
 from scheduling.db.session import Session, session_scope
 from scheduling.db.statements import Statement
-from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured, OutgoingEmail, SendResult
+from scheduling.email.provider import (
+    AddressRefused,
+    Ambiguous,
+    Deferred,
+    EmailProvider,
+    Misconfigured,
+    OutgoingEmail,
+    SendResult,
+    Throttled,
+    Unavailable,
+)
 from scheduling.events import Activity, Event, InApp, Notice, publish
 from scheduling.exceptions import Invalid, Missing
 from scheduling.messaging.outbox import DEFAULT_ATTEMPTS, Message, enqueue
@@ -56,10 +66,12 @@ __all__ = [
     "SITE_ADMIN",
     "Acl",
     "Activity",
+    "AddressRefused",
     "Ambiguous",
     "BigId",
     "Choice",
     "Configurator",
+    "Deferred",
     "EmailAddress",
     "EmailProvider",
     "Event",
@@ -102,8 +114,10 @@ __all__ = [
     "SmokeUser",
     "Statement",
     "Text",
+    "Throttled",
     "Timestamp",
     "Transient",
+    "Unavailable",
     "UserRegistered",
     "WholeNumber",
     "bytewise",

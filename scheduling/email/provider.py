@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from scheduling.messaging.outcomes import Transient
+from scheduling.messaging.outcomes import Permanent, Transient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +49,32 @@ class Ambiguous(Transient):
     """Nobody knows whether the e-mail was accepted, as when the connection broke after it was handed over."""
 
 
+class Unavailable(Transient):
+    """The provider takes no e-mail of anybody now: it cannot be reached, or asks everybody to come later.
+
+    Sending pauses, no attempt is counted, and the e-mail leaves when the provider is back.
+    """
+
+
+class Throttled(Unavailable):
+    """We send faster than the provider takes (HTTP 429); ``retry_after`` is in how many seconds to go on.
+
+    Sending slows down, and no attempt is counted.
+    """
+
+
+class Deferred(Transient):
+    """The provider takes this e-mail later, as a mail server that greylists does; no attempt is counted.
+
+    It is tried again after 6 and 30 minutes, then every two hours, for some days
+    (``scheduling.email_retry_days``).
+    """
+
+
+class AddressRefused(Permanent):
+    """There is no such mailbox, now and later; nothing more is sent to this address."""
+
+
 class Misconfigured(Exception):
     """The provider refuses the installation, not one e-mail: a wrong key, a sender that is not verified."""
 
@@ -59,6 +85,9 @@ class EmailProvider(ABC):
     deduplicates: ClassVar[bool] = False
     """True if the provider does not send an e-mail twice that is repeated with the same key."""
 
+    deduplicates_for: ClassVar[float] = 24 * 3600.0
+    """For how many seconds such a provider knows a key; an e-mail that it may have is not repeated later."""
+
     settings_schema: ClassVar[type[Schema] | None] = None
     """The provider's own settings, under ``<provider>.<field>`` in the ini file."""
 
@@ -68,9 +97,11 @@ class EmailProvider(ABC):
 
     @abstractmethod
     def send(self, message: OutgoingEmail, idempotency_key: str) -> SendResult:
-        """Hand one e-mail over, within 60 seconds; a repetition has the same ``idempotency_key``.
+        """Hand one e-mail over, within 15 minutes; a repetition has the same ``idempotency_key``.
 
-        Raises :class:`Transient`, :class:`Ambiguous`, :class:`Permanent` or :class:`Misconfigured`.
+        Raises :class:`Unavailable`, :class:`Throttled`, :class:`Deferred` or :class:`Ambiguous`,
+        :class:`AddressRefused` or :class:`Permanent`, or :class:`Misconfigured`. A :class:`Transient` that is
+        none of them counts as an attempt.
         """
 
     def check(self) -> None:  # noqa: B027 - optional
