@@ -31,7 +31,10 @@ INCLUDES = (
     "scheduling.web.views",
     # Messages: `add_outbox_consumer`, `add_event_consumer` and `add_housekeeping`.
     "scheduling.messaging.wakeup",
-    "scheduling.messaging.outbox",
+    "scheduling.messaging.turns",
+    "scheduling.messaging.pace",
+    "scheduling.messaging.batch",
+    "scheduling.messaging.consumers",
     "scheduling.messaging.housekeeping",
     # Metrics and traces: tweens outside of those above.
     "scheduling.observability.metrics",

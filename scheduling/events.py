@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from scheduling.db.session import Session
 
 
@@ -56,13 +58,17 @@ class Notice(Event):
 
     ``email`` is the kind of an e-mail template (``config.add_email_template``) and ``data`` what the
     template is given; ``in_app`` is the text for a channel such as the notifications plugin. Either
-    may be None: that channel stays silent.
+    may be None: that channel stays silent. Of two e-mails with one ``email_key`` the first is kept; it leaves at
+    ``email_due_at``, by default at once, and not after ``email_expires_at``.
     """
 
     user_id: int
     email: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
     in_app: InApp | None = None
+    email_key: str | None = None
+    email_due_at: datetime | None = None
+    email_expires_at: datetime | None = None
 
 
 def publish(event: Event) -> None:

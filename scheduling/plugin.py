@@ -31,7 +31,8 @@ from scheduling.email.provider import (
 )
 from scheduling.events import Activity, Event, InApp, Notice, publish
 from scheduling.exceptions import Invalid, Missing
-from scheduling.messaging.outbox import DEFAULT_ATTEMPTS, Message, enqueue
+from scheduling.messaging.consumers import DEFAULT_ATTEMPTS, DEFAULT_SECONDS, Message
+from scheduling.messaging.outbox import enqueue, lock_unsent, move, release_key
 from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
 from scheduling.observability.registry import Registry
 from scheduling.security.identity import Identity
@@ -57,7 +58,7 @@ from scheduling.web.schemas import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     Handler = Callable[[Message, "Registry"], str | None]
 
@@ -125,12 +126,15 @@ __all__ = [
     "enqueue",
     "format_timestamp",
     "json_response",
+    "lock_unsent",
     "mail_address",
     "metadata",
+    "move",
     "paginate",
     "parse_id",
     "problem",
     "publish",
+    "release_key",
     "session_scope",
     "set_etag",
     "shorten",
@@ -174,13 +178,21 @@ class Configurator(Protocol):
         returns and raises is as in :meth:`add_outbox_consumer`.
         """
 
-    def add_outbox_consumer(self, name: str, handler: Handler, attempts: int = DEFAULT_ATTEMPTS) -> None:
+    def add_outbox_consumer(
+        self,
+        name: str,
+        handler: Handler,
+        attempts: int = DEFAULT_ATTEMPTS,
+        seconds: float = DEFAULT_SECONDS,
+    ) -> None:
         """Run ``handler(message, registry)`` in a worker, at least once, for each message to ``name``.
 
         The plugin writes the messages with :func:`enqueue`. The handler returns the provider's id of what it
         did, or None. It raises ``Transient`` to be tried again, ``Permanent`` to be given up at once,
         ``Postpone`` to be tried at a later moment without using up an attempt, and ``Skip`` where nothing is
-        left to do; any other exception counts as transient. After ``attempts`` in all the message is dead.
+        left to do; any other exception is logged as an error and counts as transient, as does a handler that
+        takes longer than ``seconds``. After ``attempts`` in all the message is dead. Each consumer has threads
+        of its own, so that a slow one delays no other.
         """
 
     def add_housekeeping(self, name: str, work: Callable[[Registry], bool | None], seconds: float) -> None:
@@ -197,14 +209,20 @@ class Configurator(Protocol):
         base: str,
         sample: Mapping[str, Any],
         *,
+        load: Callable[[Session, Sequence[Message]], Sequence[Mapping[str, Any] | None]] | None = None,
         wanted: Callable[[Session, Mapping[str, Any]], bool] | None = None,
         on_ambiguous: Literal["resend", "hold"] = "resend",
         unconfirmed: bool = False,
+        urgent: bool = False,
     ) -> None:
         """Register ``templates/<base>.subject.txt``, ``.txt`` and ``.html`` for a kind of e-mail.
 
-        ``sample`` is data that renders them. ``wanted(db, data)`` is asked right before sending; False skips
-        the e-mail. Where nobody knows whether the provider accepted an e-mail, ``resend`` sends it again and
+        ``sample`` is data that renders them. ``load(db, messages)`` is called right before a batch of e-mails is
+        sent: for each message it returns what the template shows as ``data``, or None to skip the e-mail, as
+        that of a booking which is cancelled by then. A notice's ``data`` is ``message.payload["data"]``, and
+        need have nothing but ids. Without ``load`` the template shows the notice's ``data``;
+        ``wanted(db, data)`` is the older way to skip an e-mail. What is ``urgent``, such as a code to log in
+        with, overtakes all e-mails that are not. Where nobody knows whether the provider accepted an e-mail, ``resend`` sends it again and
         ``hold`` keeps it for an operator. ``unconfirmed`` is for what may go to somebody who has nothing to
         do with the account: the template's ``name`` is empty unless it looks like one.
         """

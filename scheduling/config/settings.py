@@ -108,10 +108,13 @@ class Settings:
     )
     email_templates: str = setting(fields.String(load_default=""))
     email_rate_limit: int = setting(
-        fields.Integer(load_default=30, validate=validate.Range(1)), env="EMAIL_RATE_LIMIT"
+        fields.Integer(load_default=30, validate=validate.Range(0)), env="EMAIL_RATE_LIMIT"
     )
     email_retry_attempts: int = setting(
         fields.Integer(load_default=3, validate=validate.Range(1)), env="EMAIL_RETRY_ATTEMPTS"
+    )
+    email_retry_days: float = setting(
+        fields.Float(load_default=5.0, validate=validate.Range(0, 30, min_inclusive=False))
     )
 
     @property

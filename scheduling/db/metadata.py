@@ -98,6 +98,24 @@ def _present_of_sqlite(element: database_now, compiler: SQLCompiler, **options: 
     return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
 
+class database_microseconds(FunctionElement[int]):  # noqa: N801 - it reads like a function of SQL
+    """The same, as microseconds of Unix time: the moment at which the statement began."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+@compiles(database_microseconds)
+def _microseconds_of_postgresql(element: database_microseconds, compiler: SQLCompiler, **options: Any) -> str:
+    return "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint)"
+
+
+@compiles(database_microseconds, "sqlite")
+def _microseconds_of_sqlite(element: database_microseconds, compiler: SQLCompiler, **options: Any) -> str:
+    # Days since noon of 24 November 4714 BC; 2440587.5 is 1 January 1970.
+    return "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+
+
 class bytewise(FunctionElement[str]):  # noqa: N801 - it reads like a function of SQL
     """A text that is compared, sorted and lower-cased by its bytes, whatever the database's language is.
 

@@ -1,112 +1,97 @@
 """The e-mail rate limit: at most ``scheduling.email_rate_limit`` e-mails a minute over all workers.
 
-The table ``email_slots`` has as many slots as e-mails a minute are allowed. Sending takes a slot that is free
-and blocks it for a minute from then on, so that no window of 60 seconds holds more e-mails than slots. Where
-none is free, the message reserves the one that is free first and is tried again at that moment; no thread
-sleeps meanwhile.
+It is the generic cell rate algorithm (ITU-T I.371; https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm):
+a burst may be sent at once, and from then on one e-mail an interval. Burst and interval are chosen so that no
+window of 60 seconds has more e-mails than the limit. The state is one number in one row, and one statement
+takes whatever a batch needs, by the database's clock.
 """
 
 from __future__ import annotations
 
-import random
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from math import ceil
+from typing import TYPE_CHECKING, NamedTuple
 
 import sqlalchemy as sa
 
+from scheduling.db.metadata import database_microseconds
 from scheduling.db.session import session_scope
-from scheduling.email.models import email_slots
-from scheduling.messaging.models import Delay
-from scheduling.messaging.outcomes import Postpone
-from scheduling.times import utcnow
+from scheduling.email.models import email_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from scheduling.db.metadata import Row
-    from scheduling.db.session import Session
     from scheduling.email.registry import EmailRegistry
-    from scheduling.messaging.outbox import Message
 
-MAX_DELAY = timedelta(seconds=3)
-"""How much later than its slot an e-mail may still be sent with it; what comes later takes another slot."""
+MAX_DELAY = 3.0
+"""How many seconds after it was granted an e-mail may still be sent."""
 
-MAX_TRANSIT_DIFFERENCE = timedelta(seconds=1)
-"""How much longer one e-mail may take from here to the provider than the next."""
+MAX_TRANSIT_DIFFERENCE = 1.0
+"""How many seconds longer one e-mail may take from here to the provider than the next."""
 
-WINDOW = timedelta(seconds=60) + MAX_DELAY + MAX_TRANSIT_DIFFERENCE
-"""For how long a slot that was taken is blocked."""
+WINDOW = 60.0 + MAX_DELAY + MAX_TRANSIT_DIFFERENCE
+"""In how many seconds the limit is granted at most, so that it is sent in no less than 60."""
 
-_WAITS = "waits for the e-mail rate limit"
+_BURST_PART = 10
+"""A tenth of the limit may be sent at once; the more that is, the slower are those that follow."""
 
-_MAX_TRIES = 100
-
-_CANDIDATES = 16
-"""Among how many free slots one is chosen at random, so that workers seldom try for the same one."""
+_ROW = 1
 
 
-def take_slot(registry: EmailRegistry, message: Message, clock: Callable[[], datetime] = utcnow) -> None:
-    """Take a slot for sending a message now; raise ``Postpone`` until its slot if none is free now."""
-    # A worker that died may have used the slot that was reserved.
-    at = None if message.recovered else message.reserved_at
-    if at is None or clock() > at + MAX_DELAY:
-        at = _reserve_slot(registry, clock())
-    now = clock()
-    if now < at:
-        raise Postpone(_WAITS, at, reserved=True, delay=Delay.RATE_LIMIT)
-    if now > at + MAX_DELAY:
-        raise Postpone(f"{_WAITS}: the database took too long", now, delay=Delay.RATE_LIMIT)
+class Rate(NamedTuple):
+    """A limit, as the algorithm has it."""
+
+    burst: int
+    """How many e-mails may follow each other at once."""
+
+    interval: int
+    """How many microseconds each e-mail takes of the burst, until it is free again."""
 
 
-def _reserve_slot(registry: EmailRegistry, now: datetime) -> datetime:
-    """Reserve the slot that is free first, and return the moment for which: ``now`` or later."""
+def rate_of(limit: int) -> Rate:
+    """Return burst and interval for a limit a minute.
+
+    What is taken in a window is less than ``burst + WINDOW / interval``, which is one more than the limit.
+    """
+    burst = max(1, limit // _BURST_PART)
+    return Rate(burst, ceil(WINDOW * 1_000_000 / (limit - burst + 1)))
+
+
+def room(registry: EmailRegistry) -> int | None:
+    """Return how many e-mails may be sent now; None without a limit."""
     limit = registry.core_settings.email_rate_limit
-    for _ in range(_MAX_TRIES):
-        with session_scope(registry) as db:
-            slots = _first_free(db, limit)
-            if slots and slots[0].last >= limit - 1:
-                slot, at = _choose_slot(slots, limit, now)
-                # Neither a lock nor a transaction: a worker that is frozen now holds up no other.
-                take = (
-                    sa.update(email_slots)
-                    .where(email_slots.c.slot == slot.slot, email_slots.c.free_at == slot.free_at)
-                    .values(free_at=at + WINDOW)
-                )
-                if db.connection.execute(take).rowcount:
-                    return at
-            else:
-                _make_slots(db, limit, now)
-    # Other workers took the chosen slot first every time.
-    raise Postpone(_WAITS, now + timedelta(seconds=1), delay=Delay.RATE_LIMIT)
+    if limit == 0:
+        return None
+    free = _free(rate_of(limit), database_microseconds())
+    with session_scope(registry) as db:
+        left = db.scalar(sa.select(free).where(email_rate.c.id == _ROW))
+    # There is no row before the first e-mail.
+    return rate_of(limit).burst if left is None else left
 
 
-def _first_free(db: Session, limit: int) -> list[Row]:
-    """Return the slots that are free first, each with the number of the last slot and the latest moment."""
-    last = sa.select(sa.func.max(email_slots.c.slot)).scalar_subquery()
-    latest = sa.select(sa.func.max(email_slots.c.free_at)).where(email_slots.c.slot < limit).scalar_subquery()
-    free = (
-        sa.select(email_slots.c.slot, email_slots.c.free_at, last.label("last"), latest.label("latest"))
-        .where(email_slots.c.slot < limit)
-        .order_by(email_slots.c.free_at)
-        .limit(_CANDIDATES)
-    )
-    return list(db.rows(free))
+def take(registry: EmailRegistry, wanted: int, now: sa.ColumnElement[int] | None = None) -> int:
+    """Take up to ``wanted`` e-mails of the limit for sending them within :data:`MAX_DELAY`; return how many.
+
+    ``now`` is the database's clock, in microseconds of Unix time, unless a test has another.
+    """
+    limit = registry.core_settings.email_rate_limit
+    if limit == 0 or wanted == 0:
+        return wanted
+    rate, now = rate_of(limit), database_microseconds() if now is None else now
+    free = _free(rate, now)
+    granted = sa.case((free < wanted, free), else_=wanted)
+    first = min(wanted, rate.burst)
+    with session_scope(registry) as db:
+        insert = db.insert(email_rate).values(id=_ROW, full_at=now + first * rate.interval, taken=first)
+        update = insert.on_conflict_do_update(
+            index_elements=["id"],
+            set_={"full_at": _later(now) + granted * rate.interval, "taken": granted},
+        )
+        return int(db.write(update.returning(email_rate.c.taken)).scalar_one())
 
 
-def _choose_slot(slots: list[Row], limit: int, now: datetime) -> tuple[Row, datetime]:
-    """Return a slot and the moment at which it is used."""
-    free = [slot for slot in slots if slot.free_at <= now]
-    if free:
-        return random.choice(free), now  # noqa: S311
-    first = slots[0]
-    # Reservations are spread over the minute, however fast the e-mails before were sent: more at one
-    # time than the workers can send would come too late for their slots.
-    spread = first.latest - WINDOW + WINDOW / limit
-    return first, max(first.free_at, spread)
+def _later(now: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    return sa.case((email_rate.c.full_at > now, email_rate.c.full_at), else_=now)
 
 
-def _make_slots(db: Session, limit: int, now: datetime) -> None:
-    """Make the slots that are missing: all of them at first, some after the limit was raised."""
-    rows = [{"slot": number, "free_at": now} for number in range(limit)]
-    db.write(db.insert(email_slots).on_conflict_do_nothing(index_elements=["slot"]), rows)
+def _free(rate: Rate, now: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    """Return how many e-mails are left of the burst; after the limit was lowered, none for a while."""
+    left = (rate.burst * rate.interval - (_later(now) - now)) // rate.interval
+    return sa.case((left > 0, left), else_=0)

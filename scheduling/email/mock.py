@@ -13,6 +13,8 @@ logger = logging.getLogger("scheduling.email.mock")
 class MockProvider(EmailProvider):
     """Writes each e-mail to the log, the text part in full, and sends nothing."""
 
+    deduplicates = True
+
     def send(self, message: OutgoingEmail, idempotency_key: str) -> SendResult:
         """Log the e-mail; the id is made from the key, so a repetition has the same one."""
         logger.info(

@@ -1,19 +1,33 @@
-"""The pause in sending e-mails after the provider refused the installation as a whole.
+"""The pause in sending e-mails while the provider takes none: a circuit breaker.
 
-With a wrong key, say, every e-mail would be refused. Without a pause each of them would use up its attempts
-and be dead before an operator has corrected the key; so they wait instead, and no attempt is counted.
+A provider that cannot be reached, refuses the installation or asks to come later would fail every e-mail. So
+they wait instead, and no attempt is counted. After the pause one e-mail is tried; until it has been taken, no
+other is, and where it is not, a longer pause begins. See
+https://learn.microsoft.com/azure/architecture/patterns/circuit-breaker.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+import threading
+from contextlib import contextmanager
+from datetime import timedelta
+from time import monotonic
+from typing import TYPE_CHECKING
 
-from scheduling.messaging.models import Delay
-from scheduling.messaging.outcomes import Postpone
-from scheduling.times import utcnow
+from scheduling.messaging.outcomes import NotNow
 
-PAUSE = timedelta(minutes=5)
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FIRST_PAUSE = 5.0
+"""Seconds; each pause is twice as long as the one before."""
+
+LONGEST_PAUSE = 60.0
+"""The longest pause where the provider is away, in seconds."""
+
+REFUSED_PAUSE = 300.0
+"""The pause where it refuses the installation: mail servers lock an account for wrong passwords."""
 
 logger = logging.getLogger(__name__)
 
@@ -21,25 +35,80 @@ logger = logging.getLogger(__name__)
 class SendingPause:
     """Whether sending pauses now, and why; the application's one is ``registry.sending_pause``.
 
-    It is kept in memory: each process learns by one e-mail of its own that the provider refuses it.
+    It is kept in memory: each process learns by one e-mail of its own that the provider takes none.
     """
 
     def __init__(self) -> None:
-        self._until: datetime | None = None
+        self._lock = threading.Lock()
+        self._until: float | None = None
         self._reason = ""
+        self._pauses = 0
+        self._is_probing = False
+        self._is_refused = False
 
     @property
     def reason(self) -> str | None:
-        """What the provider said, during a pause; None when there is none."""
-        return self._reason if self._until and utcnow() < self._until else None
+        """Why no e-mail is sent, from the first failure until one is taken; None when there is no such reason."""
+        return self._reason if self._until is not None else None
 
-    def begin(self, reason: str) -> None:
-        """Pause for :data:`PAUSE` from now on, and log ``reason``, which is what the provider said."""
-        self._reason = reason
-        self._until = utcnow() + PAUSE
-        logger.error("The e-mail provider refuses us, sending pauses for %s: %s", PAUSE, reason)
+    @property
+    def refusal(self) -> str | None:
+        """The same where the provider refuses the installation, which an operator has to mend."""
+        return self.reason if self._is_refused else None
 
-    def raise_if_paused(self) -> None:
-        """Raise ``Postpone`` until the end of the pause, if there is one now."""
-        if self.reason and self._until:
-            raise Postpone(f"the e-mail provider refuses us: {self._reason}", self._until, delay=Delay.OUTAGE)
+    def is_on(self) -> bool:
+        """Tell whether no e-mail may be begun now."""
+        return self._until is not None and (self._is_probing or monotonic() < self._until)
+
+    def is_probe_due(self) -> bool:
+        """Tell whether a single e-mail may be tried now."""
+        return self._until is not None and not self.is_on()
+
+    def rest(self) -> timedelta:
+        """Return how long the pause still is."""
+        return timedelta(seconds=max(0.0, (self._until or 0.0) - monotonic()))
+
+    @contextmanager
+    def passing(self) -> Iterator[bool]:
+        """Let an e-mail be sent in the ``with`` block, or raise ``NotNow``.
+
+        What it gives is True for the one that is tried after a pause. Unless the block calls :meth:`begin`, the
+        pause is over at its end.
+        """
+        probing = self._enter()
+        pauses = self._pauses
+        try:
+            yield probing
+        finally:
+            with self._lock:
+                if probing:
+                    self._is_probing = False
+                if probing and self._pauses == pauses:
+                    self._until, self._pauses = None, 0
+                    logger.warning("The e-mail provider takes e-mails again")
+
+    def _enter(self) -> bool:
+        with self._lock:
+            if self.is_on():
+                raise NotNow(self._reason)
+            self._is_probing = self._until is not None
+            return self._is_probing
+
+    def begin(self, reason: str, *, seconds: float | None = None, refused: bool = False) -> None:
+        """Pause from now on, for ``seconds`` or twice as long as the last time, and log what the provider said.
+
+        ``refused`` tells that it refuses the installation, not that it is away.
+        """
+        with self._lock:
+            if self.is_on() and not self._is_probing:
+                return  # since another thread, which tried at the same time, has begun the pause
+            if refused:
+                seconds = REFUSED_PAUSE
+            elif seconds is None:
+                seconds = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._pauses, 10))
+            self._is_refused = refused
+            is_first = self._pauses == 0
+            self._pauses += 1
+            self._reason, self._until = reason, monotonic() + seconds
+        log = logger.error if is_first else logger.info
+        log("No e-mail can be sent, sending pauses for %s: %s", timedelta(seconds=round(seconds)), reason)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from scheduling.email.pause import SendingPause
     from scheduling.email.provider import EmailProvider
     from scheduling.email.rendering import Templates
+    from scheduling.email.throttle import Throttle
 
 
 class EmailRegistry(MessagingRegistry):
@@ -22,4 +23,7 @@ class EmailRegistry(MessagingRegistry):
     """The templates of core and of the plugins, by the e-mail's kind."""
 
     sending_pause: SendingPause
-    """Keeps e-mails from a provider that has just refused us."""
+    """Keeps e-mails from a provider that takes none at present."""
+
+    throttle: Throttle
+    """Keeps to the pace at which the provider takes e-mails."""

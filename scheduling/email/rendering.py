@@ -24,14 +24,16 @@ from scheduling.exceptions import StartupError
 from scheduling.times import parse_timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from jinja2.runtime import Context
     from pyramid.config import Configurator
 
     from scheduling.db.session import Session
+    from scheduling.messaging.consumers import Message
 
     Wanted = Callable[[Session, Mapping[str, Any]], bool]
+    Load = Callable[[Session, Sequence[Message]], Sequence[Mapping[str, Any] | None]]
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ class Templates:
         self._bases: dict[str, str] = {}
         self.samples: dict[str, Mapping[str, Any]] = {}
         """Data with which each kind can be previewed."""
-        self._wanted: dict[str, Wanted] = {}
+        self._loads: dict[str, Load] = {}
+        self._urgent: set[str] = set()
         self._on_ambiguous: dict[str, str] = {}
         self._unconfirmed: set[str] = set()
         self._environment = _environment()
@@ -114,17 +117,20 @@ class Templates:
         base: str,
         package: str,
         sample: Mapping[str, Any],
-        wanted: Wanted | None = None,
+        load: Load | None = None,
         on_ambiguous: str = "resend",
         *,
         unconfirmed: bool = False,
+        urgent: bool = False,
     ) -> None:
         """Add a kind whose files are in a package; raise ``StartupError`` if one is missing or broken."""
         if unconfirmed:
             self._unconfirmed.add(kind)
+        if urgent:
+            self._urgent.add(kind)
         self._on_ambiguous[kind] = on_ambiguous
-        if wanted is not None:
-            self._wanted[kind] = wanted
+        if load is not None:
+            self._loads[kind] = load
         self._loaders.setdefault(package, jinja2.PackageLoader(package))
         self._environment.loader = jinja2.ChoiceLoader([*self._override, *self._loaders.values()])
         self._bases[kind] = base
@@ -134,10 +140,22 @@ class Templates:
         except jinja2.TemplateError as error:
             raise StartupError(f"The e-mail template {base} of {kind} is broken: {error}") from error
 
-    def is_wanted(self, kind: str, db: Session, data: Mapping[str, Any]) -> bool:
-        """Ask the ``wanted`` of a kind, if it has one, whether an e-mail with these data is still of use."""
-        wanted = self._wanted.get(kind)
-        return wanted is None or wanted(db, data)
+    def is_urgent(self, kind: str) -> bool:
+        """Tell whether e-mails of this kind overtake all others."""
+        return kind in self._urgent
+
+    def load(self, kind: str, db: Session, messages: Sequence[Message]) -> Sequence[Mapping[str, Any] | None]:
+        """Return what each message of a kind shows now; None for one that nobody needs any more.
+
+        Raises whatever the plugin's function does, and TypeError where it returned other than one for each.
+        """
+        load = self._loads.get(kind)
+        if load is None:
+            return [message.payload["data"] for message in messages]
+        shown = load(db, messages)
+        if len(shown) != len(messages):
+            raise TypeError(f"load of {kind} returned {len(shown)} values for {len(messages)} messages")
+        return shown
 
     def on_ambiguous(self, kind: str) -> str:
         """Return what is done where nobody knows whether an e-mail was accepted: ``resend`` or ``hold``."""
@@ -162,25 +180,39 @@ def add_email_template(
     base: str,
     sample: Mapping[str, Any],
     *,
+    load: Load | None = None,
     wanted: Wanted | None = None,
     on_ambiguous: Literal["resend", "hold"] = "resend",
     unconfirmed: bool = False,
+    urgent: bool = False,
 ) -> None:
     """Directive: register the templates of an e-mail kind, with sample data that renders them.
 
-    ``wanted(db, data)`` is asked right before sending; False skips the e-mail, as that of a booking which
-    is cancelled by then. ``on_ambiguous`` is for providers that cannot tell a repetition: where nobody
+    ``load(db, messages)`` is called right before a batch is sent, and returns for each message what the
+    template shows as ``data``, or None to skip it, as that of a booking which is cancelled by then. Without it
+    the template shows what was written with the message. ``wanted(db, data)`` is the older way to skip one.
+    What is ``urgent`` overtakes all that is not. ``on_ambiguous`` is for providers that cannot tell a repetition: where nobody
     knows whether an e-mail was accepted, ``resend`` sends it again and ``hold`` keeps it for an operator.
     ``unconfirmed`` is for what may go to somebody who has nothing to do with the account: the template's
     ``name`` is empty unless it looks like one.
     """
     package = config.package.__name__
+    if wanted is not None:
+        load = _load_if(wanted)
     register(
         config,
         "e-mail template",
         kind,
         lambda: config.registry.email_templates.add(
-            kind, base, package, sample, wanted, on_ambiguous, unconfirmed=unconfirmed
+            kind, base, package, sample, load, on_ambiguous, unconfirmed=unconfirmed, urgent=urgent
         ),
         base=base,
     )
+
+
+def _load_if(wanted: Wanted) -> Load:
+    def load(db: Session, messages: Sequence[Message]) -> list[Mapping[str, Any] | None]:
+        written = [message.payload["data"] for message in messages]
+        return [data if wanted(db, data) else None for data in written]
+
+    return load

@@ -1,4 +1,4 @@
-"""The queue at the broker, and connections to it on which every operation has a time-out.
+"""The queues at the broker, and connections to it on which every operation has a time-out.
 
 The broker carries only the ids of messages. It may lose any of them: the messages themselves are rows of the
 outbox, and the relay publishes an id again when its message is not finished in time.
@@ -18,8 +18,16 @@ if TYPE_CHECKING:
     from scheduling.config.settings import Settings
     from scheduling.messaging.registry import MessagingRegistry
 
-# The default exchange routes by the queue's name and has no bindings that a broker could lose.
-QUEUE = kombu.Queue("scheduling", exchange=kombu.Exchange(""), routing_key="scheduling", durable=True)
+
+def queue_of(consumer: str) -> kombu.Queue:
+    """Return the queue of the ids of messages to a consumer.
+
+    Its name differs from that of the release before, whose ids workers of either release would misread. The
+    default exchange routes by the queue's name and has no bindings that a broker could lose.
+    """
+    name = f"scheduling.{consumer}"
+    return kombu.Queue(name, exchange=kombu.Exchange(""), routing_key=name, durable=True)
+
 
 BROKER_ERRORS: tuple[type[Exception], ...] = (kombu.exceptions.KombuError, kombu.exceptions.OperationalError)
 """What Kombu raises when the broker cannot be reached, beside ``OSError``."""

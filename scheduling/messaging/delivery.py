@@ -1,183 +1,160 @@
-"""Delivers one message of the outbox in a worker: claims it, runs its handler, writes the result.
+"""Delivers a batch of messages to one consumer: claims them, runs the handler, writes the results.
 
-The claim and the result are transactions of their own, and none is open while the handler runs. A worker that
-dies in between leaves a message whose lease runs out, after which another worker can claim it.
+The claim and the results are transactions of their own, and none is open while the handler runs. A worker that
+dies in between leaves messages whose leases run out, after which another worker can claim them.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import random
-import socket
-import uuid
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from scheduling import tracing
-from scheduling.db.session import session_scope
-from scheduling.exceptions import name_and_text
-from scheduling.messaging.models import Delay, State, outbox
-from scheduling.messaging.outbox import Message
-from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
+from scheduling.messaging.batch import Batch
+from scheduling.messaging.claims import Claimed, claim, new_owner
+from scheduling.messaging.consumers import Message
+from scheduling.messaging.models import State
+from scheduling.messaging.outcomes import NotNow
+from scheduling.messaging.results import result, result_of_error
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
-    from scheduling.db.metadata import Row
+    import uuid
+    from collections.abc import Sequence
+
+    from scheduling.messaging.consumers import Consumer, Handler
     from scheduling.messaging.registry import MessagingRegistry
+    from scheduling.messaging.threads import RestartingThread
 
 logger = logging.getLogger(__name__)
 
-BACKOFF_CAP = timedelta(hours=4)
-"""The longest wait between two attempts."""
-
-NO_CONSUMER_WAIT = timedelta(minutes=5)
-"""How long a message is postponed when no enabled plugin has its consumer."""
-
-_MAX_ERROR_CHARACTERS = 500
+WRITE_SECONDS = 1.0
+"""How long results may be kept where they are written together."""
 
 
-class Result(NamedTuple):
-    """How an attempt at a message ended."""
+def deliver(
+    registry: MessagingRegistry, name: str, ids: Sequence[uuid.UUID], thread: RestartingThread | None = None
+) -> list[State | None]:
+    """Claim messages to a consumer, run its handler for each and write the results; return their new states.
 
-    state: State
-    columns: dict[str, Any]
-    """What else is written to the message's row, by column."""
-
-
-def deliver(registry: MessagingRegistry, message_id: uuid.UUID) -> State | None:
-    """Claim a message, run its handler and write the result; return the message's new state.
-
-    Returns None where the message cannot be claimed, such as one that is done, and where its lease ran out
-    and another worker claimed it meanwhile.
+    The state is None for a message that cannot be claimed, such as one that is done, and for one whose lease
+    ran out so that another worker claimed it meanwhile. Those that were put back are left out.
     """
-    owner = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex}"
-    claimed = _claim(registry, message_id, owner)
-    if claimed is None:
-        registry.metrics.refused_claims.inc()
-        return None
-    row, recovered = claimed
-    with registry.tracer.delivering(row.id, row.consumer, row.traceparent):
-        if recovered:
-            registry.metrics.recovered_leases.inc()
-            logger.warning("Message %s (%s) is taken over: its worker died", row.id, row.kind)
-        result = _run_handler(registry, row, recovered=recovered)
-        return _write_result(registry, row, owner, result)
+    owner, began = new_owner(), monotonic()
+    claimed = claim(registry, ids, owner)
+    registry.metrics.refused_claims.inc(len(ids) - len(claimed))
+    if not claimed:
+        return [None] * len(ids)
+    consumer = registry.outbox_consumers[name]
+    batch = Batch(registry, consumer, claimed, owner, thread)
+    with registry.batches.holding(batch):
+        states = _Delivery(registry, consumer, name, batch).run(claimed)
+    registry.pace.note(name, len(claimed), monotonic() - began)
+    return [*states, *[None] * (len(ids) - len(claimed))]
 
 
-def _claim(registry: MessagingRegistry, message_id: uuid.UUID, owner: str) -> tuple[Row, bool] | None:
-    """Take a message for the length of a lease: one that is queued, or one whose owner's lease ran out.
+class _Delivery:
+    """The delivery of one batch."""
 
-    Returns its row, and True in the second case; None if the message is neither.
-    """
-    now = utcnow()
-    lease = now + timedelta(seconds=registry.core_settings.outbox_lease)
-    claim = (
-        sa.update(outbox)
-        .where(outbox.c.id == message_id)
-        .values(
-            state=State.RUNNING, attempts=outbox.c.attempts + 1, owner=owner, lease_until=lease, due_at=lease
-        )
-        .returning(
-            outbox.c.id,
-            outbox.c.kind,
-            outbox.c.consumer,
-            outbox.c.payload,
-            outbox.c.attempts,
-            outbox.c.created_at,
-            outbox.c.reserved_at,
-            outbox.c.traceparent,
-        )
+    def __init__(self, registry: MessagingRegistry, consumer: Consumer, name: str, batch: Batch) -> None:
+        self._registry = registry
+        self._consumer = consumer
+        self._name = name
+        self._batch = batch
+        self._ended: list[tuple[Claimed, State]] = []
+        self._written = monotonic()
+
+    def run(self, claimed: Sequence[Claimed]) -> list[State | None]:
+        handle = self._prepare(claimed)
+        states: list[State | None] = []
+        together = self._consumer.marked_together(self._registry)
+        while message := self._batch.take():
+            if self._batch.is_to_stop():
+                self._batch.give_back(current=True)
+                break
+            if message.recovered:
+                self._registry.metrics.recovered_leases.inc()
+                logger.warning(
+                    "Message %s (%s) is taken over: its worker died", message.row.id, message.row.kind
+                )
+            try:
+                columns = self._attempt(message, handle)
+            except NotNow:
+                self._batch.give_back(current=True)
+                break
+            if self._batch.end(message, columns):
+                self._ended.append((message, columns["state"]))
+            if not together or monotonic() - self._written > WRITE_SECONDS:
+                states += self._write()
+        return states + self._write()
+
+    def _prepare(self, claimed: Sequence[Claimed]) -> Handler:
+        """Return the handler for the batch; one that raises where there is none."""
+        if self._consumer.prepare is None:
+            return self._consumer.handler
+        try:
+            return self._consumer.prepare([_message(each) for each in claimed], self._registry)
+        except sa.exc.DBAPIError:
+            self._batch.give_back()
+            raise
+        except Exception as error:  # noqa: BLE001 - a plugin's part of it can fail in any way
+            failure = error
+
+            def fail(message: Message, registry: Any) -> None:
+                raise failure
+
+            return fail
+
+    def _attempt(self, message: Claimed, handle: Handler) -> dict[str, Any]:
+        """Run the handler for a message; what it raises becomes a result too, but for ``NotNow``."""
+        row = message.row
+        if row.expires_at is not None and row.expires_at <= utcnow():
+            return result(row, State.SKIPPED, last_error="it was of no use any more after its time")
+        if row.attempts > self._consumer.attempts:
+            return result(row, State.DEAD, last_error="given up: the workers that tried it died")
+        with self._registry.tracer.delivering(row.id, self._name, row.traceparent):
+            try:
+                provider_id = handle(_message(message, str(tracing.current())), self._registry)
+                if not isinstance(provider_id, str | None):
+                    raise TypeError(f"the handler returned {type(provider_id).__name__}, not a text or None")
+            except NotNow:
+                raise
+            except Exception as error:  # noqa: BLE001 - a handler can fail in any way
+                base = timedelta(seconds=self._registry.core_settings.outbox_backoff)
+                columns = result_of_error(row, error, self._consumer, base)
+                if columns["state"] is State.DEAD or columns["attempts"] == row.attempts:
+                    self._registry.tracer.failed(error)
+                return columns
+        return result(row, State.DONE, provider_id=provider_id)
+
+    def _write(self) -> list[State | None]:
+        """Write the results that are there, and return the states."""
+        ended, self._ended, self._written = self._ended, [], monotonic()
+        if not self._batch.write():
+            logger.warning("A lease ran out: of %d results some were not written", len(ended))
+            return [None for _ in ended]
+        now = utcnow()
+        for message, state in ended:
+            age = (now - message.row.created_at).total_seconds()
+            self._registry.metrics.attempt_ended(message.row.kind, state, age)
+        return [state for _, state in ended]
+
+
+def _message(claimed: Claimed, traceparent: str | None = None) -> Message:
+    row = claimed.row
+    return Message(
+        row.id,
+        row.kind,
+        row.payload,
+        row.attempts,
+        row.created_at,
+        claimed.recovered,
+        traceparent,
+        row.postponed,
+        row.handed_at,
+        row.handed,
     )
-    lease_ran_out = sa.and_(outbox.c.state == State.RUNNING, outbox.c.lease_until <= now)
-    with session_scope(registry) as db:
-        for recovered, claimable in ((False, outbox.c.state == State.QUEUED), (True, lease_ran_out)):
-            row = db.write(claim.where(claimable)).first()
-            if row is not None:
-                return row, recovered
-    return None
-
-
-def _run_handler(registry: MessagingRegistry, row: Row, *, recovered: bool) -> Result:
-    """Run the handler of a claimed message; what it raises becomes a result too."""
-    consumer = registry.outbox_consumers.get(row.consumer)
-    if consumer is None:
-        reason = f"no enabled plugin handles {row.consumer!r}"
-        return _postponed(row, Postpone(reason, utcnow() + NO_CONSUMER_WAIT))
-    if row.attempts > consumer.attempts:
-        return Result(State.DEAD, {"last_error": "given up: the workers that tried it died"})
-    traceparent = str(tracing.current())
-    message = Message(row.id, row.kind, row.payload, row.attempts, row.reserved_at, recovered, traceparent)
-    try:
-        provider_id = consumer.handler(message, registry)
-    except Exception as error:  # noqa: BLE001 - a handler can fail in any way
-        return _result_of_error(registry, row, error, consumer.attempts)
-    return Result(State.DONE, {"provider_id": provider_id, "last_error": None})
-
-
-def _result_of_error(registry: MessagingRegistry, row: Row, error: Exception, max_attempts: int) -> Result:
-    """Return what follows from an exception of a handler: a later attempt, or the message's end."""
-    if isinstance(error, Postpone):
-        return _postponed(row, error)
-    if isinstance(error, Skip):
-        return Result(State.SKIPPED, {"last_error": str(error)})
-    registry.tracer.failed(error)
-    if isinstance(error, Permanent) or row.attempts >= max_attempts:
-        logger.warning("Message %s (%s) is dead in attempt %d: %s", row.id, row.kind, row.attempts, error)
-        return Result(State.DEAD, {"last_error": name_and_text(error, _MAX_ERROR_CHARACTERS)})
-    retry_after = error.retry_after if isinstance(error, Transient) else None
-    base = timedelta(seconds=registry.core_settings.outbox_backoff)
-    wait = timedelta(seconds=retry_after) if retry_after is not None else backoff(row.attempts, base)
-    logger.info("Message %s (%s) is tried again in %s: %s", row.id, row.kind, wait, error)
-    columns = {
-        "due_at": utcnow() + wait,
-        "delay": Delay.RETRY,
-        "last_error": name_and_text(error, _MAX_ERROR_CHARACTERS),
-    }
-    return Result(State.RETRY, columns)
-
-
-def _postponed(row: Row, postpone: Postpone) -> Result:
-    """Return the result of an attempt that does not count."""
-    columns = {
-        "attempts": row.attempts - 1,
-        "due_at": postpone.until,
-        "reserved_at": postpone.until if postpone.reserved else None,
-        "delay": postpone.delay,
-        "last_error": str(postpone),
-    }
-    return Result(State.RETRY, columns)
-
-
-def backoff(attempt: int, base: timedelta) -> timedelta:
-    """Return a random wait of up to ``base * 2**attempt``, and at most :data:`BACKOFF_CAP`.
-
-    It is the "full jitter" of https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/:
-    messages that failed together are not tried again together.
-    """
-    longest: timedelta = min(BACKOFF_CAP, base * 2 ** min(attempt, 20))
-    return random.random() * longest  # noqa: S311
-
-
-def _write_result(registry: MessagingRegistry, row: Row, owner: str, result: Result) -> State | None:
-    """Write the result and return the new state; None if the lease ran out and another took the message."""
-    now = utcnow()
-    columns = {
-        "state": result.state,
-        "owner": None,
-        "lease_until": None,
-        "reserved_at": None,
-        "delay": None,
-        **result.columns,
-    }
-    if result.state is not State.RETRY:
-        columns["done_at"] = now
-    is_still_ours = sa.and_(outbox.c.owner == owner, outbox.c.state == State.RUNNING)
-    write = sa.update(outbox).where(outbox.c.id == row.id, is_still_ours).values(columns)
-    with session_scope(registry) as db:
-        if not db.write(write).rowcount:
-            return None
-    registry.metrics.attempt_ended(row.kind, result.state, (now - row.created_at).total_seconds())
-    return result.state

@@ -32,9 +32,11 @@ class Delay(StrEnum):
     OUTAGE = "outage"
     """The provider refuses everything, such as with a wrong key."""
     POSTPONED = "postponed"
-    """Its handler did nothing, or no enabled plugin has one."""
+    """Its handler did nothing."""
     RETRY = "retry"
     """An attempt failed."""
+    SCHEDULED = "scheduled"
+    """It was written for a later moment."""
 
 
 OPEN_STATES = (State.PENDING, State.QUEUED, State.RUNNING, State.RETRY)
@@ -45,7 +47,10 @@ FINISHED_STATES = (State.DONE, State.SKIPPED)
 
 
 class OutboxColumns(sa.TypedColumns):
-    """``due_at`` is when the relay looks at the row again: first, after a back-off, or after a lease."""
+    """``due_at`` is when the relay looks at the row again: first, after a back-off, or after a lease.
+
+    What is ``pending`` is due, and is taken in the order of ``turn``.
+    """
 
     id: sa.Named[uuid.UUID] = sa.Column(sa.Uuid(), primary_key=True)
     kind: sa.Named[str] = sa.Column(sa.String(100), nullable=False)
@@ -64,7 +69,17 @@ class OutboxColumns(sa.TypedColumns):
     )
     done_at: sa.Named[datetime | None] = sa.Column(Timestamp)
     reserved_at: sa.Named[datetime | None] = sa.Column(Timestamp)
-    """The moment that was reserved for it, as by the e-mail rate limit, while it waits for that."""
+    """What the release before reserved for it; it goes with the next release."""
+    turn: sa.Named[int] = sa.Column(sa.BigInteger, nullable=False, server_default="0")
+    """Its place among those that wait for the same consumer (:mod:`scheduling.messaging.turns`)."""
+    postponed: sa.Named[int] = sa.Column(sa.Integer, nullable=False, server_default="0")
+    """How often its handler has postponed it with the delay ``retry``."""
+    expires_at: sa.Named[datetime | None] = sa.Column(Timestamp)
+    """When it has lost its use, so that it is skipped from then on."""
+    handed_at: sa.Named[datetime | None] = sa.Column(Timestamp)
+    """When it was handed over for the first time while nobody knows with which outcome."""
+    handed: sa.Named[Any] = sa.Column(Json)
+    """What was handed over then, to be handed over again the same."""
     delay: sa.Named[str | None] = sa.Column(sa.String(20))
     """The :class:`Delay` of a message in the state ``retry``; NULL where the release before wrote that."""
     traceparent: sa.Named[str | None] = sa.Column(sa.String(55))
@@ -85,7 +100,28 @@ is_open = _is_in(OPEN_STATES)
 is_finished = _is_in(FINISHED_STATES)
 """The same for messages that nobody needs any more."""
 
+is_waiting = _is_in((State.PENDING,))
+"""The same for messages that wait for their turn."""
+
+comes_again = _is_in((State.QUEUED, State.RUNNING, State.RETRY))
+"""The same for messages that are taken up again, or for the first time, when ``due_at`` has come."""
+
 # Partial, so that claiming costs the same however many rows are done.
+sa.Index(
+    "ix_outbox_consumer_turn",
+    outbox.c.consumer,
+    outbox.c.turn,
+    postgresql_where=is_waiting,
+    sqlite_where=is_waiting,
+)
+sa.Index(
+    "ix_outbox_consumer_due_at",
+    outbox.c.consumer,
+    outbox.c.due_at,
+    postgresql_where=comes_again,
+    sqlite_where=comes_again,
+)
+# What is due for whichever consumer, and how long; the release before takes messages by it.
 sa.Index("ix_outbox_due_at", outbox.c.due_at, postgresql_where=is_open, sqlite_where=is_open)
 sa.Index(
     "ix_outbox_unfinished",

@@ -1,75 +1,37 @@
 """The outbox: messages that must leave the system, written in the transaction that caused them.
 
 The row holds the message and its state; the broker only carries its id, which is published again if lost.
-States: ``pending`` (written), ``queued`` (published), ``running`` (claimed by a worker), then ``done``,
-``retry`` (later, at ``due_at``), ``dead`` (given up, kept for an operator) or ``skipped`` (nobody needs it
-any more).
+States: ``pending`` (waits for its turn), ``queued`` (published), ``running`` (claimed by a worker), then
+``done``, ``retry`` (later, at ``due_at``), ``dead`` (given up, kept for an operator) or ``skipped`` (nobody
+needs it any more).
 """
 
 from __future__ import annotations
 
+import logging
 import uuid
-from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - SQLAlchemy reads the columns' annotations
-from functools import partial
-from operator import setitem
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
 
 from scheduling import tracing
-from scheduling.config.directives import register
 from scheduling.db.statements import Statement
-from scheduling.messaging.models import State, outbox
+from scheduling.messaging.models import Delay, State, outbox
+from scheduling.messaging.turns import sender_of_request
 from scheduling.times import utcnow
 from scheduling.web.responses import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from pyramid.config import Configurator
-
+    from scheduling.db.metadata import Row
     from scheduling.db.session import Session
-    from scheduling.events import Event
 
-    Handler = Callable[["Message", Any], str | None]
+logger = logging.getLogger(__name__)
 
-DEFAULT_ATTEMPTS = 8
-"""With the default back-off a consumer is tried again for about three quarters of an hour."""
-
-
-_enqueue = Statement(sa.insert(outbox))
-
-
-@dataclass(frozen=True)
-class Message:
-    """A claimed message as its handler sees it."""
-
-    id: uuid.UUID
-    """The same on every attempt: the idempotency key for whoever is called."""
-
-    kind: str
-    payload: dict[str, Any]
-    attempt: int
-    """1 on the first attempt."""
-
-    reserved_at: datetime | None = None
-    """The moment that :class:`Postpone` reserved for it."""
-
-    recovered: bool = False
-    """True if the worker that had it before died while it may have been at work on it."""
-
-    traceparent: str | None = None
-    """The header ``traceparent`` for whoever is called: this attempt, in the trace that wrote the message."""
-
-
-@dataclass(frozen=True)
-class Consumer:
-    """The handler of the messages to one consumer, and how many attempts it has at each."""
-
-    handler: Handler
-    attempts: int
+_insert = Statement(sa.insert(outbox))
 
 
 def enqueue(
@@ -80,62 +42,78 @@ def enqueue(
     payload: Mapping[str, Any],
     dedupe_key: str | None = None,
     due_at: datetime | None = None,
+    expires_at: datetime | None = None,
+    user_id: int | None = None,
 ) -> uuid.UUID:
     """Write a message for a consumer into the current transaction and return its id.
 
     ``payload`` is JSON-able; moments in it become RFC 3339 text. Of two messages with one
-    ``dedupe_key`` the first is kept. ``due_at`` is now unless a later moment is given.
+    ``dedupe_key`` the first is kept. ``due_at`` is now unless a later moment is given; what is not delivered
+    at ``expires_at`` is skipped. The message takes the turn of the user who sends the request; outside a
+    request, of ``user_id``. Raises LookupError where no enabled plugin has the consumer, which in production
+    is logged: a release that is just being replaced may not have it yet.
     """
+    if consumer not in db.registry.outbox_consumers:
+        refuse(db, f"No enabled plugin handles messages to {consumer!r}.")
     message_id = uuid.uuid4()
     now = utcnow()
+    is_later = due_at is not None and due_at > now
     span = tracing.current()
+    sender = sender_of_request()
     row = {
         "id": message_id,
         "kind": kind,
         "consumer": consumer,
         "dedupe_key": dedupe_key,
         "payload": orjson.loads(to_json(payload)),
-        "state": State.PENDING,
-        "due_at": due_at or now,
+        "state": State.RETRY if is_later else State.PENDING,
+        "delay": Delay.SCHEDULED if is_later else None,
+        "due_at": due_at if is_later else now,
+        "expires_at": expires_at,
+        "turn": db.registry.turns.take(user_id if sender is None else sender),
         "created_at": now,
         "traceparent": str(span) if span else None,
     }
     if dedupe_key is None:
-        db.insert_at_commit(_enqueue, row)
+        db.insert_at_commit(_insert, row)
     else:
         db.write(db.insert(outbox).values(row).on_conflict_do_nothing(index_elements=["dedupe_key"]))
     db.after_commit(db.registry.wake_relays)
     return message_id
 
 
-def add_outbox_consumer(
-    config: Configurator, name: str, handler: Handler, attempts: int = DEFAULT_ATTEMPTS
-) -> None:
-    """Directive: run ``handler(message, registry)`` in a worker, at least once, for each message to ``name``.
+def refuse(db: Session, reason: str) -> None:
+    """Raise LookupError for a message that nobody would handle; in production log it as an error."""
+    if db.registry.core_settings.app_env != "production":
+        raise LookupError(reason)
+    logger.error("%s The message waits for a day, then it is dead.", reason)
 
-    What the handler returns and raises, :class:`scheduling.plugin.Configurator` says.
+
+def lock_unsent(db: Session, dedupe_key: str) -> Row | None:
+    """Return a message that was not handed to its consumer yet, with its id, ``due_at`` and ``created_at``.
+
+    None if there is no such message. Until the end of the transaction no worker takes it, so that what the
+    transaction changes is in it.
     """
-    consumer = Consumer(handler, attempts)
-    add = partial(setitem, config.registry.outbox_consumers, name, consumer)
-    register(config, "outbox consumer", name, add)
+    query = (
+        sa.select(outbox.c.id, outbox.c.due_at, outbox.c.created_at)
+        .where(
+            outbox.c.dedupe_key == dedupe_key,
+            outbox.c.state.in_([State.PENDING, State.QUEUED, State.RETRY]),
+            outbox.c.attempts == 0,
+            outbox.c.handed_at.is_(None),
+        )
+        .with_for_update()
+    )
+    return db.row(query)
 
 
-def add_event_consumer(config: Configurator, name: str, event: type[Event], handler: Handler) -> None:
-    """Directive: like :func:`add_outbox_consumer`, with a message for each event of a class.
-
-    The message's kind is the name of the event's class, its payload the event's facts.
-    """
-
-    def write_message(happened: Event) -> None:
-        enqueue(happened.db, consumer=name, kind=type(happened).__name__, payload=happened.facts())
-
-    add_outbox_consumer(config, name, handler)
-    config.add_subscriber(write_message, event)
+def move(db: Session, message_id: uuid.UUID, due_at: datetime) -> None:
+    """Give a message that was written for a later moment another one."""
+    is_it = sa.and_(outbox.c.id == message_id, outbox.c.state == State.RETRY)
+    db.write(sa.update(outbox).where(is_it).values(due_at=due_at))
 
 
-def includeme(config: Configurator) -> None:
-    """Register the directives."""
-    config.registry.outbox_consumers = {}
-    config.registry.worker_stop_hooks = []
-    config.add_directive("add_outbox_consumer", add_outbox_consumer)
-    config.add_directive("add_event_consumer", add_event_consumer)
+def release_key(db: Session, dedupe_key: str) -> None:
+    """Let another message have the key of one that is under way or finished."""
+    db.write(sa.update(outbox).where(outbox.c.dedupe_key == dedupe_key).values(dedupe_key=None))

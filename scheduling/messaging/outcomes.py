@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scheduling.messaging.models import Delay
 
@@ -17,21 +17,27 @@ class Skip(Exception):
 class Postpone(Exception):
     """Raised by a handler that did nothing: the message waits until ``until``, and no attempt is counted.
 
-    With ``reserved`` the handler reserved that moment for it, such as a slot of the e-mail rate limit, and
-    finds it in ``message.reserved_at`` on the next attempt. ``delay`` says in metrics why messages wait.
+    ``delay`` says in metrics why messages wait.
     """
 
-    def __init__(
-        self, reason: str, until: datetime, *, reserved: bool = False, delay: Delay = Delay.POSTPONED
-    ) -> None:
+    def __init__(self, reason: str, until: datetime, *, delay: Delay = Delay.POSTPONED) -> None:
         self.until = until
         self.delay = delay
-        self.reserved = reserved
         super().__init__(reason)
+
+
+class NotNow(Exception):
+    """Raised by core's handlers: nothing can be handled at present, neither this message nor the next.
+
+    All that the worker has in hand goes back to its place among those that wait, and no attempt is counted.
+    """
 
 
 class Transient(Exception):
     """The attempt failed and a later one may succeed; ``retry_after`` is in how many seconds, if known."""
+
+    handed: dict[str, Any] | None = None
+    """JSON-able: what was handed over with an outcome that nobody knows; the next attempt is given it."""
 
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
         self.retry_after = retry_after

@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+    from scheduling.messaging.batch import Batches
+    from scheduling.messaging.consumers import Consumer
     from scheduling.messaging.models import State
-    from scheduling.messaging.outbox import Consumer
+    from scheduling.messaging.pace import Pace
+    from scheduling.messaging.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class HousekeepingTask:
 class Counter(Protocol):
     """A metric that only grows."""
 
-    def inc(self) -> None:
-        """Add one."""
+    def inc(self, amount: float = 1) -> None:
+        """Add one, or ``amount``."""
 
 
 class MessagingMetrics(Protocol):
@@ -64,6 +67,15 @@ class MessagingRegistry(WebRegistry):
 
     housekeeping: dict[str, HousekeepingTask]
     """What workers do from time to time, by the task's name."""
+
+    batches: Batches
+    """What the threads of this process have in hand."""
+
+    pace: Pace
+    """How long messages take in this process."""
+
+    turns: Turns
+    """Whose message is next."""
 
     message_written: threading.Event
     """Set by ``wake_relays``; a relay in this process waits for it."""

@@ -36,9 +36,9 @@ _LOG_SECONDS = 60.0
 
 
 class RestartingThread(threading.Thread):
-    """A thread that calls ``work(thread)``, and again whenever that raises, until ``stopping`` is set.
+    """A thread that calls ``work(thread)``, and again whenever that raises, until it is to stop.
 
-    ``work`` goes in rounds, and returns when ``stopping`` is set. It calls :meth:`report_alive` at the
+    ``work`` goes in rounds, and returns when :meth:`is_to_stop`. It calls :meth:`report_alive` at the
     beginning of each round and :meth:`report_success` at the end of each that succeeded.
     """
 
@@ -54,11 +54,18 @@ class RestartingThread(threading.Thread):
         self.stopping = stopping
         self.last_alive = monotonic()
         """When it last reported to be alive, by :func:`time.monotonic`."""
+        self.is_replaced = False
+        """True if another thread does its work, since it did not come back from a handler."""
         self.failure: str | None = None
         """Why it failed, as a sentence; None from the next success on."""
         self._work = work
         self._failures_in_a_row = 0
         self._last_logged = float("-inf")
+
+    def successor(self) -> RestartingThread:
+        """Return a thread, not started yet, that does this one's work from now on."""
+        self.is_replaced = True
+        return RestartingThread(self.name, self.registry, self.stopping, self._work)
 
     def report_alive(self) -> None:
         """Note that the thread does not hang; the liveness probe asks for it."""
@@ -69,9 +76,13 @@ class RestartingThread(threading.Thread):
         self.failure = None
         self._failures_in_a_row = 0
 
+    def is_to_stop(self) -> bool:
+        """Tell whether the worker ends, or another thread does this one's work."""
+        return self.is_replaced or self.stopping.is_set()
+
     def run(self) -> None:
-        """Call the function until ``stopping`` is set; what :meth:`start` runs in the thread."""
-        while not self.stopping.is_set():
+        """Call the function until the thread is to stop; what :meth:`start` runs in the thread."""
+        while not self.is_to_stop():
             try:
                 self._work(self)
             except Exception as error:  # noqa: BLE001 - brokers and drivers raise all kinds of things

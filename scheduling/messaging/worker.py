@@ -1,4 +1,4 @@
-"""The worker: the relay, the receivers and housekeeping, each in a thread of one process."""
+"""The worker: the relay, the receivers, the keeper and housekeeping, each in a thread of one process."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from scheduling.messaging.housekeeping import run_task
+from scheduling.messaging.keeper import run_keeper
 from scheduling.messaging.receiver import run_receiver
 from scheduling.messaging.relay import run_relay
 from scheduling.messaging.threads import RestartingThread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from scheduling.messaging.registry import MessagingRegistry
 
@@ -21,27 +22,43 @@ _HOUSEKEEPING_STOP_SECONDS = 1.0
 """How long the end of a worker waits for housekeeping; a task that is cut off is rolled back."""
 
 
-class Worker:
-    """One relay, some receivers and the housekeeping tasks; :meth:`start` and :meth:`stop` it once each.
+MAX_REPLACED = 20
+"""How many threads that do not come back from a handler are replaced; with more the worker hangs."""
 
-    ``receivers`` is how many messages it delivers at the same time.
+
+class Worker:
+    """One relay, receivers for each consumer, the keeper and the housekeeping tasks.
+
+    :meth:`start` and :meth:`stop` it once each. ``receivers`` is how many messages to each consumer it
+    handles at the same time.
     """
 
     def __init__(self, registry: MessagingRegistry, receivers: int = 1) -> None:
         self._registry = registry
         self._stopping = threading.Event()
-        self._threads = {"relay": RestartingThread("relay", registry, self._stopping, run_relay)}
-        for number in range(receivers):
-            name = f"receiver-{number}"
-            self._threads[name] = RestartingThread(name, registry, self._stopping, run_receiver)
+        self._delivered = threading.Event()
+        self._replaced = 0
+        self._threads = [self._thread("relay", run_relay)]
+        for consumer in registry.outbox_consumers:
+            for number in range(receivers):
+                self._threads.append(
+                    self._thread(f"receiver-{number} of {consumer}", partial(run_receiver, consumer))
+                )
+        # Whatever is still in hand while the receivers end is looked after.
+        self._keeper = RestartingThread(
+            "keeper", registry, self._delivered, partial(run_keeper, self._replace)
+        )
         self._housekeeping = [
-            RestartingThread(f"housekeeping of {name}", registry, self._stopping, partial(run_task, task))
+            self._thread(f"housekeeping of {name}", partial(run_task, task))
             for name, task in registry.housekeeping.items()
         ]
 
+    def _thread(self, name: str, work: Callable[[RestartingThread], None]) -> RestartingThread:
+        return RestartingThread(name, self._registry, self._stopping, work)
+
     def start(self) -> None:
         """Start the threads."""
-        for thread in (*self._threads.values(), *self._housekeeping):
+        for thread in (*self._threads, self._keeper, *self._housekeeping):
             thread.report_alive()
             thread.start()
 
@@ -50,22 +67,35 @@ class Worker:
         self._stopping.set()
         # The relay waits for this event, not for the other one.
         self._registry.message_written.set()
-        _join(self._threads.values(), timeout)
-        _join(self._housekeeping, _HOUSEKEEPING_STOP_SECONDS)
+        _join(self._threads, timeout)
+        self._delivered.set()
+        _join([self._keeper, *self._housekeeping], _HOUSEKEEPING_STOP_SECONDS)
         for hook in self._registry.worker_stop_hooks:
             hook(self._registry)
-        return not any(thread.is_alive() for thread in self._threads.values())
+        return not any(thread.is_alive() for thread in self._threads)
 
     def failure(self) -> str | None:
-        """Return why the relay or a receiver cannot work now, such as a broker that is away, or None."""
-        return next((thread.failure for thread in self._threads.values() if thread.failure), None)
+        """Return why a thread that delivers cannot work now, such as a broker that is away, or None."""
+        return next((thread.failure for thread in self._delivering() if thread.failure), None)
 
     def seconds_since_alive(self) -> float:
-        """Return for how long the relay or a receiver has not reported to be alive: the longest of them.
+        """Return for how long a thread that delivers has not reported to be alive: the longest of them.
 
         Housekeeping is not asked, since a task may be at work for as long as it takes.
         """
-        return max(monotonic() - thread.last_alive for thread in self._threads.values())
+        return max(monotonic() - thread.last_alive for thread in self._delivering())
+
+    def _delivering(self) -> list[RestartingThread]:
+        return [*self._threads, self._keeper]
+
+    def _replace(self, stuck: RestartingThread) -> None:
+        """Have another thread do the work of one whose handler does not come back."""
+        if self._replaced >= MAX_REPLACED or self._stopping.is_set():
+            return
+        self._replaced += 1
+        other = stuck.successor()
+        self._threads[self._threads.index(stuck)] = other
+        other.start()
 
 
 def _join(threads: Iterable[threading.Thread], timeout: float) -> None:

@@ -102,7 +102,7 @@ def worker_probes(registry: Registry, worker: Worker) -> dict[str, Probe]:
     """
 
     def ready() -> dict[str, Any]:
-        error = registry.readiness.failure() or registry.sending_pause.reason
+        error = registry.readiness.failure() or registry.sending_pause.refusal
         return _answer(error, degraded=worker.failure())
 
     return {

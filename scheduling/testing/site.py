@@ -18,10 +18,11 @@ from scheduling.db.metadata import metadata
 from scheduling.db.session import session_scope
 from scheduling.email.provider import EmailProvider, OutgoingEmail, SendResult
 from scheduling.messaging.delivery import deliver
-from scheduling.messaging.relay import mark_due_as_queued
+from scheduling.messaging.relay import Relay
 from scheduling.startup import set_up
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from webtest import TestResponse
@@ -193,8 +194,13 @@ class Site:
     def deliver(self) -> list[State | None]:
         """Carry out every message that is due, and return how each ended."""
         ended: list[State | None] = []
-        while due := mark_due_as_queued(self.registry):
-            ended += [deliver(self.registry, message_id) for message_id in due]
+
+        def deliver_at_once(consumer: str, ids: list[uuid.UUID]) -> None:
+            ended.extend(deliver(self.registry, consumer, ids))
+
+        # A relay that is new leaves no consumer alone.
+        while Relay(self.registry).publish_due(deliver_at_once):
+            pass
         return ended
 
     @property

@@ -86,7 +86,6 @@ def discard(db: Session, message_id: uuid.UUID) -> Row:
     values = {
         "state": State.SKIPPED,
         "done_at": utcnow(),
-        "reserved_at": None,
         "last_error": "discarded by an operator",
     }
     return _change(db, message_id, DISCARDABLE, values, "discarded")
@@ -130,7 +129,10 @@ def _redriven() -> dict[str, Any]:
         "state": State.PENDING,
         "attempts": 0,
         "due_at": utcnow(),
-        "reserved_at": None,
+        "delay": None,
+        "postponed": 0,
+        "expires_at": None,
+        "handed_at": None,
         "done_at": None,
     }
 

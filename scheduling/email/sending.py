@@ -1,0 +1,252 @@
+"""Sends a batch of e-mails: loads what they show, renders each, and hands it to the provider.
+
+What is loaded is what holds now, not when the message was written: the address, the name, and what the kind's
+``load`` returns. An e-mail that may have been handed over already goes out again exactly as it was.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict
+from datetime import timedelta
+from email.utils import format_datetime, parseaddr
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from scheduling.accounts.models import users
+from scheduling.addresses import mail_address
+from scheduling.db.session import session_scope
+from scheduling.email import limit
+from scheduling.email.provider import (
+    Ambiguous,
+    Deferred,
+    Misconfigured,
+    OutgoingEmail,
+    Throttled,
+    Unavailable,
+)
+from scheduling.messaging.models import Delay
+from scheduling.messaging.outcomes import NotNow, Permanent, Postpone, Skip
+from scheduling.times import utcnow
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Mapping, Sequence
+
+    from scheduling.db.metadata import Row
+    from scheduling.db.session import Session
+    from scheduling.email.provider import EmailProvider
+    from scheduling.email.registry import EmailRegistry
+    from scheduling.messaging.consumers import Handler, Message
+
+    Content = tuple[Row, Mapping[str, Any]]
+
+UNKNOWN_KIND_WAIT = timedelta(minutes=5)
+"""How long a message waits where no enabled plugin has its kind, as while a release is being replaced."""
+
+RELEASE_WINDOW = timedelta(days=1)
+"""For how long it waits in all; then nobody is going to have it."""
+
+DEFERRED_WAITS = (timedelta(minutes=6), timedelta(minutes=30), timedelta(hours=2))
+"""When an e-mail is tried again that the provider takes later: RFC 5321, 4.5.4.1 asks for half an hour and more.
+
+The first is for mail servers that greylist, most of which take an e-mail after five minutes.
+"""
+
+_PROBE_WAIT = timedelta(seconds=30)
+"""How much longer than a pause the e-mail waits that began it anew, so that another is tried next."""
+
+
+def knows_repetitions(registry: EmailRegistry) -> bool:
+    """Tell whether the provider sends an e-mail once that it is given twice."""
+    return registry.email_provider.deduplicates
+
+
+def send_one(message: Message, registry: EmailRegistry) -> str | None:
+    """Consumer: send the e-mail of one message."""
+    return prepare([message], registry)(message, registry)
+
+
+def prepare(messages: Sequence[Message], registry: EmailRegistry) -> Handler:
+    """Load what the e-mails of a batch show, and return the function that sends one of them."""
+    with session_scope(registry) as db:
+        contents = _load(db, registry, messages)
+    to_send = sum(not isinstance(content, Exception) for content in contents.values())
+    grants = _Grants(registry, to_send)
+
+    def send(message: Message, registry: EmailRegistry) -> str | None:
+        content = contents[message.id]
+        if isinstance(content, Exception):
+            raise content
+        _require_repeatable(message, registry)
+        outgoing = _outgoing(message, content, registry)
+        with registry.sending_pause.passing() as probing:
+            grants.use()
+            return _hand_over(message, outgoing, registry, probing=probing)
+
+    return send
+
+
+class _Grants:
+    """What the rate limit granted to a batch."""
+
+    def __init__(self, registry: EmailRegistry, wanted: int) -> None:
+        self._registry = registry
+        self._left = limit.take(registry, wanted)
+        self._until = monotonic() + limit.MAX_DELAY
+
+    def use(self) -> None:
+        """Use one grant, a new one where those of the batch are old; raise ``NotNow`` if there is none."""
+        if self._left and (monotonic() < self._until or not self._registry.core_settings.email_rate_limit):
+            self._left -= 1
+        elif not limit.take(self._registry, 1):
+            raise NotNow("the e-mail rate limit has no room")
+        if not self._registry.throttle.take():
+            raise NotNow("the provider takes fewer e-mails")
+
+
+def _load(
+    db: Session, registry: EmailRegistry, messages: Sequence[Message]
+) -> dict[uuid.UUID, Content | Exception]:
+    """Return the reader and the data of each message, or what is raised for it instead."""
+    found = _readers(db, {message.payload["user_id"] for message in messages})
+    contents: dict[uuid.UUID, Content | Exception] = {}
+    by_kind: dict[str, list[Message]] = defaultdict(list)
+    for message in messages:
+        if message.payload["user_id"] not in found:
+            contents[message.id] = Skip("the user no longer exists")
+        else:
+            by_kind[message.kind].append(message)
+    for kind, of_kind in by_kind.items():
+        for message, data in zip(of_kind, _data(db, registry, kind, of_kind), strict=True):
+            reader = found[message.payload["user_id"]]
+            contents[message.id] = data if isinstance(data, Exception) else (reader, data)
+    return contents
+
+
+def _readers(db: Session, ids: set[int]) -> dict[int, Row]:
+    query = sa.select(users.c.id, users.c.name, users.c.email).where(
+        users.c.id.in_(sa.bindparam("ids", expanding=True))
+    )
+    return {row.id: row for row in db.rows(query, {"ids": list(ids)})}
+
+
+def _data(
+    db: Session, registry: EmailRegistry, kind: str, messages: Sequence[Message]
+) -> list[Mapping[str, Any] | Exception]:
+    templates = registry.email_templates
+    if kind not in templates.samples:
+        return [_unknown_kind(message) for message in messages]
+    try:
+        loaded = templates.load(kind, db, messages)
+    except sa.exc.DBAPIError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a plugin's function can fail in any way, and other kinds go on
+        return [error for _ in messages]
+    nobody = Skip("nobody needs it any more")
+    return [nobody if data is None else data for data in loaded]
+
+
+def _unknown_kind(message: Message) -> Exception:
+    reason = f"no enabled plugin has the e-mail {message.kind}"
+    if utcnow() - message.created_at > RELEASE_WINDOW:
+        return Permanent(reason)
+    return Postpone(reason, utcnow() + UNKNOWN_KIND_WAIT)
+
+
+def _require_repeatable(message: Message, registry: EmailRegistry) -> None:
+    """Raise ``Permanent`` for an e-mail that may have been sent, where a second one would be no repetition."""
+    if message.handed_at is None:
+        return
+    provider: EmailProvider = registry.email_provider
+    if provider.deduplicates:
+        known_until = message.handed_at + timedelta(seconds=provider.deduplicates_for)
+        if utcnow() > known_until:
+            raise Permanent("held: the provider may have sent it, and no longer knows; redrive it to send it")
+    elif message.recovered and registry.email_templates.on_ambiguous(message.kind) == "hold":
+        raise Permanent("held: a worker died while it may have been sending this; redrive it to send it")
+
+
+def _outgoing(message: Message, content: Content, registry: EmailRegistry) -> OutgoingEmail:
+    if message.handed is not None:
+        return OutgoingEmail(**message.handed)
+    reader, data = content
+    mail = registry.email_templates.render(message.kind, reader.name, data)
+    sender = registry.core_settings.email_from
+    return OutgoingEmail(
+        sender=sender,
+        to_name=mail.to_name,
+        to_address=_deliverable(reader.email),
+        subject=mail.subject,
+        text=mail.text,
+        html=mail.html,
+        headers=headers(message, sender),
+    )
+
+
+def _deliverable(address: str) -> str:
+    try:
+        return mail_address(address)
+    except ValueError as error:
+        raise Permanent("there is no domain like that of the user's address") from error
+
+
+def headers(message: Message, sender: str) -> dict[str, str]:
+    """Return the header fields of every e-mail, beside those for sender, receiver and subject.
+
+    They ask for no automatic reply (RFC 3834), and the Message-ID (RFC 5322, 3.6.4) is the same on every
+    attempt.
+    """
+    domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+    return {
+        "Message-ID": f"<{message.id}@{domain}>",
+        "Date": format_datetime(utcnow()),
+        "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "All",
+    }
+
+
+def _hand_over(
+    message: Message, outgoing: OutgoingEmail, registry: EmailRegistry, *, probing: bool
+) -> str | None:
+    """Hand an e-mail to the provider and return its id; raise what follows from what the provider says."""
+    provider: EmailProvider = registry.email_provider
+    try:
+        sent = provider.send(outgoing, idempotency_key=str(message.id))
+    except Throttled as error:
+        registry.throttle.complained(error.retry_after)
+        raise NotNow(str(error)) from error
+    except Unavailable as error:
+        registry.sending_pause.begin(str(error), seconds=error.retry_after)
+        raise _later(str(error), registry, probing=probing) from error
+    except Misconfigured as error:
+        registry.sending_pause.begin(str(error), refused=True)
+        raise _later(str(error), registry, probing=probing) from error
+    except Deferred as error:
+        raise _deferred(message, error, registry) from error
+    except Ambiguous as error:
+        if not provider.deduplicates and registry.email_templates.on_ambiguous(message.kind) == "hold":
+            raise Permanent(f"held: {error}; redrive it to send it again") from error
+        error.handed = asdict(outgoing)
+        raise
+    registry.throttle.took()
+    return sent.provider_id
+
+
+def _later(reason: str, registry: EmailRegistry, *, probing: bool) -> Exception:
+    """Return what is raised while the provider takes nothing."""
+    if not probing:
+        return NotNow(reason)
+    return Postpone(reason, utcnow() + registry.sending_pause.rest() + _PROBE_WAIT, delay=Delay.OUTAGE)
+
+
+def _deferred(message: Message, error: Deferred, registry: EmailRegistry) -> Exception:
+    wait = DEFERRED_WAITS[min(message.postponed, len(DEFERRED_WAITS) - 1)]
+    if error.retry_after is not None:
+        wait = max(wait, timedelta(seconds=error.retry_after))
+    days = registry.core_settings.email_retry_days
+    if utcnow() + wait > message.created_at + timedelta(days=days):
+        return Permanent(f"given up after {days:g} days: {error}")
+    return Postpone(str(error), utcnow() + wait, delay=Delay.RETRY)

@@ -1,0 +1,164 @@
+"""Batch: the messages that one thread of a worker has in hand.
+
+The thread takes one after the other. Meanwhile the worker's keeper, another thread, renews their leases, gives
+back what waits behind a message that takes long, and gives a message up whose handler takes too long.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from contextlib import contextmanager
+from datetime import timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from scheduling.messaging.claims import put_back, renew, write_results
+from scheduling.messaging.results import result_of_error
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterator, Sequence
+
+    from pyramid.config import Configurator
+
+    from scheduling.messaging.claims import Claimed
+    from scheduling.messaging.consumers import Consumer
+    from scheduling.messaging.registry import MessagingRegistry
+    from scheduling.messaging.threads import RestartingThread
+
+LONG_SECONDS = 5.0
+"""After how long with one message the others of its batch are left to other threads."""
+
+
+class Batch:
+    """Claimed messages: those that wait, the one that is being handled, and results that are not written."""
+
+    def __init__(
+        self,
+        registry: MessagingRegistry,
+        consumer: Consumer,
+        messages: Sequence[Claimed],
+        owner: str,
+        thread: RestartingThread | None,
+    ) -> None:
+        self._registry = registry
+        self._consumer = consumer
+        self._owner = owner
+        self.thread = thread
+        """The thread that has it; None where a test delivers."""
+        self._lock = threading.Lock()
+        self._waiting = deque(messages)
+        self._current: Claimed | None = None
+        self._since = monotonic()
+        self._renewed = monotonic()
+        self._results: list[dict[str, Any]] = []
+        self._unwritten: list[uuid.UUID] = []
+
+    def take(self) -> Claimed | None:
+        """Return the next message, which is then in work; None when there is no more."""
+        with self._lock:
+            self._current = self._waiting.popleft() if self._waiting else None
+            self._since = monotonic()
+            return self._current
+
+    def is_to_stop(self) -> bool:
+        """Tell whether its thread is to stop, so that others get what is not begun."""
+        return self.thread is not None and self.thread.is_to_stop()
+
+    def end(self, message: Claimed, result: dict[str, Any]) -> bool:
+        """Keep the result of the message in work; False if that was given up meanwhile."""
+        with self._lock:
+            if self._current is not message:
+                return False
+            self._current = None
+            self._results.append(result)
+            self._unwritten.append(message.row.id)
+            return True
+
+    def write(self) -> bool:
+        """Write the results that are kept; tell whether all could be written."""
+        with self._lock:
+            results, self._results = self._results, []
+        if not results:
+            return True
+        written = write_results(self._registry, results, self._owner)
+        with self._lock:
+            self._unwritten = []
+        return written == len(results)
+
+    def give_back(self, *, current: bool = False) -> None:
+        """Put back what waits, and with ``current`` the message in work too."""
+        with self._lock:
+            given = [message.row.id for message in self._waiting]
+            self._waiting.clear()
+            if current and self._current is not None:
+                given.insert(0, self._current.row.id)
+                self._current = None
+        if given:
+            put_back(self._registry, given, self._owner)
+
+    def is_slow(self) -> bool:
+        """Tell whether the message in work takes so long that others should not wait for it."""
+        return self._seconds() > LONG_SECONDS
+
+    def takes_too_long(self) -> bool:
+        """Tell whether the message in work has had all the time that its handler may take."""
+        return self._seconds() > self._consumer.seconds
+
+    def _seconds(self) -> float:
+        with self._lock:
+            return monotonic() - self._since if self._current is not None else 0.0
+
+    def give_up(self) -> None:
+        """Count an attempt at the message in work that failed, whatever its thread does in the end."""
+        with self._lock:
+            message, self._current = self._current, None
+        if message is None:
+            return
+        error = TimeoutError(f"the handler did not end within {self._consumer.seconds:.0f} seconds")
+        base = timedelta(seconds=self._registry.core_settings.outbox_backoff)
+        failure = result_of_error(message.row, error, self._consumer, base)
+        write_results(self._registry, [failure], self._owner)
+        self._registry.metrics.attempt_ended(message.row.kind, failure["state"], 0.0)
+
+    def renew_lease(self) -> None:
+        """Renew the leases of all messages if a third of their time is over."""
+        lease: float = self._registry.core_settings.outbox_lease
+        with self._lock:
+            if monotonic() - self._renewed < lease / 3:
+                return
+            self._renewed = monotonic()
+            current = [] if self._current is None else [self._current]
+            ids = [message.row.id for message in (*current, *self._waiting)] + self._unwritten
+        if ids:
+            renew(self._registry, ids, self._owner)
+
+
+class Batches:
+    """The batches that the threads of this process have in hand."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._batches: list[Batch] = []
+
+    @contextmanager
+    def holding(self, batch: Batch) -> Iterator[None]:
+        """Count a batch among those in hand meanwhile."""
+        with self._lock:
+            self._batches.append(batch)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._batches.remove(batch)
+
+    def all(self) -> list[Batch]:
+        """Return those that are in hand now."""
+        with self._lock:
+            return list(self._batches)
+
+
+def includeme(config: Configurator) -> None:
+    """Put the batches of this process on the registry."""
+    config.registry.batches = Batches()
