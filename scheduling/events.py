@@ -58,8 +58,8 @@ class Notice(Event):
 
     ``email`` is the kind of an e-mail template (``config.add_email_template``) and ``data`` what the
     template is given; ``in_app`` is the text for a channel such as the notifications plugin. Either
-    may be None: that channel stays silent. Of two e-mails with one ``email_key`` the first is kept; it leaves at
-    ``email_due_at``, by default at once, and not after ``email_expires_at``.
+    may be None: that channel stays silent. Of two e-mails with one ``email_key`` the first is kept; it leaves
+    at ``email_due_at``, by default at once, and not after ``email_expires_at``.
     """
 
     user_id: int

@@ -191,8 +191,8 @@ class Configurator(Protocol):
         did, or None. It raises ``Transient`` to be tried again, ``Permanent`` to be given up at once,
         ``Postpone`` to be tried at a later moment without using up an attempt, and ``Skip`` where nothing is
         left to do; any other exception is logged as an error and counts as transient, as does a handler that
-        takes longer than ``seconds``. After ``attempts`` in all the message is dead. Each consumer has threads
-        of its own, so that a slow one delays no other.
+        takes longer than ``seconds``. After ``attempts`` in all the message is dead. Each consumer has
+        threads of its own, so that a slow one delays no other.
         """
 
     def add_housekeeping(self, name: str, work: Callable[[Registry], bool | None], seconds: float) -> None:
@@ -217,14 +217,15 @@ class Configurator(Protocol):
     ) -> None:
         """Register ``templates/<base>.subject.txt``, ``.txt`` and ``.html`` for a kind of e-mail.
 
-        ``sample`` is data that renders them. ``load(db, messages)`` is called right before a batch of e-mails is
-        sent: for each message it returns what the template shows as ``data``, or None to skip the e-mail, as
-        that of a booking which is cancelled by then. A notice's ``data`` is ``message.payload["data"]``, and
-        need have nothing but ids. Without ``load`` the template shows the notice's ``data``;
-        ``wanted(db, data)`` is the older way to skip an e-mail. What is ``urgent``, such as a code to log in
-        with, overtakes all e-mails that are not. Where nobody knows whether the provider accepted an e-mail, ``resend`` sends it again and
-        ``hold`` keeps it for an operator. ``unconfirmed`` is for what may go to somebody who has nothing to
-        do with the account: the template's ``name`` is empty unless it looks like one.
+        ``sample`` is data that renders them. ``load(db, messages)`` is called right before a batch of e-mails
+        is sent: for each message it returns what the template shows as ``data``, or None to skip the e-mail,
+        as that of a booking which is cancelled by then. A notice's ``data`` is ``message.payload["data"]``,
+        and need have nothing but ids. Without ``load`` the template shows the notice's ``data``; ``wanted(db,
+        data)`` is the older way to skip an e-mail. What is ``urgent``, such as a code to log in with,
+        overtakes all e-mails that are not. Where nobody knows whether the provider accepted an e-mail,
+        ``resend`` sends it again and ``hold`` keeps it for an operator. ``unconfirmed`` is for what may go to
+        somebody who has nothing to do with the account: the template's ``name`` is empty unless it looks like
+        one.
         """
 
 

@@ -1,9 +1,10 @@
 """The e-mail rate limit: at most ``scheduling.email_rate_limit`` e-mails a minute over all workers.
 
-It is the generic cell rate algorithm (ITU-T I.371; https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm):
-a burst may be sent at once, and from then on one e-mail an interval. Burst and interval are chosen so that no
-window of 60 seconds has more e-mails than the limit. The state is one number in one row, and one statement
-takes whatever a batch needs, by the database's clock.
+It is the generic cell rate algorithm (ITU-T I.371;
+https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm): a burst may be sent at once, and from then on one
+e-mail an interval. Burst and interval are chosen so that no window of 60 seconds has more e-mails than the
+limit. The state is one number in one row, and one statement takes whatever a batch needs, by the database's
+clock.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class SendingPause:
 
     @property
     def reason(self) -> str | None:
-        """Why no e-mail is sent, from the first failure until one is taken; None when there is no such reason."""
+        """Why no e-mail is sent, from the first failure until one is taken; None when there is no reason."""
         return self._reason if self._until is not None else None
 
     @property
@@ -72,8 +72,8 @@ class SendingPause:
     def passing(self) -> Iterator[bool]:
         """Let an e-mail be sent in the ``with`` block, or raise ``NotNow``.
 
-        What it gives is True for the one that is tried after a pause. Unless the block calls :meth:`begin`, the
-        pause is over at its end.
+        What it gives is True for the one that is tried after a pause. Unless the block calls :meth:`begin`,
+        the pause is over at its end.
         """
         probing = self._enter()
         pauses = self._pauses
@@ -95,9 +95,10 @@ class SendingPause:
             return self._is_probing
 
     def begin(self, reason: str, *, seconds: float | None = None, refused: bool = False) -> None:
-        """Pause from now on, for ``seconds`` or twice as long as the last time, and log what the provider said.
+        """Pause from now on and log what the provider said.
 
-        ``refused`` tells that it refuses the installation, not that it is away.
+        It lasts ``seconds``, by default twice as long as the last one. ``refused`` tells that it refuses the
+        installation, not that it is away.
         """
         with self._lock:
             if self.is_on() and not self._is_probing:

@@ -189,12 +189,12 @@ def add_email_template(
     """Directive: register the templates of an e-mail kind, with sample data that renders them.
 
     ``load(db, messages)`` is called right before a batch is sent, and returns for each message what the
-    template shows as ``data``, or None to skip it, as that of a booking which is cancelled by then. Without it
-    the template shows what was written with the message. ``wanted(db, data)`` is the older way to skip one.
-    What is ``urgent`` overtakes all that is not. ``on_ambiguous`` is for providers that cannot tell a repetition: where nobody
-    knows whether an e-mail was accepted, ``resend`` sends it again and ``hold`` keeps it for an operator.
-    ``unconfirmed`` is for what may go to somebody who has nothing to do with the account: the template's
-    ``name`` is empty unless it looks like one.
+    template shows as ``data``, or None to skip it, as that of a booking which is cancelled by then. Without
+    it the template shows what was written with the message. ``wanted(db, data)`` is the older way to skip
+    one. What is ``urgent`` overtakes all that is not. ``on_ambiguous`` is for providers that cannot tell a
+    repetition: where nobody knows whether an e-mail was accepted, ``resend`` sends it again and ``hold``
+    keeps it for an operator. ``unconfirmed`` is for what may go to somebody who has nothing to do with the
+    account: the template's ``name`` is empty unless it looks like one.
     """
     package = config.package.__name__
     if wanted is not None:

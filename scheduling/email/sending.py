@@ -50,7 +50,7 @@ RELEASE_WINDOW = timedelta(days=1)
 """For how long it waits in all; then nobody is going to have it."""
 
 DEFERRED_WAITS = (timedelta(minutes=6), timedelta(minutes=30), timedelta(hours=2))
-"""When an e-mail is tried again that the provider takes later: RFC 5321, 4.5.4.1 asks for half an hour and more.
+"""When an e-mail is tried again that the provider takes later (RFC 5321, 4.5.4.1).
 
 The first is for mail servers that greylist, most of which take an e-mail after five minutes.
 """
@@ -143,7 +143,7 @@ def _data(
         loaded = templates.load(kind, db, messages)
     except sa.exc.DBAPIError:
         raise
-    except Exception as error:  # noqa: BLE001 - a plugin's function can fail in any way, and other kinds go on
+    except Exception as error:  # noqa: BLE001 - a plugin's function can fail in any way; other kinds go on
         return [error for _ in messages]
     nobody = Skip("nobody needs it any more")
     return [nobody if data is None else data for data in loaded]
@@ -157,7 +157,7 @@ def _unknown_kind(message: Message) -> Exception:
 
 
 def _require_repeatable(message: Message, registry: EmailRegistry) -> None:
-    """Raise ``Permanent`` for an e-mail that may have been sent, where a second one would be no repetition."""
+    """Raise ``Permanent`` for an e-mail that may have been sent and must not be sent twice."""
     if message.handed_at is None:
         return
     provider: EmailProvider = registry.email_provider

@@ -42,7 +42,7 @@ class Throttle:
         self._taken.append(monotonic())
 
     def complained(self, retry_after: float | None) -> None:
-        """Note that we were too fast, and in how many seconds the provider takes e-mails again, one by default."""
+        """Note that we were too fast, and in how many seconds to go on, one by default."""
         with self._lock:
             now = monotonic()
             recent = [moment for moment in self._taken if now - moment < MEASURED_SECONDS]

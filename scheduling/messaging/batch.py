@@ -1,7 +1,7 @@
 """Batch: the messages that one thread of a worker has in hand.
 
-The thread takes one after the other. Meanwhile the worker's keeper, another thread, renews their leases, gives
-back what waits behind a message that takes long, and gives a message up whose handler takes too long.
+The thread takes one after the other. Meanwhile the worker's keeper, another thread, renews their leases,
+gives back what waits behind a message that takes long, and gives up one whose handler takes too long.
 """
 
 from __future__ import annotations

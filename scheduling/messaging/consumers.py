@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003
 from functools import partial
@@ -13,6 +12,7 @@ from scheduling.config.directives import register
 from scheduling.messaging.outbox import enqueue
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Callable, Sequence
 
     from pyramid.config import Configurator

@@ -1,7 +1,7 @@
 """Delivers a batch of messages to one consumer: claims them, runs the handler, writes the results.
 
-The claim and the results are transactions of their own, and none is open while the handler runs. A worker that
-dies in between leaves messages whose leases run out, after which another worker can claim them.
+The claim and the results are transactions of their own, and none is open while the handler runs. A worker
+that dies in between leaves messages whose leases run out, after which another worker can claim them.
 """
 
 from __future__ import annotations
@@ -119,8 +119,7 @@ class _Delivery:
         with self._registry.tracer.delivering(row.id, self._name, row.traceparent):
             try:
                 provider_id = handle(_message(message, str(tracing.current())), self._registry)
-                if not isinstance(provider_id, str | None):
-                    raise TypeError(f"the handler returned {type(provider_id).__name__}, not a text or None")
+                _require_text(provider_id)
             except NotNow:
                 raise
             except Exception as error:  # noqa: BLE001 - a handler can fail in any way
@@ -142,6 +141,11 @@ class _Delivery:
             age = (now - message.row.created_at).total_seconds()
             self._registry.metrics.attempt_ended(message.row.kind, state, age)
         return [state for _, state in ended]
+
+
+def _require_text(returned: object) -> None:
+    if not isinstance(returned, str | None):
+        raise TypeError(f"the handler returned {type(returned).__name__}, not a text or None")
 
 
 def _message(claimed: Claimed, traceparent: str | None = None) -> Message:

@@ -1,7 +1,7 @@
 """How many messages a worker is given at once: what it handles in half a second.
 
-So a flood is handled in large batches at little cost each, while a slow handler is given one message at a time
-and others can take the next.
+So a flood is handled in large batches at little cost each, while a slow handler is given one message at a
+time and others can take the next.
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ SETTINGS = {
     "scheduling.jwt_secret": "a secret that only the tests know, of more than 32 bytes",
     # The smallest cost that bcrypt has: tests register often.
     "scheduling.bcrypt_cost": "4",
+    # Nobody gets these e-mails.
+    "scheduling.email_rate_limit": "0",
 }
 
 PASSWORD = "secret123"  # noqa: S105 - every account of the tests has it
@@ -41,6 +43,7 @@ PASSWORD = "secret123"  # noqa: S105 - every account of the tests has it
 class RecordingProvider(EmailProvider):
     """An e-mail provider that keeps what it is given, by idempotency key."""
 
+    deduplicates = True
     sent: dict[str, OutgoingEmail]
 
     def send(self, message: OutgoingEmail, idempotency_key: str) -> SendResult:
