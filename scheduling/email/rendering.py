@@ -84,6 +84,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        # Files are read once: they change with a release, or with a ConfigMap and the restart that follows.
+        auto_reload=False,
     )
     filters = environment.filters
     filters["moment"] = moment

@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import asdict
 from datetime import timedelta
 from email.utils import format_datetime, parseaddr
+from functools import cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -199,13 +200,17 @@ def headers(message: Message, sender: str) -> dict[str, str]:
     They ask for no automatic reply (RFC 3834), and the Message-ID (RFC 5322, 3.6.4) is the same on every
     attempt.
     """
-    domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
     return {
-        "Message-ID": f"<{message.id}@{domain}>",
+        "Message-ID": f"<{message.id}@{_domain(sender)}>",
         "Date": format_datetime(utcnow()),
         "Auto-Submitted": "auto-generated",
         "X-Auto-Response-Suppress": "All",
     }
+
+
+@cache
+def _domain(sender: str) -> str:
+    return parseaddr(sender)[1].rpartition("@")[2] or "localhost"
 
 
 def _hand_over(
@@ -220,10 +225,10 @@ def _hand_over(
         raise NotNow(str(error)) from error
     except Unavailable as error:
         registry.sending_pause.begin(str(error), seconds=error.retry_after)
-        raise _later(str(error), registry, probing=probing) from error
+        raise _paused(str(error), registry, probing=probing) from error
     except Misconfigured as error:
         registry.sending_pause.begin(str(error), refused=True)
-        raise _later(str(error), registry, probing=probing) from error
+        raise _paused(str(error), registry, probing=probing) from error
     except Deferred as error:
         raise _deferred(message, error, registry) from error
     except Ambiguous as error:
@@ -235,11 +240,11 @@ def _hand_over(
     return sent.provider_id
 
 
-def _later(reason: str, registry: EmailRegistry, *, probing: bool) -> Exception:
-    """Return what is raised while the provider takes nothing."""
-    if not probing:
-        return NotNow(reason)
-    return Postpone(reason, utcnow() + registry.sending_pause.rest() + _PROBE_WAIT, delay=Delay.OUTAGE)
+def _paused(reason: str, registry: EmailRegistry, *, probing: bool) -> Exception:
+    """Return what is raised where a pause has begun."""
+    until = utcnow() + registry.sending_pause.rest()
+    limit.note_pause(registry, until)
+    return Postpone(reason, until + _PROBE_WAIT, delay=Delay.OUTAGE) if probing else NotNow(reason)
 
 
 def _deferred(message: Message, error: Deferred, registry: EmailRegistry) -> Exception:
