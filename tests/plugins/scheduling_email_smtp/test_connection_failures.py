@@ -148,9 +148,12 @@ def test_a_banner_is_sorted_too(smtp, hurry, banner, kind):
         assert type(failure(smtp(server))) is kind
 
 
-def test_a_check_does_not_wait_for_a_banner_as_long_as_an_email_does(smtp):
-    with saying(None) as server, pytest.raises(Unavailable):
-        smtp(server, timeout="0.5").check()
+def test_a_check_does_not_wait_for_a_banner_as_long_as_an_email_does(smtp, monkeypatch):
+    seconds = []
+    watch(monkeypatch, "getreply", seconds)
+    with saying(b"") as server, pytest.raises(Unavailable):
+        smtp(server, timeout="9").check()
+    assert seconds == [9]
 
 
 def test_a_server_that_hangs_up_instead_of_speaking_tls_is_an_outage(smtp):
