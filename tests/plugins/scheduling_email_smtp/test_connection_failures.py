@@ -151,7 +151,7 @@ def test_a_banner_is_sorted_too(smtp, hurry, banner, kind):
 def test_a_check_does_not_wait_for_a_banner_as_long_as_an_email_does(smtp, monkeypatch):
     seconds = []
     watch(monkeypatch, "getreply", seconds)
-    with saying(b"") as server, pytest.raises(Unavailable):
+    with saying(b"", listens=False) as server, pytest.raises(Unavailable):
         smtp(server, timeout="9").check()
     assert seconds == [9]
 
