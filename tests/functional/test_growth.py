@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.accounts import service as accounts
+from scheduling.accounts import suppressions
 from scheduling.db.session import session_scope
 from scheduling.messaging.administration.service import redrive_all
 from scheduling.messaging.housekeeping import PRUNE_BATCH, prune
@@ -56,6 +57,8 @@ SEED = f"""
 INSERT INTO users (id, email, password_hash, name, created_at)
     SELECT i, 'u' || i || '@example.com', 'x', 'User ' || i, now() - i * interval '1 minute'
     FROM generate_series(1, {USERS}) i;
+INSERT INTO email_suppressions (address, reason)
+    SELECT 'u' || i || '@example.com', 'no such mailbox' FROM generate_series(1, {USERS}, 2) i;
 INSERT INTO token_cutoffs (user_id, not_before)
     SELECT i, now() - (i * 7919 % {USERS} + 100) * interval '1 minute' FROM generate_series(1, {USERS}) i;
 INSERT INTO bookings (user_id, title, start_time, end_time)
@@ -448,9 +451,22 @@ def redrive_rare(registry):
     redrive_all(registry, "dead", "RARE")
 
 
+def list_suppressions(registry):
+    query = suppressions.select_suppressions.order_by(*suppressions.NEWEST_FIRST.order_by())
+    with session_scope(registry) as db:
+        assert len(db.rows(query.limit(PAGE))) == PAGE
+
+
+def find_suppressed(registry):
+    with session_scope(registry) as db:
+        assert len(suppressions.find_suppressed(db, [f"u{i}@example.com" for i in range(1, 21)])) == 10
+
+
 @pytest.mark.parametrize(
     "work",
     [
+        list_suppressions,
+        find_suppressed,
         mark_due_as_queued,
         prune,
         unfinished,
