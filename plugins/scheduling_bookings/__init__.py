@@ -18,22 +18,12 @@ plugin = Plugin(
     smoke_test=True,
 )
 
-SAMPLE = {
-    "title": "Team standup",
-    "start_time": "2027-04-01T09:00:00.000Z",
-    "end_time": "2027-04-01T09:30:00.000Z",
-}
-
 
 def includeme(config: Configurator) -> None:
     """Register the resource, the views, the subscribers and the e-mails."""
     from scheduling_bookings.resources import Bookings  # noqa: PLC0415 - the manifest must import alone
-    from scheduling_bookings.service import is_confirmed  # noqa: PLC0415
 
     config.add_api_resource("bookings", Bookings)
-    config.add_email_template(
-        "BOOKING_CONFIRMATION", "bookings/confirmation", sample=SAMPLE, wanted=is_confirmed
-    )
-    config.add_email_template("BOOKING_CANCELLED", "bookings/cancelled", sample=SAMPLE)
+    config.include("scheduling_bookings.emails")
     config.include("scheduling_bookings.subscribers")
     config.scan("scheduling_bookings.views")

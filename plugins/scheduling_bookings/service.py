@@ -46,12 +46,6 @@ def find(db: Session, booking_id: int) -> Row | None:
     return db.row(_find_statement, {"booking_id": booking_id})
 
 
-def is_confirmed(db: Session, data: Mapping[str, Any]) -> bool:
-    """Tell whether the booking of an e-mail still stands."""
-    booking = find(db, data["booking_id"])
-    return booking is not None and booking.status == "confirmed"
-
-
 @cache
 def select_of_user(*filters: str) -> Query:
     """Return the query for the bookings of ``:user_id``, narrowed by some of :data:`FILTERS`."""

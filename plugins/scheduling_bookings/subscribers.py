@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from scheduling.plugin import InApp, Notice, format_timestamp, publish, shorten
+from scheduling.plugin import InApp, Notice, format_timestamp, publish, shorten, utcnow
+from scheduling_bookings.emails import QUIET, confirmation_key, rescheduled_key, will_show_move
 from scheduling_bookings.events import BookingCancelled, BookingCreated, BookingUpdated
 
 if TYPE_CHECKING:
@@ -20,22 +21,36 @@ MAX_TITLE = 200
 def tell_confirmed(event: BookingCreated) -> None:
     """Tell the owner that the booking is confirmed."""
     text = _in_app(event, "BOOKING_CONFIRMED", "confirmed", "is confirmed")
-    _tell(event, text, email="BOOKING_CONFIRMATION")
+    email = {"email": "BOOKING_CONFIRMATION", "email_key": confirmation_key(event.booking_id)}
+    _tell(event, text, **email, data=_for_the_release_before(event))
 
 
 def tell_moved(event: BookingUpdated) -> None:
-    """Tell the owner that the booking has other times; another title alone is no news."""
+    """Tell the owner that the booking has other times; another title alone is no news.
+
+    Each move is a notice in the application. The e-mail waits for further moves, and tells the first of the
+    old times and the last of the new ones. There is none where another one is going to show the new times.
+    """
     if not event.is_moved:
         return
     before = _span(event.old_start_time, event.old_end_time)
     what = f"is now from {_span(event.start_time, event.end_time)}; it was from {before}"
-    _tell(event, _in_app(event, "BOOKING_RESCHEDULED", "rescheduled", what))
+    text = _in_app(event, "BOOKING_RESCHEDULED", "rescheduled", what)
+    if will_show_move(event.db, event.booking_id):
+        _tell(event, text)
+        return
+    data = {
+        "old_start_time": format_timestamp(event.old_start_time),
+        "old_end_time": format_timestamp(event.old_end_time),
+    }
+    key, due_at = rescheduled_key(event.booking_id), utcnow() + QUIET
+    _tell(event, text, email="BOOKING_RESCHEDULED", data=data, email_key=key, email_due_at=due_at)
 
 
 def tell_cancelled(event: BookingCancelled) -> None:
     """Tell the owner that the booking is cancelled."""
     text = _in_app(event, "BOOKING_CANCELLED", "cancelled", "is cancelled")
-    _tell(event, text, email="BOOKING_CANCELLED")
+    _tell(event, text, email="BOOKING_CANCELLED", data=_for_the_release_before(event))
 
 
 def _in_app(event: BookingEvent, kind: str, state: str, what: str) -> InApp:
@@ -47,21 +62,18 @@ def _in_app(event: BookingEvent, kind: str, state: str, what: str) -> InApp:
     )
 
 
-def _tell(event: BookingEvent, text: InApp, email: str | None = None) -> None:
-    publish(
-        Notice(
-            db=event.db,
-            user_id=event.user_id,
-            email=email,
-            data={
-                "booking_id": event.booking_id,
-                "title": event.title,
-                "start_time": format_timestamp(event.start_time),
-                "end_time": format_timestamp(event.end_time),
-            },
-            in_app=text,
-        )
-    )
+def _tell(event: BookingEvent, text: InApp, *, data: dict[str, Any] | None = None, **email: Any) -> None:
+    data = {"booking_id": event.booking_id} | (data or {})
+    publish(Notice(db=event.db, user_id=event.user_id, in_app=text, data=data, **email))
+
+
+def _for_the_release_before(event: BookingEvent) -> dict[str, Any]:
+    """Return what its templates need, which may run beside this one; it goes with the next release."""
+    return {
+        "title": event.title,
+        "start_time": format_timestamp(event.start_time),
+        "end_time": format_timestamp(event.end_time),
+    }
 
 
 def _span(start: datetime, end: datetime) -> str:

@@ -17,14 +17,12 @@ plugin = Plugin(
     migrations=True,
 )
 
-SAMPLE = {"organization_id": 7, "organization": "Example Ltd", "role": "member"}
-
 
 def includeme(config: Configurator) -> None:
     """Register the resource, the views, the subscribers and the e-mail."""
     from scheduling_organizations.resources import Organizations  # noqa: PLC0415 - the manifest must import alone
 
     config.add_api_resource("organizations", Organizations)
-    config.add_email_template("ORG_INVITE", "organizations/invite", sample=SAMPLE)
+    config.include("scheduling_organizations.emails")
     config.include("scheduling_organizations.subscribers")
     config.scan("scheduling_organizations.views")

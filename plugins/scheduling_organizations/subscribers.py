@@ -23,6 +23,8 @@ def tell_new_member(event: MemberAdded) -> None:
             email="ORG_INVITE",
             data={
                 "organization_id": event.organization_id,
+                # What the templates of the release before need, which may run beside this one; these two go
+                # with the next release.
                 "organization": event.organization,
                 "role": event.role,
             },

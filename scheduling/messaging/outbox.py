@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from scheduling import tracing
 from scheduling.db.statements import Statement
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _insert = Statement(sa.insert(outbox))
+_insert_unless_there = {
+    "postgresql": Statement(postgresql.insert(outbox).on_conflict_do_nothing(index_elements=["dedupe_key"])),
+    "sqlite": Statement(sqlite.insert(outbox).on_conflict_do_nothing(index_elements=["dedupe_key"])),
+}
 
 
 def enqueue(
@@ -45,7 +50,7 @@ def enqueue(
     expires_at: datetime | None = None,
     user_id: int | None = None,
 ) -> uuid.UUID:
-    """Write a message for a consumer into the current transaction and return its id.
+    """Write a message for a consumer at the commit of the current transaction and return its id.
 
     ``payload`` is JSON-able; moments in it become RFC 3339 text. Of two messages with one
     ``dedupe_key`` the first is kept. ``due_at`` is now unless a later moment is given; what is not delivered
@@ -74,10 +79,8 @@ def enqueue(
         "created_at": now,
         "traceparent": str(span) if span else None,
     }
-    if dedupe_key is None:
-        db.insert_at_commit(_insert, row)
-    else:
-        db.write(db.insert(outbox).values(row).on_conflict_do_nothing(index_elements=["dedupe_key"]))
+    unless_there = _insert_unless_there[db.registry.engine.dialect.name]
+    db.insert_at_commit(_insert if dedupe_key is None else unless_there, row)
     db.after_commit(db.registry.wake_relays)
     return message_id
 
@@ -92,7 +95,7 @@ def refuse(db: Session, reason: str) -> None:
 def lock_unsent(db: Session, dedupe_key: str) -> Row | None:
     """Return a message that was not handed to its consumer yet, with its id, ``due_at`` and ``created_at``.
 
-    None if there is no such message. Until the end of the transaction no worker takes it, so that what the
+    None if there is no such message, as before the commit of what wrote it. Until the end of the transaction no worker takes it, so that what the
     transaction changes is in it.
     """
     query = (
@@ -109,9 +112,9 @@ def lock_unsent(db: Session, dedupe_key: str) -> Row | None:
 
 
 def move(db: Session, message_id: uuid.UUID, due_at: datetime) -> None:
-    """Give a message that was written for a later moment another one."""
-    is_it = sa.and_(outbox.c.id == message_id, outbox.c.state == State.RETRY)
-    db.write(sa.update(outbox).where(is_it).values(due_at=due_at))
+    """Give a message that was written for a later moment another one; one that waits otherwise stays."""
+    is_scheduled = sa.and_(outbox.c.state == State.RETRY, outbox.c.delay == Delay.SCHEDULED)
+    db.write(sa.update(outbox).where(outbox.c.id == message_id, is_scheduled).values(due_at=due_at))
 
 
 def release_key(db: Session, dedupe_key: str) -> None:

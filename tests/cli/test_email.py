@@ -9,7 +9,7 @@ from scheduling.config.ini import read_ini
 from scheduling.startup import set_up
 
 NOWHERE = "postgresql://scheduling@127.0.0.1:1/scheduling"
-KINDS = ["WELCOME", "BOOKING_CONFIRMATION", "BOOKING_CANCELLED"]
+KINDS = ["WELCOME", "BOOKING_CONFIRMATION", "BOOKING_RESCHEDULED", "BOOKING_CANCELLED"]
 
 
 @pytest.fixture
@@ -63,5 +63,5 @@ def test_an_unknown_kind_is_one_line_that_lists_those_of_the_enabled_plugins(pre
     assert result.exit_code == 1
     assert result.output == (
         "Error: There is no e-mail kind NEWSLETTER; "
-        "there are: BOOKING_CANCELLED, BOOKING_CONFIRMATION, WELCOME.\n"
+        "there are: BOOKING_CANCELLED, BOOKING_CONFIRMATION, BOOKING_RESCHEDULED, WELCOME.\n"
     )

@@ -15,7 +15,7 @@ from scheduling.startup import set_up
 from scheduling.testing.site import SETTINGS
 from scheduling.times import parse_timestamp
 
-KINDS = ("WELCOME", "BOOKING_CONFIRMATION", "BOOKING_CANCELLED", "ORG_INVITE")
+KINDS = ("WELCOME", "BOOKING_CONFIRMATION", "BOOKING_RESCHEDULED", "BOOKING_CANCELLED", "ORG_INVITE")
 MARKUP = st.text("<>&\"'/=a \n\r\u2028{}%#", max_size=30) | st.text()
 # What mail clients make links of.
 LINK = re.compile(r"://|www\.\w|\w[.\u3002\uff0e]\w|@\w|\w:[^\s\d\u200b]")

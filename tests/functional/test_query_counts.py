@@ -91,7 +91,7 @@ def test_the_etag_of_a_changed_booking_or_profile_asks_nothing_more(site):
         assert verbs.count("SELECT") == (path == booking), verbs
 
 
-def test_only_a_booking_that_moves_takes_a_statement_for_a_notification(site):
+def test_only_a_booking_that_moves_takes_statements_for_its_notification_and_email(site):
     alice = site.user()
     path = f"/bookings/{book(alice)['id']}"
     hours = iter(range(12, 24))
@@ -100,13 +100,17 @@ def test_only_a_booking_that_moves_takes_a_statement_for_a_notification(site):
         statements = statements_of(site, lambda: alice.patch(path, changes(), status=200))
         return [statement.split()[0] for statement in statements]
 
-    renamed = verbs(lambda: {"title": "Renamed"})
-    moved = verbs(lambda: {"end": f"2099-01-01T{next(hours)}:00:00Z"})
-    assert renamed == ["SELECT", "BEGIN", "UPDATE", "INSERT", "COMMIT"]
-    if site.registry.engine.dialect.name == "postgresql":
-        assert moved == ["SELECT", "BEGIN", "UPDATE", "WITH", "COMMIT"]
-    else:
-        assert moved == ["SELECT", "BEGIN", "UPDATE", "INSERT", "INSERT", "COMMIT"]
+    def move():
+        return {"end": f"2099-01-01T{next(hours)}:00:00Z"}
+
+    postgres = site.registry.engine.dialect.name == "postgresql"
+    at_commit = (["WITH"] if postgres else ["INSERT", "INSERT"]) + ["COMMIT"]
+    assert verbs(lambda: {"title": "Renamed"}) == ["SELECT", "BEGIN", "UPDATE", "INSERT", "COMMIT"]
+    # The confirmation has not left.
+    assert verbs(move) == ["SELECT", "BEGIN", "UPDATE", "SELECT", *at_commit]
+    site.deliver()
+    # The e-mail of the move before waits.
+    assert verbs(move) == ["SELECT", "BEGIN", "UPDATE", "SELECT", "SELECT", "UPDATE", *at_commit]
 
 
 def test_a_request_that_only_reads_begins_no_transaction(site):

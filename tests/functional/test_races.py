@@ -9,10 +9,14 @@ from webtest import TestApp
 
 from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
+from scheduling.messaging.delivery import deliver
+from scheduling.messaging.models import State
+from scheduling.messaging.relay import mark_due_as_queued
 from scheduling.testing import Client
+from scheduling.testing.process import wait_for
 from scheduling.testing.site import PASSWORD
 from scheduling.times import parse_timestamp
-from tests.kit.factories import book, create_organization
+from tests.kit.factories import book, create_organization, messages_of
 
 LATE_END = "2099-01-01T12:00:00Z"
 LATE_START, EARLY_END = {"start": "2099-01-01T11:45:00Z"}, {"end": "2099-01-01T10:15:00Z"}
@@ -184,3 +188,38 @@ def test_bookings_made_at_once_are_all_made(site):
     for client in clients:
         assert [row["title"] for row in client.get("/bookings").json] == [client.name]
         assert client.get("/notifications/count").json == {"unread": 1}
+
+
+def a_statement_waits_for_a_lock(site):
+    if site.registry.engine.dialect.name == "sqlite":
+        # Where whoever writes waits for whoever writes, and nobody can see it.
+        return True
+    waiting = "datname = current_database() AND wait_event_type = 'Lock'"
+    with session_scope(site.registry) as db:
+        return db.scalar(sa.text(f"SELECT count(*) FROM pg_stat_activity WHERE {waiting}"))  # noqa: S608
+
+
+def test_a_confirmation_that_leaves_while_its_booking_is_moved_tells_the_new_time(site):
+    alice = site.user()
+    path = f"/bookings/{book(alice)['id']}"
+    ids = mark_due_as_queued(site.registry, "email")
+    begun = []
+
+    def deliver_before_the_commit(statement):
+        if statement.startswith("COMMIT") and not begun:
+            begun.append(workers.submit(deliver, site.registry, "email", ids))
+            wait_for(lambda: begun[0].done() or a_statement_waits_for_a_lock(site))
+
+    with ThreadPoolExecutor(1) as workers, site.before_statements(deliver_before_the_commit):
+        alice.patch(path, {"start": "2099-01-02T10:00:00Z", "end": "2099-01-02T11:00:00Z"}, status=200)
+        assert begun[0].result(60) == [State.DONE, State.DONE]
+    assert "2 January 2099, 10:00" in site.mail[-1].text
+    assert messages_of(site, "BOOKING_RESCHEDULED") == []
+
+
+def test_of_two_moves_at_once_there_is_one_email(site):
+    alice = site.user()
+    path = f"/bookings/{book(alice, end=LATE_END)['id']}"
+    site.deliver()
+    at_once(site, (alice, "patch", path, LATE_START), (alice, "patch", path, EARLY_END))
+    assert len(messages_of(site, "BOOKING_RESCHEDULED")) == 1

@@ -1,6 +1,6 @@
 """What tests make and read again and again: through a client over the API, or in the database of a site."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -67,6 +67,22 @@ def message_row(site, message_id):
     """Return a row of the outbox; None if there is none of this id."""
     with session_scope(site.registry) as db:
         return db.row(sa.select(outbox).where(outbox.c.id == message_id))
+
+
+def messages_of(site, kind):
+    """Return the rows of the outbox of a kind, oldest first."""
+    with session_scope(site.registry) as db:
+        return db.rows(sa.select(outbox).where(outbox.c.kind == kind).order_by(outbox.c.created_at))
+
+
+def age_messages(site, seconds):
+    """Have all messages written, and due, so many seconds earlier, as if that time had passed."""
+    with session_scope(site.registry) as db:
+        for row in db.rows(sa.select(outbox)):
+            moments = {
+                name: getattr(row, name) - timedelta(seconds=seconds) for name in ("created_at", "due_at")
+            }
+            db.write(sa.update(outbox).where(outbox.c.id == row.id).values(moments))
 
 
 def count_rows(site, table):
