@@ -29,6 +29,7 @@ from scheduling.email.provider import (
     Throttled,
     Unavailable,
 )
+from scheduling.messaging.housekeeping import RELEASE_WINDOW
 from scheduling.messaging.models import Delay
 from scheduling.messaging.outcomes import NotNow, Permanent, Postpone, Skip
 from scheduling.times import utcnow
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
 
 UNKNOWN_KIND_WAIT = timedelta(minutes=5)
 """How long a message waits where no enabled plugin has its kind, as while a release is being replaced."""
-
-RELEASE_WINDOW = timedelta(days=1)
-"""For how long it waits in all; then nobody is going to have it."""
 
 DEFERRED_WAITS = (timedelta(minutes=6), timedelta(minutes=30), timedelta(hours=2))
 """When an e-mail is tried again that the provider takes later (RFC 5321, 4.5.4.1).
