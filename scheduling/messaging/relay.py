@@ -174,7 +174,7 @@ def _mark(db: Session, ids: list[uuid.UUID], due_at: datetime) -> None:
     # A running message is due when its lease has run out. It stays running, which tells the worker that
     # receives its id that another worker may have begun it.
     state = sa.case((outbox.c.state == State.RUNNING, State.RUNNING), else_=State.QUEUED)
-    db.write(sa.update(outbox).where(outbox.c.id.in_(ids)).values(state=state, due_at=due_at))
+    db.write(sa.update(outbox).where(outbox.c.id.in_(ids)).values(state=state, due_at=due_at, delay=None))
 
 
 def _is_queue_full(db: Session, registry: MessagingRegistry, consumer: str) -> bool:

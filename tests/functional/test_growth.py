@@ -17,9 +17,9 @@ import sqlalchemy as sa
 from scheduling.accounts import service as accounts
 from scheduling.db.session import session_scope
 from scheduling.messaging.administration.service import redrive_all
-from scheduling.messaging.housekeeping import PRUNE_BATCH, prune
+from scheduling.messaging.housekeeping import PRUNE_BATCH, give_up_unhandled, prune
 from scheduling.messaging.models import outbox
-from scheduling.messaging.relay import mark_due_as_queued
+from scheduling.messaging.relay import Relay
 from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished, waiting
 from scheduling.testing import Client, Site
 from scheduling.testing.site import PASSWORD
@@ -39,8 +39,8 @@ AUTO_EXPLAIN = {
     "auto_explain.log_nested_statements": "on",
 }
 
-# Notes are folded within a second, and slots are as many as e-mails a minute.
-SMALL = {"analytics_pending", "email_slots"}
+# Notes are folded within a second, and the rate limit is one row.
+SMALL = {"analytics_pending", "email_rate"}
 
 # As planners see it, a user has 15 rows; the first one has many, and an organization with many members.
 USERS = 4000
@@ -448,11 +448,16 @@ def redrive_rare(registry):
     redrive_all(registry, "dead", "RARE")
 
 
+def look(registry):
+    Relay(registry).publish_due(lambda consumer, ids: None)
+
+
 @pytest.mark.parametrize(
     "work",
     [
-        mark_due_as_queued,
+        look,
         prune,
+        give_up_unhandled,
         unfinished,
         due,
         oldest_due_seconds,
