@@ -6,7 +6,7 @@ from alembic import op
 from scheduling.db.metadata import Json, Timestamp
 
 revision = "core_0009"
-down_revision = "core_0007"
+down_revision = "core_0008"
 branch_labels = None
 depends_on = None
 

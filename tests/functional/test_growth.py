@@ -18,9 +18,9 @@ from scheduling.accounts import service as accounts
 from scheduling.accounts import suppressions
 from scheduling.db.session import session_scope
 from scheduling.messaging.administration.service import redrive_all
-from scheduling.messaging.housekeeping import PRUNE_BATCH, prune
+from scheduling.messaging.housekeeping import PRUNE_BATCH, give_up_unhandled, prune
 from scheduling.messaging.models import outbox
-from scheduling.messaging.relay import mark_due_as_queued
+from scheduling.messaging.relay import Relay
 from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished, waiting
 from scheduling.testing import Client, Site
 from scheduling.testing.site import PASSWORD
@@ -40,8 +40,8 @@ AUTO_EXPLAIN = {
     "auto_explain.log_nested_statements": "on",
 }
 
-# Notes are folded within a second, and slots are as many as e-mails a minute.
-SMALL = {"analytics_pending", "email_slots"}
+# Notes are folded within a second, and the rate limit is one row.
+SMALL = {"analytics_pending", "email_rate"}
 
 # As planners see it, a user has 15 rows; the first one has many, and an organization with many members.
 USERS = 4000
@@ -462,13 +462,18 @@ def find_suppressed(registry):
         assert len(suppressions.find_suppressed(db, [f"u{i}@example.com" for i in range(1, 21)])) == 10
 
 
+def look(registry):
+    Relay(registry).publish_due(lambda consumer, ids: None)
+
+
 @pytest.mark.parametrize(
     "work",
     [
         list_suppressions,
         find_suppressed,
-        mark_due_as_queued,
+        look,
         prune,
+        give_up_unhandled,
         unfinished,
         due,
         oldest_due_seconds,

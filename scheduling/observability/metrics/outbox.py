@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from scheduling.db.session import session_scope
 from scheduling.email import limit
-from scheduling.email.channel import CONSUMER
+from scheduling.email.channel import CONSUMER, URGENT
 from scheduling.messaging.models import Delay, State, is_finished, is_open, is_waiting, outbox
 from scheduling.times import utcnow
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 _WORKER = "worker"
-_is_waiting_email = sa.and_(is_waiting, outbox.c.consumer == CONSUMER)
+_is_waiting_email = sa.and_(is_waiting, outbox.c.consumer.in_([CONSUMER, URGENT]))
 
 
 class OutboxCollector:
