@@ -44,8 +44,8 @@ _OTHER_FILES = 256
 """Files that a process has open beside its connections: those to the database, its own pipes."""
 
 _REPEAT_SECONDS = 1.0
-"""How often processes that are to end are told so. Under load one in three that had just begun to serve did not
-take notice of a single SIGTERM, served on and was killed at the end of the grace, with what it had in hand."""
+"""How often processes that are to end are told so. On a busy machine one that has just begun to serve can
+miss a single SIGTERM; it would serve on, and be killed at the end of the grace with what it has in hand."""
 
 # Its own lines go where all others do.
 _LOGGING: dict[str, Any] = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {}}}
