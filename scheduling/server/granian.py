@@ -27,6 +27,7 @@ from scheduling.server.proxies import below_prefix, strip_prefix
 from scheduling.startup import set_up
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from wsgiref.types import WSGIApplication
 
     from waitress.adjustments import Adjustments
@@ -85,8 +86,10 @@ def serve(
         log_dictconfig=_LOGGING,
     )
 
+    interrupt: Callable[[], None] = server.signal_handler_interrupt
+
     def end(number: int, frame: object) -> None:
-        server.signal_handler_interrupt()
+        interrupt()
         _terminate_processes()
 
     def begin_shutdown() -> None:
