@@ -27,6 +27,7 @@ from scheduling.server.proxies import below_prefix, strip_prefix
 from scheduling.startup import set_up
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from wsgiref.types import WSGIApplication
 
     from waitress.adjustments import Adjustments
@@ -44,8 +45,8 @@ _OTHER_FILES = 256
 """Files that a process has open beside its connections: those to the database, its own pipes."""
 
 _REPEAT_SECONDS = 1.0
-"""How often processes that are to end are told so. Under load one in three that had just begun to serve did not
-take notice of a single SIGTERM, served on and was killed at the end of the grace, with what it had in hand."""
+"""How often processes that are to end are told so. On a busy machine one that has just begun to serve can
+miss a single SIGTERM; it would serve on, and be killed at the end of the grace with what it has in hand."""
 
 # Its own lines go where all others do.
 _LOGGING: dict[str, Any] = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {}}}
@@ -85,8 +86,10 @@ def serve(
         log_dictconfig=_LOGGING,
     )
 
+    interrupt: Callable[[], None] = server.signal_handler_interrupt
+
     def end(number: int, frame: object) -> None:
-        server.signal_handler_interrupt()
+        interrupt()
         _terminate_processes()
 
     def begin_shutdown() -> None:
