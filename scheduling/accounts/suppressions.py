@@ -13,8 +13,6 @@ from scheduling.texts import one_line, shorten
 from scheduling.web.pagination import Keyset
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from scheduling.db.session import Session
 
 NEWEST_FIRST = Keyset((email_suppressions.c.created_at, email_suppressions.c.address), (True, True))
@@ -52,19 +50,6 @@ def unsuppress(db: Session, address: str) -> bool:
     """Send e-mails to an address again; False if it was not suppressed."""
     is_it = email_suppressions.c.address == _key(address)
     return db.write(sa.delete(email_suppressions).where(is_it)).rowcount > 0
-
-
-def find_suppressed(db: Session, addresses: Collection[str]) -> dict[str, str]:
-    """Return those of the addresses that are suppressed, as they were given, each with the reason.
-
-    It is one query, however many they are.
-    """
-    keys = {address: _key(address) for address in addresses}
-    found = sa.select(email_suppressions.c.address, email_suppressions.c.reason).where(
-        email_suppressions.c.address.in_(set(keys.values()))
-    )
-    reasons = {row.address: row.reason for row in db.rows(found)}
-    return {address: reasons[key] for address, key in keys.items() if key in reasons}
 
 
 def _key(address: str) -> str:

@@ -24,8 +24,8 @@ CONSUMER = "email"
 URGENT = "email-urgent"
 """The same for e-mails that somebody waits for; they have threads of their own."""
 
-HANDLER_SECONDS = 15 * 60.0
-"""How long a provider may take: RFC 5321, 4.5.3.2 grants a mail server ten minutes after the last dot."""
+HANDLER_SECONDS = 40 * 60.0
+"""How long a provider may take: RFC 5321, 4.5.3.2 grants a mail server half an hour for all its answers."""
 
 
 def enqueue_email(notice: Notice) -> None:

@@ -97,7 +97,7 @@ class EmailProvider(ABC):
 
     @abstractmethod
     def send(self, message: OutgoingEmail, idempotency_key: str) -> SendResult:
-        """Hand one e-mail over, within 15 minutes; a repetition has the same ``idempotency_key``.
+        """Hand one e-mail over, within 40 minutes; a repetition has the same ``idempotency_key``.
 
         Raises :class:`Unavailable`, :class:`Throttled`, :class:`Deferred` or :class:`Ambiguous`,
         :class:`AddressRefused` or :class:`Permanent`, or :class:`Misconfigured`. A :class:`Transient` that is

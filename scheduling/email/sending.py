@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from scheduling.accounts.models import users
+from scheduling.accounts.suppressions import reason_of_user, suppress
 from scheduling.addresses import mail_address
 from scheduling.db.failures import is_unavailable
 from scheduling.db.session import session_scope
 from scheduling.email import limit
 from scheduling.email.provider import (
+    AddressRefused,
     Ambiguous,
     Deferred,
     Misconfigured,
@@ -118,13 +120,18 @@ def _load(registry: EmailRegistry, messages: Sequence[Message]) -> dict[uuid.UUI
             by_kind[message.kind].append(message)
     for kind, of_kind in by_kind.items():
         for message, data in zip(of_kind, _data(registry, kind, of_kind), strict=True):
-            reader = found[message.payload["user_id"]]
-            contents[message.id] = data if isinstance(data, Exception) else (reader, data)
+            contents[message.id] = _content(found[message.payload["user_id"]], data)
     return contents
 
 
+def _content(reader: Row, data: Mapping[str, Any] | Exception) -> Content | Exception:
+    if isinstance(data, Exception):
+        return data
+    return Skip(f"the address is suppressed: {reader.suppressed}") if reader.suppressed else (reader, data)
+
+
 def _readers(registry: EmailRegistry, ids: set[int]) -> dict[int, Row]:
-    query = sa.select(users.c.id, users.c.name, users.c.email).where(
+    query = sa.select(users.c.id, users.c.name, users.c.email, reason_of_user.label("suppressed")).where(
         users.c.id.in_(sa.bindparam("ids", expanding=True))
     )
     with session_scope(registry) as db:
@@ -229,6 +236,10 @@ def _hand_over(
     except Misconfigured as error:
         registry.sending_pause.begin(str(error), refused=True)
         raise _paused(str(error), registry, probing=probing) from error
+    except AddressRefused as error:
+        with session_scope(registry) as db:
+            suppress(db, outgoing.to_address, str(error))
+        raise
     except Deferred as error:
         raise _deferred(message, error, registry) from error
     except Ambiguous as error:

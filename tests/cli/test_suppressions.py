@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from scheduling.accounts.models import email_suppressions
-from scheduling.accounts.suppressions import find_suppressed
+from scheduling.addresses import normal_form
 from scheduling.cli.main import main
 from scheduling.db.session import session_scope
 from tests.kit.factories import LONG_AGO
@@ -49,8 +49,11 @@ def refused_at(site, address, days=0, reason=REASON):
 
 
 def found(site, *addresses):
+    """Return those that are suppressed, with their reasons."""
     with session_scope(site.registry) as db:
-        return find_suppressed(db, addresses)
+        reasons = {row.address: row.reason for row in db.rows(sa.select(email_suppressions))}
+    keys = {address: normal_form(address) or address.lower() for address in addresses}
+    return {address: reasons[key] for address, key in keys.items() if key in reasons}
 
 
 # list

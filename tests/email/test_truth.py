@@ -238,7 +238,7 @@ def test_a_batch_loads_what_its_emails_show_by_one_query_for_each_kind(site):
     for name in ("One Ltd", "Two Ltd", "Three Ltd"):
         add_member(alice, create_organization(alice, name), bob)
         book(alice)
-    ids = mark_due_as_queued(site.registry, "email")
+    ids = [row.id for row in mark_due_as_queued(site.registry, "email")]
     with site.queries() as queries:
         assert deliver(site.registry, "email", ids) == [State.DONE] * 8
     for table in ("bookings", "organization_members", "users"):

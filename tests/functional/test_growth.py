@@ -457,11 +457,6 @@ def list_suppressions(registry):
         assert len(db.rows(query.limit(PAGE))) == PAGE
 
 
-def find_suppressed(registry):
-    with session_scope(registry) as db:
-        assert len(suppressions.find_suppressed(db, [f"u{i}@example.com" for i in range(1, 21)])) == 10
-
-
 def look(registry):
     Relay(registry).publish_due(lambda consumer, ids: None)
 
@@ -470,7 +465,6 @@ def look(registry):
     "work",
     [
         list_suppressions,
-        find_suppressed,
         look,
         prune,
         give_up_unhandled,
