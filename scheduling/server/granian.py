@@ -103,6 +103,8 @@ def serve(
     server.on_startup(partial(on_signal, begin_shutdown, _kill_processes))
     threading.Thread(target=_note_that_it_serves, args=[registry], daemon=True).start()
     server.serve(target_loader=partial(load, ini, settings, draining), wrap_loader=False)
+    # At its end Python takes the handler away, and the signal would kill this process.
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _note_that_it_serves(registry: Registry) -> None:
