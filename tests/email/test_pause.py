@@ -3,11 +3,12 @@
 import pytest
 
 from scheduling.email.pause import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE, SendingPause
+from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State
 from scheduling.messaging.outcomes import NotNow
 from scheduling.plugin import Misconfigured, Permanent, Throttled, Unavailable
 from tests.kit.emails import most_in_a_minute, rate_limit, write_email
-from tests.kit.messages import rows
+from tests.kit.messages import mark, rows
 
 
 @pytest.fixture
@@ -148,7 +149,8 @@ def test_a_pause_is_not_over_where_the_rate_limit_has_no_room(site, provide, clo
     with rate_limit(site, 1):
         site.deliver()
         clock.advance(seconds=FIRST_PAUSE)
-        site.deliver()
+        # As where another worker has taken the room meanwhile.
+        assert deliver(site.registry, "email", mark(site, "email")) == []
     assert len(provider.calls) == 1
     assert site.registry.sending_pause.reason == "away"
 
@@ -168,12 +170,12 @@ def test_an_outage_of_four_hours_loses_nothing(site, moody, clock):
             if len(ids) < 300:
                 ids.append(str(write_email(site, alice)))
             site.deliver()
-            clock.advance(seconds=20)
+            clock.advance(seconds=20 if len(ids) < 300 else LONGEST_PAUSE)
         tried = list(provider.calls)
         assert len(tried) <= (end - begun) / LONGEST_PAUSE + 10
-        while any(row.state != State.DONE for row in rows(site)):
+        while len(provider.taken) < len(ids):
             site.deliver()
-            clock.advance(seconds=1)
+            clock.advance(seconds=2)
             assert clock.seconds() < end + 15 * 60
     moments = [at.timestamp() for at, _ in provider.taken]
     assert most_in_a_minute(moments) <= 30
@@ -182,4 +184,4 @@ def test_an_outage_of_four_hours_loses_nothing(site, moody, clock):
     waited = [key for key in taken if key not in tried]
     assert len(waited) > 100
     assert waited == [key for key in ids if key not in tried], "oldest first"
-    assert {row.attempts for row in rows(site)} == {1}
+    assert {(row.state, row.attempts) for row in rows(site)} == {("done", 1)}

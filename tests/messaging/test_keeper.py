@@ -122,14 +122,23 @@ def test_with_too_many_threads_that_do_not_come_back_the_worker_is_not_alive(sit
 
 def test_those_that_came_back_in_the_end_count_no_more(site, monkeypatch):
     monkeypatch.setattr(worker, "MAX_REPLACED", 1)
-    handler = Blocking()
-    with consumer(site, handler, seconds=0.05), working(site) as running:
-        for _ in range(3):
-            message_id = put(site, due_at=None)
-            handler.kept.add(message_id)
-            wait_for(lambda each=message_id: row(site, each).state == State.RETRY)
-            handler.go_on.set()
-            wait_for(lambda: not [thread for thread in running._replaced if thread.is_alive()])
-            handler.go_on.clear()
-        fine = put(site)
-        wait_for(lambda: row(site, fine).state == State.DONE)
+    first, second = Blocking(), Blocking()
+    with consumer(site, first, "first", seconds=0.05), consumer(site, second, "second", seconds=0.05):
+        for name, handler in (("first", first), ("second", second)):
+            message_id = put(site, name)
+            handler.kept = {message_id}
+        with working(site) as running:
+            try:
+                wait_for(lambda: len(running._replaced) == 1)
+                stuck = running._replaced[0]
+                handler, other = (first, second) if stuck.name.endswith("first") else (second, first)
+                handler.go_on.set()
+                wait_for(lambda: not stuck.is_alive())
+                again = put(site, stuck.name.rpartition(" ")[2])
+                handler.go_on.clear()
+                handler.kept.add(again)
+                wait_for(lambda: running._replaced not in ([], [stuck]))
+                assert not other.ended
+            finally:
+                first.go_on.set()
+                second.go_on.set()
