@@ -95,8 +95,8 @@ def refuse(db: Session, reason: str) -> None:
 def lock_unsent(db: Session, dedupe_key: str) -> Row | None:
     """Return a message that was not handed to its consumer yet, with its id, ``due_at`` and ``created_at``.
 
-    None if there is no such message, as before the commit of what wrote it. Until the end of the transaction no worker takes it, so that what the
-    transaction changes is in it.
+    None if there is no such message, as before the commit of what wrote it. Until the end of the transaction
+    no worker takes it, so that what the transaction changes is in it.
     """
     query = (
         sa.select(outbox.c.id, outbox.c.due_at, outbox.c.created_at)
