@@ -8,6 +8,7 @@ says: ``faß.de`` is ``xn--fa-hia.de``, not ``fass.de``. The part before the @ i
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import idna
 
@@ -52,6 +53,7 @@ def _mapped(text: str) -> str:
     return idna.uts46_remap(text, std3_rules=False)
 
 
+@lru_cache(maxsize=1000)
 def _ascii_domain(domain: str) -> str:
     try:
         name = idna.encode(domain, uts46=True).decode()

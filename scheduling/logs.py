@@ -29,6 +29,8 @@ def context() -> dict[str, str]:
 
 def printable(text: str) -> str:
     """Return a line in which nothing steers a terminal: no control character, none of bidirectional text."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else "�" for character in text)
 
 

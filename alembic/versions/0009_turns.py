@@ -6,7 +6,7 @@ from alembic import op
 from scheduling.db.metadata import Json, Timestamp
 
 revision = "core_0009"
-down_revision = "core_0007"
+down_revision = "core_0008"
 branch_labels = None
 depends_on = None
 
@@ -25,9 +25,11 @@ def upgrade() -> None:
     index("ix_outbox_consumer_due_at", ["consumer", "due_at"], COMES_AGAIN)
     op.create_table(
         "email_rate",
-        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("id", sa.Integer, autoincrement=False, nullable=False),
         sa.Column("full_at", sa.BigInteger, nullable=False),
         sa.Column("taken", sa.Integer, nullable=False),
+        sa.Column("paused_until", Timestamp),
+        sa.PrimaryKeyConstraint("id", name="pk_email_rate"),
     )
 
 

@@ -3,73 +3,119 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import smtplib
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from scheduling.plugin import Permanent
+from scheduling.plugin import Deferred, Permanent
 from scheduling_email_smtp.settings import SUBMISSION, SUBMISSIONS
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 Reply = tuple[int, bytes]
 
 CONNECT_SECONDS = 10.0
 REVIVE_SECONDS = 5.0
+LEAVE_SECONDS = 1.0
 MAX_MAILS = 50
 """Servers limit how many e-mails they take over one connection, and say so with an error."""
 
+# How long RFC 5321, 4.5.3.2, has a client wait. A server may look up the sender and the recipient elsewhere
+# before it answers, and may scan an e-mail that it has read before it says that it took it: a client that
+# waits less sends that e-mail again.
+GREETING_SECONDS = 300.0
+MAIL_SECONDS = 300.0
+RCPT_SECONDS = 300.0
+DATA_SECONDS = 120.0
+BLOCK_SECONDS = 180.0
+END_SECONDS = 600.0
+
+_BLOCK_BYTES = 64 * 1024
+
 
 class Connection(smtplib.SMTP):
-    """A connection each step of which ends in time: after ``step`` seconds, and at the ``deadline``."""
+    """A connection each step of which ends in time.
 
-    def __init__(self, host: str, port: int, *, step: float, deadline: float, **options: Any) -> None:
-        self.step = step
-        self.deadline = deadline
+    RFC 5321 says when for the greeting and for the steps of an e-mail; ``step`` is how many seconds others
+    may take, and ``greeting`` replaces what it says for the greeting.
+    """
+
+    def __init__(
+        self, host: str, port: int, *, step: float, greeting: float | None = None, **options: Any
+    ) -> None:
         self.mails = 0
         self.idle_since = 0.0
-        super().__init__(host, port, timeout=min(step, CONNECT_SECONDS, self._left()), **options)
+        self._seconds = GREETING_SECONDS if greeting is None else greeting
+        super().__init__(host, port, timeout=min(step, CONNECT_SECONDS), **options)
+        self._seconds = step
 
     def send(self, s: Any) -> None:
-        """Send, in the time that is left."""
+        """Send, in the time that the step has."""
         self._limit()
         super().send(s)
 
     def getreply(self) -> Reply:
-        """Wait for a reply, in the time that is left."""
+        """Wait for a reply, in the time that the step has."""
         self._limit()
         return super().getreply()
 
-    def revive(self, deadline: float) -> bool:
+    def mail(self, sender: str, options: Sequence[str] = ()) -> Reply:
+        """Say who sends."""
+        with self._within(MAIL_SECONDS):
+            return super().mail(sender, options)
+
+    def rcpt(self, recip: str, options: Sequence[str] = ()) -> Reply:
+        """Say who receives."""
+        with self._within(RCPT_SECONDS):
+            return super().rcpt(recip, options)
+
+    def ask_for_content(self) -> Reply:
+        """Ask whether the content may follow."""
+        with self._within(DATA_SECONDS):
+            return self.docmd("DATA")
+
+    def send_content(self, content: bytes) -> None:
+        """Send the content and the dot that ends it."""
+        data = re.sub(rb"(?m)^\.", b"..", content) + b".\r\n"
+        with self._within(BLOCK_SECONDS):
+            for start in range(0, len(data), _BLOCK_BYTES):
+                self.send(data[start : start + _BLOCK_BYTES])
+
+    def get_verdict(self) -> Reply:
+        """Wait for what the server says of an e-mail that it has read."""
+        with self._within(END_SECONDS):
+            return self.getreply()
+
+    def revive(self) -> bool:
         """Start anew for another e-mail; False if the server has hung up meanwhile."""
-        step, self.step, self.deadline = self.step, min(self.step, REVIVE_SECONDS), deadline
         try:
-            return self.rset()[0] == 250
+            with self._within(min(self._seconds, REVIVE_SECONDS)):
+                return self.rset()[0] == 250
         except OSError:
             return False
-        finally:
-            self.step = step
 
     def leave(self) -> None:
         """Say goodbye without waiting for the answer."""
-        self.deadline = time.monotonic() + 1
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), self._within(LEAVE_SECONDS):
             self.putcmd("QUIT")
         self.close()
 
-    def _left(self) -> float:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("it took too long")
-        return left
+    @contextlib.contextmanager
+    def _within(self, seconds: float) -> Iterator[None]:
+        """Give what follows other seconds to wait than ``step``."""
+        before, self._seconds = self._seconds, seconds
+        try:
+            yield
+        finally:
+            self._seconds = before
 
     def _limit(self) -> None:
-        left = self._left()
         if self.sock:
-            self.sock.settimeout(min(self.step, left))
+            self.sock.settimeout(self._seconds)
 
 
 class TlsConnection(Connection, smtplib.SMTP_SSL):
@@ -77,10 +123,10 @@ class TlsConnection(Connection, smtplib.SMTP_SSL):
 
 
 def connect(
-    options: dict[str, Any], context: ssl.SSLContext, deadline: float, own_name: str | None
+    options: dict[str, Any], context: ssl.SSLContext, own_name: str | None, greeting: float | None
 ) -> Connection:
     """Open a connection that is encrypted and logged in as the settings say."""
-    common = {"step": options["timeout"], "deadline": deadline, "local_hostname": own_name}
+    common = {"step": options["timeout"], "greeting": greeting, "local_hostname": own_name}
     if options["secure"]:
         port = options["port"] or SUBMISSIONS
         connection: Connection = TlsConnection(options["host"], port, context=context, **common)
@@ -121,7 +167,7 @@ def _log_in(connection: Connection, user: str, password: str) -> None:
 class Pool:
     """The open connections. As many as there are threads that send at the same time, closed when idle."""
 
-    def __init__(self, open_one: Callable[[float], Connection], idle: float) -> None:
+    def __init__(self, open_one: Callable[[], Connection], idle: float) -> None:
         self._open_one = open_one
         self._idle_seconds = idle
         self._free: list[Connection] = []
@@ -130,13 +176,13 @@ class Pool:
         self._closed = False
 
     @contextlib.contextmanager
-    def connection(self, deadline: float) -> Iterator[Connection]:
+    def connection(self) -> Iterator[Connection]:
         """Give a connection to one thread; one over which something went wrong is not used again."""
-        connection = self._revived(deadline) or self._open_one(deadline)
+        connection = self._revived() or self._open_one()
         connection.mails += 1
         try:
             yield connection
-        except Permanent:  # the server has refused the e-mail in due form
+        except (Permanent, Deferred):  # the server has refused the e-mail in due form
             self._put_back(connection)
             raise
         except BaseException:
@@ -154,11 +200,11 @@ class Pool:
         for connection in leaving:
             connection.leave()
 
-    def _revived(self, deadline: float) -> Connection | None:
+    def _revived(self) -> Connection | None:
         while True:
             with self._lock:
                 connection = self._free.pop() if self._free else None
-            if connection is None or connection.revive(deadline):
+            if connection is None or connection.revive():
                 return connection
             connection.close()
 

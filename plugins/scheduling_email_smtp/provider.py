@@ -6,11 +6,12 @@ import contextlib
 import re
 import smtplib
 import ssl
-import time
 from typing import TYPE_CHECKING, Any
 
 from scheduling.plugin import (
+    AddressRefused,
     Ambiguous,
+    Deferred,
     EmailProvider,
     Misconfigured,
     OutgoingEmail,
@@ -18,6 +19,7 @@ from scheduling.plugin import (
     SendResult,
     Settings,
     Transient,
+    Unavailable,
 )
 from scheduling_email_smtp.connection import Connection, Pool, Reply, connect
 from scheduling_email_smtp.mime import Mail, compose
@@ -26,20 +28,20 @@ from scheduling_email_smtp.settings import SmtpSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SECONDS = 55.0
-"""How long all steps of an e-mail may take together."""
-
 _MAX_REPLY_CHARACTERS = 200
 # RFC 4954, 6: authentication required, too weak, failed, encryption needed.
 _NOT_LOGGED_IN = frozenset({530, 534, 535, 538})
 _TOO_LARGE = 552
+_CLOSING = 421
+# RFC 3463, 3.2 and RFC 7505: no such mailbox, no such domain, no address, no mail at all for the domain. What
+# 5.7.x and a code alone refuse may be the sender, or this content.
+_NO_MAILBOX = re.compile(rb"5\.1\.(1|2|3|10)(?![.\d])")
 
 
 class SmtpProvider(EmailProvider):
     """Sends through a mail server. A repetition has the same Message-ID, by which some recipients drop it."""
 
     settings_schema = SmtpSettings
-    seconds = SECONDS
 
     def __init__(self, settings: Settings, options: dict[str, Any]) -> None:
         super().__init__(settings, options)
@@ -54,14 +56,14 @@ class SmtpProvider(EmailProvider):
     def send(self, message: OutgoingEmail, idempotency_key: str) -> SendResult:
         """Hand an e-mail over; the id is the server's reply, which mostly has its queue's number."""
         mail = compose(message, idempotency_key)
-        with _sorted(self.options["host"]), self._pool.connection(self._deadline()) as connection:
+        with _sorted(self.options["host"]), self._pool.connection() as connection:
             _announce(connection, mail)
             return SendResult(_hand_over(connection, mail.content))
 
     def check(self) -> None:
-        """Connect and log in."""
+        """Connect and log in, greeted within ``smtp.timeout`` too: the start of a worker waits for this."""
         with _sorted(self.options["host"]):
-            connection = self._connect(self._deadline())
+            connection = self._connect(self.options["timeout"])
             try:
                 _expect("NOOP", connection.noop(), Misconfigured)
             finally:
@@ -71,11 +73,8 @@ class SmtpProvider(EmailProvider):
         """Close the connections."""
         self._pool.close()
 
-    def _deadline(self) -> float:
-        return time.monotonic() + self.seconds
-
-    def _connect(self, deadline: float) -> Connection:
-        connection = connect(self.options, self._tls, deadline, self._own_name)
+    def _connect(self, greeting: float | None = None) -> Connection:
+        connection = connect(self.options, self._tls, self._own_name, greeting)
         # To find this machine's name can mean a DNS query without a time-out, so it is found once.
         self._own_name = connection.local_hostname
         return connection
@@ -90,34 +89,56 @@ def _announce(connection: Connection, mail: Mail) -> None:
         options = ("SMTPUTF8", "BODY=8BITMIME")
     reply = connection.mail(mail.sender, options)
     _expect("MAIL FROM", reply, Permanent if reply[0] == _TOO_LARGE else Misconfigured)
-    _expect("RCPT TO", connection.rcpt(mail.recipient), Permanent)
-    _expect("DATA", connection.docmd("DATA"), Permanent, 354)
+    _expect("RCPT TO", connection.rcpt(mail.recipient), Permanent, Deferred)
+    _expect("DATA", connection.ask_for_content(), Permanent, Deferred, code=354)
 
 
 def _hand_over(connection: Connection, content: bytes) -> str:
     """Send the content and return the reply; only while waiting for that can nobody know."""
-    connection.send(re.sub(rb"(?m)^\.", b"..", content) + b".\r\n")
     try:
-        reply = connection.getreply()
+        connection.send_content(content)
+    except OSError as error:
+        # What ends the connection may be something in this e-mail. An outage ends the next connection too.
+        raise Deferred(f"the mail server did not read the e-mail to its end: {_text(error)}") from error
+    try:
+        reply = connection.get_verdict()
     except OSError as error:
         raise Ambiguous(f"the mail server did not say whether it took the e-mail: {_text(error)}") from error
     if not 200 <= reply[0] < 300 and not 400 <= reply[0] < 600:
         raise Ambiguous(f"the mail server said neither yes nor no: {_words(reply)}")
-    _expect("the e-mail", reply, Permanent)
+    _expect("the e-mail", reply, Permanent, Deferred)
     return _words(reply)
 
 
-def _expect(step: str, reply: Reply, refused: type[Exception], code: int = 250) -> None:
-    """Raise what a reply means, unless it is of the kind of ``code``."""
+def _expect(
+    step: str,
+    reply: Reply,
+    refused: type[Exception],
+    later: type[Transient] = Unavailable,
+    *,
+    code: int = 250,
+) -> None:
+    """Raise what a reply means, unless it is of the kind of ``code``.
+
+    A 5xx is a ``refused``, a 4xx a ``later``: what is said before the recipient is known concerns everybody.
+    """
     if reply[0] // 100 != code // 100:
-        raise _refusal(step, reply, refused)
+        raise _refusal(step, reply, refused, later)
 
 
-def _refusal(step: str, reply: Reply, refused: type[Exception]) -> Exception:
+def _refusal(
+    step: str, reply: Reply, refused: type[Exception], later: type[Transient] = Unavailable
+) -> Exception:
     text = f"the mail server refused {step}: {_words(reply)}"
-    if not 500 <= reply[0] < 600:
-        return Transient(text)
-    return Misconfigured(text) if reply[0] in _NOT_LOGGED_IN else refused(text)
+    if 400 <= reply[0] < 500 and reply[0] != _CLOSING:
+        return later(text)
+    if not 500 <= reply[0] < 600:  # it shuts down, or does not speak SMTP
+        return Unavailable(text)
+    if reply[0] in _NOT_LOGGED_IN:
+        return Misconfigured(text)
+    if refused is Permanent and _NO_MAILBOX.match(reply[1]):
+        return AddressRefused(text)
+    return refused(text)
 
 
 @contextlib.contextmanager
@@ -130,11 +151,11 @@ def _sorted(host: str) -> Iterator[None]:
     except smtplib.SMTPNotSupportedError as error:
         raise Misconfigured(f"{host}: {error}") from error
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError) as error:
-        raise Transient(f"{host} hung up: {_text(error)}") from error
+        raise Unavailable(f"{host} hung up: {_text(error)}") from error
     except ssl.SSLError as error:  # a certificate that cannot be verified, or no TLS at all
         raise Misconfigured(f"{host} cannot be trusted: {_text(error)}") from error
     except OSError as error:  # every other error of smtplib is one
-        raise Transient(f"{host} cannot be reached: {_text(error)}") from error
+        raise Unavailable(f"{host} cannot be reached: {_text(error)}") from error
 
 
 def _reply_of(error: smtplib.SMTPResponseException) -> Reply:

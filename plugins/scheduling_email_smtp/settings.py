@@ -56,10 +56,13 @@ class SmtpSettings(Schema):
     password = fields.String(load_default="", validate=_ascii, metadata={"env": "SMTP_PASS", "secret": True})
     timeout = fields.Float(
         load_default=20.0,
-        validate=validate.Range(0, 30, min_inclusive=False, error="must be from 0 to 30"),
+        validate=validate.Range(0, 300, min_inclusive=False, error="must be from 0 to 300"),
         metadata={"env": "SMTP_TIMEOUT"},
     )
-    """How many seconds the server may take for each step."""
+    """How many seconds the server may take for each step until it is ready: TLS, EHLO, the log-in.
+
+    Connecting ends after ten at the latest. The greeting and an e-mail's steps have the times of RFC 5321.
+    """
 
     idle = fields.Float(
         load_default=30.0,

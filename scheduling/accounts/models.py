@@ -1,4 +1,4 @@
-"""The table of users."""
+"""The tables of users, and of addresses to which no e-mail is sent any more."""
 
 import secrets
 from datetime import datetime
@@ -47,3 +47,33 @@ sa.Index("uq_users_normal_email", users.c.normal_email, unique=True)
 # Of all rows, though it is for those without a normal form: PostgreSQL uses no statistics of a partial index.
 sa.Index("ix_users_email_as_typed", sa.func.lower(bytewise(users.c.email)))
 sa.Index("ix_users_created_at_id", users.c.created_at, users.c.id)
+
+
+MAX_REASON = 500
+"""How many characters the reason of a suppression has at most."""
+
+
+class EmailSuppressionColumns(sa.TypedColumns):
+    """An address to which no e-mail is sent any more, and why: a permanent refusal, or an operator.
+
+    It is of the address, not of an account: it holds for whoever has the address now or later. The address is
+    in its normal form, or in lower case where it has none.
+    """
+
+    # Compared by its bytes, so that the address of a user's row without normal form, which is lower-cased in
+    # no language, is found by the index.
+    address: sa.Named[str] = sa.Column(
+        sa.Text(collation="C").with_variant(sa.Text(), "sqlite"), primary_key=True
+    )
+    reason: sa.Named[str] = sa.Column(sa.String(MAX_REASON), nullable=False)
+    created_at: sa.Named[datetime] = sa.Column(
+        Timestamp, nullable=False, default=utcnow, server_default=sa.func.now()
+    )
+
+
+email_suppressions = sa.Table("email_suppressions", metadata, EmailSuppressionColumns)
+sa.Index(
+    "ix_email_suppressions_created_at_address",
+    email_suppressions.c.created_at,
+    email_suppressions.c.address,
+)

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from scheduling.accounts.events import UserRegistered
 from scheduling.accounts.models import users
+from scheduling.accounts.suppressions import reason_of_user
 from scheduling.addresses import normal_form
 from scheduling.db.metadata import bytewise, database_now
 from scheduling.db.statements import Statement
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 PUBLIC = (users.c.id, users.c.name, users.c.email, users.c.role, users.c.created_at)
 """The columns of a user as the API answers it (docs/api.md)."""
+
+PROFILE = (*PUBLIC, reason_of_user.is_(None).label("email_deliverable"))
+"""The columns of a user as they are answered to itself."""
 
 FOR_TOKEN = (*PUBLIC, users.c.token_key, database_now().label("read_at"))
 """What a token is made of, with the moment at which it was read."""
@@ -51,13 +55,19 @@ def email_is(address: str) -> sa.ColumnElement[bool]:
     return users.c.id == sa.func.coalesce(typed.scalar_subquery(), normal.scalar_subquery())
 
 
-# Clients ask for this all day: each token that is verified, each profile that is shown.
+# Clients ask for these all day: each token that is verified, each profile that is shown.
 _find = Statement(select_user.where(users.c.id == sa.bindparam("user_id")))
+_find_profile = Statement(sa.select(*PROFILE).where(users.c.id == sa.bindparam("user_id")))
 
 
 def find(db: Session, user_id: int) -> Row | None:
     """Return the public columns of a user, or None."""
     return db.row(_find, {"user_id": user_id})
+
+
+def find_profile(db: Session, user_id: int) -> Row | None:
+    """Return a user as it is answered to itself, or None."""
+    return db.row(_find_profile, {"user_id": user_id})
 
 
 def register(db: Session, *, name: str, email: str, password_hash: str, role: str = Role.MEMBER) -> Row:
@@ -75,15 +85,15 @@ def register(db: Session, *, name: str, email: str, password_hash: str, role: st
 
 
 def update_profile(db: Session, user_id: int, changes: dict[str, Any]) -> Row | None:
-    """Change name or address; return the user, or None if there is none. Raises as :func:`register`."""
+    """Change name or address; return what :func:`find_profile` does then. Raises as :func:`register`."""
     normal = _free_form(db, changes["email"], user_id) if "email" in changes else None
     update = sa.update(users).where(users.c.id == user_id)
     with _unless_taken():
-        user = db.write(update.values(changes).returning(*PUBLIC)).first()
+        user = db.write(update.values(changes).returning(*PROFILE)).first()
         if normal is not None:
             # By itself: where one statement changes the address and leaves the normal form, a trigger clears
             # that, since whoever wrote the statement does not know of it.
-            db.write(update.values(normal_email=normal))
+            user = db.write(update.values(normal_email=normal).returning(*PROFILE)).first()
     return user
 
 

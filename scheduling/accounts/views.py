@@ -87,7 +87,7 @@ def verify(context: Auth, request: Request) -> dict[str, Any] | Response:
 @view_config(context=Me, request_method="GET", permission=Permission.VIEW, etag=True)
 def show(context: Me, request: Request) -> Row | Response:
     """Show my account."""
-    return service.find(request.db, request.identity.id) or problem(request, 401, ACCOUNT_GONE)
+    return service.find_profile(request.db, request.identity.id) or problem(request, 401, ACCOUNT_GONE)
 
 
 @view_config(context=Me, request_method="PATCH", permission=Permission.EDIT, schema=ProfilePatch)

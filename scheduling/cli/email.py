@@ -1,4 +1,4 @@
-"""``scheduling email``: shows what e-mails look like."""
+"""``scheduling email``: shows what e-mails look like, and which addresses get none any more."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scheduling.app import make_app
+from scheduling.cli.suppressions import suppressions
 
 if TYPE_CHECKING:
     from scheduling.cli.program import Program
@@ -16,7 +17,10 @@ _NAME, _ADDRESS = "Alex Example", "alex@example.com"
 
 @click.group()
 def email() -> None:
-    """Look at the e-mails."""
+    """Look at the e-mails, and say which addresses get none."""
+
+
+email.add_command(suppressions)
 
 
 @email.command()

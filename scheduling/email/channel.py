@@ -59,7 +59,7 @@ def room(registry: EmailRegistry) -> int | None:
 
 def is_paused(registry: EmailRegistry) -> bool:
     """Tell whether the provider takes no e-mail now."""
-    return registry.sending_pause.is_on()
+    return registry.sending_pause.is_on() or registry.throttle.room() == 0
 
 
 def _close_provider(registry: EmailRegistry) -> None:

@@ -20,7 +20,7 @@ import orjson
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from scheduling import tracing
-from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured
+from scheduling.email.provider import Ambiguous, EmailProvider, Misconfigured, Throttled, Unavailable
 from scheduling.exceptions import name_and_text
 from scheduling.messaging.outcomes import Permanent, Transient
 from scheduling.times import utcnow
@@ -44,7 +44,8 @@ _KEEP_ALIVE_SECONDS = 30.0
 
 # The key, the account, the URL or a proxy is wrong, so that every e-mail would have this answer.
 _MISCONFIGURED_STATUSES = frozenset({401, 402, 403, 404, 405, 407})
-_TRANSIENT_STATUSES = frozenset({408, 425, 429})
+# Like every 5xx but those below, they say nothing of the one e-mail: everybody is to come later.
+_UNAVAILABLE_STATUSES = frozenset({408, 425})
 # A gateway had no answer from the server behind it, which may have accepted the e-mail.
 _AMBIGUOUS_STATUSES = frozenset({502, 504})
 
@@ -133,7 +134,7 @@ class HttpProvider(EmailProvider):
     def post(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
         """Send JSON by POST and return the answer, whatever its status.
 
-        Raises ``Transient`` if the request did not leave, ``Ambiguous`` if it did and nobody answered.
+        Raises ``Unavailable`` if the request did not leave, ``Ambiguous`` if it did and nobody answered.
         """
         try:
             content = orjson.dumps(body)
@@ -143,9 +144,9 @@ class HttpProvider(EmailProvider):
         return self._exchange("POST", path, sent, content, Ambiguous)
 
     def get(self, path: str) -> Answer:
-        """Return the answer to a GET, whatever its status; raise ``Transient`` if nobody answered."""
+        """Return the answer to a GET, whatever its status; raise ``Unavailable`` if nobody answered."""
         # Asked before the work starts: a connection that stayed open could end up in two processes.
-        return self._exchange("GET", path, {"Connection": "close"}, None, Transient)
+        return self._exchange("GET", path, {"Connection": "close"}, None, Unavailable)
 
     def refusal(self, answer: Answer, reason: str, otherwise: type[Exception] = Permanent) -> Exception:
         """Return the exception to raise for an answer that is an error, by its status.
@@ -157,8 +158,10 @@ class HttpProvider(EmailProvider):
         wait = retry_after(answer, utcnow())
         if answer.status in _AMBIGUOUS_STATUSES or answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return Ambiguous(text, wait)
-        if answer.status in _TRANSIENT_STATUSES or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Transient(text, wait)
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return Throttled(text, wait)
+        if answer.status in _UNAVAILABLE_STATUSES or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return Unavailable(text, wait)
         if answer.status in _MISCONFIGURED_STATUSES or answer.status < HTTPStatus.BAD_REQUEST:
             return Misconfigured(text)
         return otherwise(text)
@@ -179,7 +182,7 @@ class HttpProvider(EmailProvider):
                 return Answer(response.status_code, response.headers, _read(response, deadline))
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.WriteTimeout) as error:
             reason = f"{self._host} cannot be reached: {name_and_text(error, _MAX_REASON_CHARACTERS)}"
-            raise (Misconfigured if _is_untrusted(error) else Transient)(reason) from error
+            raise (Misconfigured if _is_untrusted(error) else Unavailable)(reason) from error
         except httpx2.RequestError as error:
             raise unanswered(
                 f"{self._host} did not answer: {name_and_text(error, _MAX_REASON_CHARACTERS)}"

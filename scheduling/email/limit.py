@@ -17,8 +17,12 @@ import sqlalchemy as sa
 from scheduling.db.metadata import database_microseconds
 from scheduling.db.session import session_scope
 from scheduling.email.models import email_rate
+from scheduling.times import utcnow
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from scheduling.db.session import Session
     from scheduling.email.registry import EmailRegistry
 
 MAX_DELAY = 3.0
@@ -86,6 +90,19 @@ def take(registry: EmailRegistry, wanted: int, now: sa.ColumnElement[int] | None
             set_={"full_at": _later(now) + granted * rate.interval, "taken": granted},
         )
         return int(db.write(update.returning(email_rate.c.taken)).scalar_one())
+
+
+def note_pause(registry: EmailRegistry, until: datetime) -> None:
+    """Note for metrics that this worker sends nothing until then."""
+    with session_scope(registry) as db:
+        insert = db.insert(email_rate).values(id=_ROW, full_at=0, taken=0, paused_until=until)
+        db.write(insert.on_conflict_do_update(index_elements=["id"], set_={"paused_until": until}))
+
+
+def is_paused_somewhere(db: Session) -> bool:
+    """Tell whether a worker pauses sending now."""
+    paused = sa.select(email_rate.c.id).where(email_rate.c.id == _ROW, email_rate.c.paused_until > utcnow())
+    return db.row(paused) is not None
 
 
 def _later(now: sa.ColumnElement[int]) -> sa.ColumnElement[int]:

@@ -12,8 +12,10 @@ email_rate = sa.Table(
     sa.Column("full_at", sa.BigInteger, nullable=False),
     # How many e-mails the latest statement was granted.
     sa.Column("taken", sa.Integer, nullable=False),
+    # Until when a worker has paused sending; for metrics alone.
+    sa.Column("paused_until", Timestamp),
 )
-"""One row: the state of the rate limit over all workers."""
+"""One row: the state of the rate limit over all workers, and the newest pause of one of them."""
 
 email_slots = sa.Table(
     "email_slots",

@@ -58,7 +58,8 @@ class SendingPause:
 
     def is_on(self) -> bool:
         """Tell whether no e-mail may be begun now."""
-        return self._until is not None and (self._is_probing or monotonic() < self._until)
+        until = self._until  # another thread may end the pause meanwhile
+        return until is not None and (self._is_probing or monotonic() < until)
 
     def is_probe_due(self) -> bool:
         """Tell whether a single e-mail may be tried now."""

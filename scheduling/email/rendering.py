@@ -11,6 +11,7 @@ need not do anything for it. What must be longer, or is a link, says so by a fil
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +25,7 @@ from scheduling.exceptions import StartupError
 from scheduling.times import parse_timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from jinja2.runtime import Context
     from pyramid.config import Configurator
@@ -84,6 +85,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        # Files are read once: they change with a release, or with a ConfigMap and the restart that follows.
+        auto_reload=False,
     )
     filters = environment.filters
     filters["moment"] = moment
@@ -147,7 +150,7 @@ class Templates:
     def load(self, kind: str, db: Session, messages: Sequence[Message]) -> Sequence[Mapping[str, Any] | None]:
         """Return what each message of a kind shows now; None for one that nobody needs any more.
 
-        Raises whatever the plugin's function does, and TypeError where it returned other than one for each.
+        Raises whatever the plugin's function does, and TypeError for what it may not return.
         """
         load = self._loads.get(kind)
         if load is None:
@@ -155,6 +158,8 @@ class Templates:
         shown = load(db, messages)
         if len(shown) != len(messages):
             raise TypeError(f"load of {kind} returned {len(shown)} values for {len(messages)} messages")
+        if not all(isinstance(data, Mapping | None) for data in shown):
+            raise TypeError(f"load of {kind} returned what is neither a mapping nor None")
         return shown
 
     def on_ambiguous(self, kind: str) -> str:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import asdict
 from datetime import timedelta
 from email.utils import format_datetime, parseaddr
+from functools import cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 
 from scheduling.accounts.models import users
 from scheduling.addresses import mail_address
+from scheduling.db.failures import is_unavailable
 from scheduling.db.session import session_scope
 from scheduling.email import limit
 from scheduling.email.provider import (
@@ -27,6 +29,7 @@ from scheduling.email.provider import (
     Throttled,
     Unavailable,
 )
+from scheduling.messaging.housekeeping import RELEASE_WINDOW
 from scheduling.messaging.models import Delay
 from scheduling.messaging.outcomes import NotNow, Permanent, Postpone, Skip
 from scheduling.times import utcnow
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scheduling.db.metadata import Row
-    from scheduling.db.session import Session
     from scheduling.email.provider import EmailProvider
     from scheduling.email.registry import EmailRegistry
     from scheduling.messaging.consumers import Handler, Message
@@ -45,9 +47,6 @@ if TYPE_CHECKING:
 
 UNKNOWN_KIND_WAIT = timedelta(minutes=5)
 """How long a message waits where no enabled plugin has its kind, as while a release is being replaced."""
-
-RELEASE_WINDOW = timedelta(days=1)
-"""For how long it waits in all; then nobody is going to have it."""
 
 DEFERRED_WAITS = (timedelta(minutes=6), timedelta(minutes=30), timedelta(hours=2))
 """When an e-mail is tried again that the provider takes later (RFC 5321, 4.5.4.1).
@@ -71,8 +70,7 @@ def send_one(message: Message, registry: EmailRegistry) -> str | None:
 
 def prepare(messages: Sequence[Message], registry: EmailRegistry) -> Handler:
     """Load what the e-mails of a batch show, and return the function that sends one of them."""
-    with session_scope(registry) as db:
-        contents = _load(db, registry, messages)
+    contents = _load(registry, messages)
     to_send = sum(not isinstance(content, Exception) for content in contents.values())
     grants = _Grants(registry, to_send)
 
@@ -82,8 +80,8 @@ def prepare(messages: Sequence[Message], registry: EmailRegistry) -> Handler:
             raise content
         _require_repeatable(message, registry)
         outgoing = _outgoing(message, content, registry)
+        grants.use()
         with registry.sending_pause.passing() as probing:
-            grants.use()
             return _hand_over(message, outgoing, registry, probing=probing)
 
     return send
@@ -94,8 +92,9 @@ class _Grants:
 
     def __init__(self, registry: EmailRegistry, wanted: int) -> None:
         self._registry = registry
-        self._left = limit.take(registry, wanted)
+        # From before the statement, whose answer may be late.
         self._until = monotonic() + limit.MAX_DELAY
+        self._left = limit.take(registry, wanted)
 
     def use(self) -> None:
         """Use one grant, a new one where those of the batch are old; raise ``NotNow`` if there is none."""
@@ -107,11 +106,9 @@ class _Grants:
             raise NotNow("the provider takes fewer e-mails")
 
 
-def _load(
-    db: Session, registry: EmailRegistry, messages: Sequence[Message]
-) -> dict[uuid.UUID, Content | Exception]:
+def _load(registry: EmailRegistry, messages: Sequence[Message]) -> dict[uuid.UUID, Content | Exception]:
     """Return the reader and the data of each message, or what is raised for it instead."""
-    found = _readers(db, {message.payload["user_id"] for message in messages})
+    found = _readers(registry, {message.payload["user_id"] for message in messages})
     contents: dict[uuid.UUID, Content | Exception] = {}
     by_kind: dict[str, list[Message]] = defaultdict(list)
     for message in messages:
@@ -120,30 +117,34 @@ def _load(
         else:
             by_kind[message.kind].append(message)
     for kind, of_kind in by_kind.items():
-        for message, data in zip(of_kind, _data(db, registry, kind, of_kind), strict=True):
+        for message, data in zip(of_kind, _data(registry, kind, of_kind), strict=True):
             reader = found[message.payload["user_id"]]
             contents[message.id] = data if isinstance(data, Exception) else (reader, data)
     return contents
 
 
-def _readers(db: Session, ids: set[int]) -> dict[int, Row]:
+def _readers(registry: EmailRegistry, ids: set[int]) -> dict[int, Row]:
     query = sa.select(users.c.id, users.c.name, users.c.email).where(
         users.c.id.in_(sa.bindparam("ids", expanding=True))
     )
-    return {row.id: row for row in db.rows(query, {"ids": list(ids)})}
+    with session_scope(registry) as db:
+        return {row.id: row for row in db.rows(query, {"ids": list(ids)})}
 
 
 def _data(
-    db: Session, registry: EmailRegistry, kind: str, messages: Sequence[Message]
+    registry: EmailRegistry, kind: str, messages: Sequence[Message]
 ) -> list[Mapping[str, Any] | Exception]:
     templates = registry.email_templates
     if kind not in templates.samples:
         return [_unknown_kind(message) for message in messages]
     try:
-        loaded = templates.load(kind, db, messages)
-    except sa.exc.DBAPIError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a plugin's function can fail in any way; other kinds go on
+        # Of its own, so that a transaction that fails fails no other kind.
+        with session_scope(registry) as db:
+            loaded = templates.load(kind, db, messages)
+    except Exception as error:
+        if isinstance(error, sa.exc.DBAPIError) and is_unavailable(error):
+            raise
+        # Of a plugin's function, which can fail in any way; other kinds go on.
         return [error for _ in messages]
     nobody = Skip("nobody needs it any more")
     return [nobody if data is None else data for data in loaded]
@@ -165,7 +166,7 @@ def _require_repeatable(message: Message, registry: EmailRegistry) -> None:
         known_until = message.handed_at + timedelta(seconds=provider.deduplicates_for)
         if utcnow() > known_until:
             raise Permanent("held: the provider may have sent it, and no longer knows; redrive it to send it")
-    elif message.recovered and registry.email_templates.on_ambiguous(message.kind) == "hold":
+    elif registry.email_templates.on_ambiguous(message.kind) == "hold":
         raise Permanent("held: a worker died while it may have been sending this; redrive it to send it")
 
 
@@ -199,13 +200,17 @@ def headers(message: Message, sender: str) -> dict[str, str]:
     They ask for no automatic reply (RFC 3834), and the Message-ID (RFC 5322, 3.6.4) is the same on every
     attempt.
     """
-    domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
     return {
-        "Message-ID": f"<{message.id}@{domain}>",
+        "Message-ID": f"<{message.id}@{_domain(sender)}>",
         "Date": format_datetime(utcnow()),
         "Auto-Submitted": "auto-generated",
         "X-Auto-Response-Suppress": "All",
     }
+
+
+@cache
+def _domain(sender: str) -> str:
+    return parseaddr(sender)[1].rpartition("@")[2] or "localhost"
 
 
 def _hand_over(
@@ -220,10 +225,10 @@ def _hand_over(
         raise NotNow(str(error)) from error
     except Unavailable as error:
         registry.sending_pause.begin(str(error), seconds=error.retry_after)
-        raise _later(str(error), registry, probing=probing) from error
+        raise _paused(str(error), registry, probing=probing) from error
     except Misconfigured as error:
         registry.sending_pause.begin(str(error), refused=True)
-        raise _later(str(error), registry, probing=probing) from error
+        raise _paused(str(error), registry, probing=probing) from error
     except Deferred as error:
         raise _deferred(message, error, registry) from error
     except Ambiguous as error:
@@ -235,11 +240,11 @@ def _hand_over(
     return sent.provider_id
 
 
-def _later(reason: str, registry: EmailRegistry, *, probing: bool) -> Exception:
-    """Return what is raised while the provider takes nothing."""
-    if not probing:
-        return NotNow(reason)
-    return Postpone(reason, utcnow() + registry.sending_pause.rest() + _PROBE_WAIT, delay=Delay.OUTAGE)
+def _paused(reason: str, registry: EmailRegistry, *, probing: bool) -> Exception:
+    """Return what is raised where a pause has begun."""
+    until = utcnow() + registry.sending_pause.rest()
+    limit.note_pause(registry, until)
+    return Postpone(reason, until + _PROBE_WAIT, delay=Delay.OUTAGE) if probing else NotNow(reason)
 
 
 def _deferred(message: Message, error: Deferred, registry: EmailRegistry) -> Exception:

@@ -39,19 +39,24 @@ class Throttle:
 
     def took(self) -> None:
         """Note that the provider took an e-mail."""
-        self._taken.append(monotonic())
+        with self._lock:
+            self._taken.append(monotonic())
 
     def complained(self, retry_after: float | None) -> None:
         """Note that we were too fast, and in how many seconds to go on, one by default."""
         with self._lock:
             now = monotonic()
+            begin = now + (1.0 if retry_after is None else retry_after)
+            if self._rate is not None and now < self._counted:
+                # Of an e-mail that was under way when sending slowed down: it tells nothing new of the pace.
+                self._counted = self._eased = max(begin, self._counted)
+                return
             recent = [moment for moment in self._taken if now - moment < MEASURED_SECONDS]
             span = max(1.0, now - recent[0]) if recent else MEASURED_SECONDS
             measured = len(recent) / span
             if self._rate is not None:
                 measured = min(measured, self._rate)
             self._rate = max(_SLOWEST, SLOWER * measured)
-            begin = now + (1.0 if retry_after is None else retry_after)
             # One is free then.
             self._allowance, self._counted, self._eased = 1.0, begin, begin
 

@@ -17,7 +17,6 @@ from scheduling.messaging.claims import put_back, renew, write_results
 from scheduling.messaging.results import result_of_error
 
 if TYPE_CHECKING:
-    import uuid
     from collections.abc import Iterator, Sequence
 
     from pyramid.config import Configurator
@@ -48,12 +47,14 @@ class Batch:
         self.thread = thread
         """The thread that has it; None where a test delivers."""
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        """Held while results are written, by the thread or the keeper."""
         self._waiting = deque(messages)
         self._current: Claimed | None = None
         self._since = monotonic()
         self._renewed = monotonic()
         self._results: list[dict[str, Any]] = []
-        self._unwritten: list[uuid.UUID] = []
+        self._is_given_up = False
 
     def take(self) -> Claimed | None:
         """Return the next message, which is then in work; None when there is no more."""
@@ -73,19 +74,22 @@ class Batch:
                 return False
             self._current = None
             self._results.append(result)
-            self._unwritten.append(message.row.id)
             return True
 
     def write(self) -> bool:
-        """Write the results that are kept; tell whether all could be written."""
-        with self._lock:
-            results, self._results = self._results, []
-        if not results:
-            return True
-        written = write_results(self._registry, results, self._owner)
-        with self._lock:
-            self._unwritten = []
-        return written == len(results)
+        """Write the results that are kept; tell whether all could be written.
+
+        Where that fails they are kept, for the next time.
+        """
+        with self._writing:
+            with self._lock:
+                results = list(self._results)
+            if not results:
+                return True
+            written = write_results(self._registry, results, self._owner)
+            with self._lock:
+                del self._results[: len(results)]
+            return written == len(results)
 
     def give_back(self, *, current: bool = False) -> None:
         """Put back what waits, and with ``current`` the message in work too."""
@@ -110,10 +114,15 @@ class Batch:
         with self._lock:
             return monotonic() - self._since if self._current is not None else 0.0
 
+    def is_given_up(self) -> bool:
+        """Tell whether its thread has not come back from a handler whose time is over."""
+        return self._is_given_up
+
     def give_up(self) -> None:
         """Count an attempt at the message in work that failed, whatever its thread does in the end."""
         with self._lock:
             message, self._current = self._current, None
+            self._is_given_up = message is not None
         if message is None:
             return
         error = TimeoutError(f"the handler did not end within {self._consumer.seconds:.0f} seconds")
@@ -130,7 +139,8 @@ class Batch:
                 return
             self._renewed = monotonic()
             current = [] if self._current is None else [self._current]
-            ids = [message.row.id for message in (*current, *self._waiting)] + self._unwritten
+            ids = [message.row.id for message in (*current, *self._waiting)]
+            ids += [result["message_id"] for result in self._results]
         if ids:
             renew(self._registry, ids, self._owner)
 

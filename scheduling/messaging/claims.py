@@ -46,6 +46,7 @@ _claim = (
     .returning(
         outbox.c.id,
         outbox.c.kind,
+        outbox.c.consumer,
         outbox.c.payload,
         outbox.c.attempts,
         outbox.c.postponed,

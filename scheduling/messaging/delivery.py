@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from scheduling import tracing
+from scheduling.db.failures import is_unavailable
 from scheduling.messaging.batch import Batch
 from scheduling.messaging.claims import Claimed, claim, new_owner
 from scheduling.messaging.consumers import Message
 from scheduling.messaging.models import State
-from scheduling.messaging.outcomes import NotNow
-from scheduling.messaging.results import result, result_of_error
+from scheduling.messaging.outcomes import NotNow, Postpone, Skip
+from scheduling.messaging.results import provider_id, result, result_of_error
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
@@ -52,8 +53,13 @@ def deliver(
     consumer = registry.outbox_consumers[name]
     batch = Batch(registry, consumer, claimed, owner, thread)
     with registry.batches.holding(batch):
-        states = _Delivery(registry, consumer, name, batch).run(claimed)
-    registry.pace.note(name, len(claimed), monotonic() - began)
+        try:
+            states = _Delivery(registry, consumer, name, batch).run(claimed)
+        finally:
+            # Where results could not be written, what was not begun need not wait for the end of its lease.
+            batch.give_back()
+    if states:
+        registry.pace.note(name, len(states), monotonic() - began)
     return [*states, *[None] * (len(ids) - len(claimed))]
 
 
@@ -98,11 +104,10 @@ class _Delivery:
             return self._consumer.handler
         try:
             return self._consumer.prepare([_message(each) for each in claimed], self._registry)
-        except sa.exc.DBAPIError:
-            self._batch.give_back()
-            raise
-        except Exception as error:  # noqa: BLE001 - a plugin's part of it can fail in any way
-            failure = error
+        except Exception as error:
+            if isinstance(error, sa.exc.DBAPIError) and is_unavailable(error):
+                raise
+            failure = error  # of a plugin's part of it, which can fail in any way
 
             def fail(message: Message, registry: Any) -> None:
                 raise failure
@@ -118,17 +123,15 @@ class _Delivery:
             return result(row, State.DEAD, last_error="given up: the workers that tried it died")
         with self._registry.tracer.delivering(row.id, self._name, row.traceparent):
             try:
-                provider_id = handle(_message(message, str(tracing.current())), self._registry)
-                _require_text(provider_id)
+                returned = handle(_message(message, str(tracing.current())), self._registry)
+                return result(row, State.DONE, provider_id=provider_id(returned))
             except NotNow:
                 raise
             except Exception as error:  # noqa: BLE001 - a handler can fail in any way
                 base = timedelta(seconds=self._registry.core_settings.outbox_backoff)
-                columns = result_of_error(row, error, self._consumer, base)
-                if columns["state"] is State.DEAD or columns["attempts"] == row.attempts:
+                if not isinstance(error, (Postpone, Skip)):
                     self._registry.tracer.failed(error)
-                return columns
-        return result(row, State.DONE, provider_id=provider_id)
+                return result_of_error(row, error, self._consumer, base)
 
     def _write(self) -> list[State | None]:
         """Write the results that are there, and return the states."""
@@ -141,11 +144,6 @@ class _Delivery:
             age = (now - message.row.created_at).total_seconds()
             self._registry.metrics.attempt_ended(message.row.kind, state, age)
         return [state for _, state in ended]
-
-
-def _require_text(returned: object) -> None:
-    if not isinstance(returned, str | None):
-        raise TypeError(f"the handler returned {type(returned).__name__}, not a text or None")
 
 
 def _message(claimed: Claimed, traceparent: str | None = None) -> Message:

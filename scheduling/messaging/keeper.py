@@ -27,13 +27,15 @@ def run_keeper(replace: Callable[[RestartingThread], None], thread: RestartingTh
 
 
 def _look_after(batch: Batch, replace: Callable[[RestartingThread], None]) -> None:
+    if batch.is_slow() or batch.takes_too_long():
+        # Nothing waits for the message in work, neither what follows it nor the results before it.
+        batch.write()
+        batch.give_back()
     if batch.takes_too_long():
-        batch.give_up()
         if batch.thread is not None:
             replace(batch.thread)
-        return
-    if batch.thread is not None:
+        batch.give_up()
+    # A thread that does not come back and has no successor is to be noticed by the liveness probe.
+    elif batch.thread is not None and not batch.is_given_up():
         batch.thread.report_alive()
-    if batch.is_slow():
-        batch.give_back()
     batch.renew_lease()

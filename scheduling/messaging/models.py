@@ -78,7 +78,7 @@ class OutboxColumns(sa.TypedColumns):
     """When it has lost its use, so that it is skipped from then on."""
     handed_at: sa.Named[datetime | None] = sa.Column(Timestamp)
     """When it was handed over for the first time while nobody knows with which outcome."""
-    handed: sa.Named[Any] = sa.Column(Json)
+    handed: sa.Named[Any] = sa.Column(Json, nullable=True)
     """What was handed over then, to be handed over again the same."""
     delay: sa.Named[str | None] = sa.Column(sa.String(20))
     """The :class:`Delay` of a message in the state ``retry``; NULL where the release before wrote that."""

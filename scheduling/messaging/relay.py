@@ -6,6 +6,7 @@ the time at which its id is published again unless the message is finished by th
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -22,15 +23,17 @@ from scheduling.times import utcnow
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
+    from scheduling.db.metadata import Query, Row
     from scheduling.db.session import Session
     from scheduling.messaging.registry import MessagingRegistry
     from scheduling.messaging.threads import RestartingThread
     from scheduling.messaging.wakeup import Wait
 
     Publish = Callable[[str, list[uuid.UUID]], None]
+    Room = Callable[[MessagingRegistry], int | None] | None
 
 IDLE_SECONDS = 1.0
 """How often to look where each new message is told: what only becomes due has to be found by looking."""
@@ -93,26 +96,40 @@ class Relay:
         if not has_due(self._registry):
             return 0
         published = 0
-        for consumer in self._registry.outbox_consumers:
-            for ids in self._batches(consumer):
-                publish(consumer, ids)
-                published += len(ids)
-                self._registry.metrics.published.inc(len(ids))
+        left: dict[Room, int | None] = {}
+        for name, consumer in self._registry.outbox_consumers.items():
+            if monotonic() < self._left_alone_until.get(name, 0.0):
+                continue
+            # Consumers that share a room have it in the order in which they were registered.
+            if consumer.room not in left:
+                left[consumer.room] = consumer.room(self._registry) if consumer.room else None
+            bound = left[consumer.room]
+            due = self._mark(name, bound)
+            if bound is not None:
+                left[consumer.room] = bound - len(due)
+            for ids in _batches(due, self._registry.pace.batch_size(name)):
+                publish(name, ids)
+            published += len(due)
+        self._registry.metrics.published.inc(published)
         return published
 
-    def _batches(self, consumer: str) -> Iterator[list[uuid.UUID]]:
-        now = monotonic()
-        if now < self._left_alone_until.get(consumer, 0.0):
-            return
-        room = self._registry.outbox_consumers[consumer].room
-        bound = room(self._registry) if room else None
+    def _mark(self, consumer: str, bound: int | None) -> list[Row]:
         limit = BATCH if bound is None else min(BATCH, bound)
-        ids = mark_due_as_queued(self._registry, consumer, limit) if limit > 0 else []
-        if bound is not None and len(ids) >= bound:
-            self._left_alone_until[consumer] = now + GATHER_SECONDS
-        size = self._registry.pace.batch_size(consumer)
-        for first in range(0, len(ids), size):
-            yield ids[first : first + size]
+        due = mark_due_as_queued(self._registry, consumer, limit) if limit > 0 else []
+        if bound is not None and len(due) >= bound:
+            self._left_alone_until[consumer] = monotonic() + GATHER_SECONDS
+        return due
+
+
+def _batches(due: Sequence[Row], size: int) -> Iterator[list[uuid.UUID]]:
+    """Give the ids of messages in batches of a size.
+
+    What a worker died with is a batch of its own: if it kills the next worker too, it takes no other along.
+    """
+    yield from ([row.id] for row in due if row.state == State.RUNNING)
+    rest = [row.id for row in due if row.state != State.RUNNING]
+    for first in range(0, len(rest), size):
+        yield rest[first : first + size]
 
 
 def has_due(registry: MessagingRegistry) -> bool:
@@ -121,35 +138,43 @@ def has_due(registry: MessagingRegistry) -> bool:
         return db.row(sa.select(outbox.c.id).where(is_open, outbox.c.due_at <= utcnow()).limit(1)) is not None
 
 
-def mark_due_as_queued(registry: MessagingRegistry, consumer: str, limit: int = BATCH) -> list[uuid.UUID]:
-    """Mark up to ``limit`` due messages as queued and return their ids in order, for publishing.
+def mark_due_as_queued(registry: MessagingRegistry, consumer: str, limit: int = BATCH) -> list[Row]:
+    """Mark up to ``limit`` due messages as queued, for publishing; return ids and states before, in order.
 
     Any number of relays can do so at once; each gets other rows. What comes again is in the order of its time
-    and takes at most half of the room, unless nothing else is there; what waits is in the order of its turn.
+    and takes at most half of the room where that is not enough for all; what waits is in the order of its
+    turn.
     """
     now = utcnow()
-    is_for = outbox.c.consumer == consumer
-    again = sa.select(outbox.c.id).where(is_for, comes_again, outbox.c.due_at <= now)
-    waiting = sa.select(outbox.c.id).where(is_for, is_waiting, outbox.c.due_at <= now)
+    due = sa.select(outbox.c.id, outbox.c.state).where(outbox.c.consumer == consumer, outbox.c.due_at <= now)
+    again, waiting = due.where(comes_again).order_by(outbox.c.due_at), due.where(is_waiting)
+    # Of a room of one, either has it every other time.
+    half = (limit + random.getrandbits(1)) // 2
     with session_scope(registry) as db:
         if _is_queue_full(db, registry, consumer):
             return []
-        ids = _lock(db, again.order_by(outbox.c.due_at).limit(max(1, limit // 2)))
-        ids += _lock(db, waiting.order_by(outbox.c.turn).limit(limit - len(ids))) if limit > len(ids) else []
-        if ids:
+        rows = _lock(db, again, half)
+        has_more = len(rows) == half
+        rows += _lock(db, waiting.order_by(outbox.c.turn), limit - len(rows))
+        if has_more:
+            rows += _lock(db, again.where(outbox.c.id.not_in([row.id for row in rows])), limit - len(rows))
+        if rows:
+            ids = [row.id for row in rows]
             _mark(db, ids, now + timedelta(seconds=registry.core_settings.outbox_republish))
-    return ids
+    return rows
 
 
-def _lock(db: Session, query: sa.Select[uuid.UUID]) -> list[uuid.UUID]:
-    return [row.id for row in db.rows(query.with_for_update(skip_locked=True))]
+def _lock(db: Session, query: Query, limit: int) -> list[Row]:
+    if limit <= 0:
+        return []
+    return list(db.rows(query.limit(limit).with_for_update(skip_locked=True)))
 
 
 def _mark(db: Session, ids: list[uuid.UUID], due_at: datetime) -> None:
     # A running message is due when its lease has run out. It stays running, which tells the worker that
     # receives its id that another worker may have begun it.
     state = sa.case((outbox.c.state == State.RUNNING, State.RUNNING), else_=State.QUEUED)
-    db.write(sa.update(outbox).where(outbox.c.id.in_(ids)).values(state=state, due_at=due_at))
+    db.write(sa.update(outbox).where(outbox.c.id.in_(ids)).values(state=state, due_at=due_at, delay=None))
 
 
 def _is_queue_full(db: Session, registry: MessagingRegistry, consumer: str) -> bool:

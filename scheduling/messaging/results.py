@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 from scheduling.exceptions import name_and_text
@@ -22,6 +22,7 @@ BACKOFF_CAP = timedelta(hours=4)
 """The longest wait between two attempts."""
 
 _MAX_ERROR_CHARACTERS = 500
+_MAX_ID_CHARACTERS = 255
 
 
 def result(row: Row, state: State, **columns: Any) -> dict[str, Any]:
@@ -47,21 +48,36 @@ def result_of_error(row: Row, error: Exception, consumer: Consumer, base: timede
 
     ``base`` is the shortest back-off.
     """
+    try:
+        return _result_of_error(row, error, consumer, base)
+    except (TypeError, ValueError, OverflowError, AttributeError) as wrong:
+        # The handler raised what says no moment, such as Transient with a text for retry_after.
+        return _result_of_error(row, wrong, consumer, base)
+
+
+def _result_of_error(row: Row, error: Exception, consumer: Consumer, base: timedelta) -> dict[str, Any]:
     if isinstance(error, Postpone):
         return result(
             row,
             State.RETRY,
             attempts=row.attempts - 1,
             postponed=row.postponed + (error.delay is Delay.RETRY),
-            due_at=error.until,
-            delay=error.delay,
-            last_error=str(error),
+            due_at=error.until.astimezone(UTC),
+            delay=Delay(error.delay),
+            last_error=_storable(str(error)),
         )
     if isinstance(error, Skip):
-        return result(row, State.SKIPPED, last_error=str(error))
-    text = name_and_text(error, _MAX_ERROR_CHARACTERS)
+        return result(row, State.SKIPPED, last_error=_storable(str(error)))
+    text = _storable(name_and_text(error))
     if not isinstance(error, (Transient, Permanent)):
-        logger.error("%s failed at message %s (%s)", consumer.plugin, row.id, row.kind, exc_info=error)
+        logger.error(
+            "The consumer %s of %s failed at message %s (%s)",
+            row.consumer,
+            consumer.plugin,
+            row.id,
+            row.kind,
+            exc_info=error,
+        )
     if isinstance(error, Permanent) or row.attempts >= consumer.attempts:
         logger.warning("Message %s (%s) is dead in attempt %d: %s", row.id, row.kind, row.attempts, error)
         return result(row, State.DEAD, last_error=text)
@@ -71,6 +87,19 @@ def result_of_error(row: Row, error: Exception, consumer: Consumer, base: timede
     if handed is not None:
         columns |= {"handed": handed, "handed_at": row.handed_at or utcnow()}
     return result(row, State.RETRY, **columns)
+
+
+def _storable(text: str) -> str:
+    """Return the beginning of a text, without what PostgreSQL has no place for."""
+    return text.replace("\0", "").encode(errors="replace").decode()[:_MAX_ERROR_CHARACTERS]
+
+
+def provider_id(returned: object) -> str | None:
+    """Return what a handler returned, as the provider's id; raise TypeError if it is no text and not None."""
+    if not isinstance(returned, str | None):
+        raise TypeError(f"the handler returned {type(returned).__name__}, not a text or None")
+    # What it did is done, whatever the text is.
+    return None if returned is None else _storable(returned)[:_MAX_ID_CHARACTERS]
 
 
 def _wait(row: Row, error: Exception, base: timedelta) -> timedelta:

@@ -23,7 +23,10 @@ _HOUSEKEEPING_STOP_SECONDS = 1.0
 
 
 MAX_REPLACED = 20
-"""How many threads that do not come back from a handler are replaced; with more the worker hangs."""
+"""How many threads that do not come back from their handlers have others in their place.
+
+With more the worker hangs, which the liveness probe tells.
+"""
 
 
 class Worker:
@@ -37,7 +40,7 @@ class Worker:
         self._registry = registry
         self._stopping = threading.Event()
         self._delivered = threading.Event()
-        self._replaced = 0
+        self._replaced: list[RestartingThread] = []
         self._threads = [self._thread("relay", run_relay)]
         for consumer in registry.outbox_consumers:
             for number in range(receivers):
@@ -90,9 +93,10 @@ class Worker:
 
     def _replace(self, stuck: RestartingThread) -> None:
         """Have another thread do the work of one whose handler does not come back."""
-        if self._replaced >= MAX_REPLACED or self._stopping.is_set():
+        self._replaced = [thread for thread in self._replaced if thread.is_alive()]
+        if len(self._replaced) >= MAX_REPLACED or self._stopping.is_set():
             return
-        self._replaced += 1
+        self._replaced.append(stuck)
         other = stuck.successor()
         self._threads[self._threads.index(stuck)] = other
         other.start()

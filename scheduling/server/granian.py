@@ -27,6 +27,7 @@ from scheduling.server.proxies import below_prefix, strip_prefix
 from scheduling.startup import set_up
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from wsgiref.types import WSGIApplication
 
     from waitress.adjustments import Adjustments
@@ -42,6 +43,10 @@ cannot be told to close an idle one; each costs it little, and no thread."""
 
 _OTHER_FILES = 256
 """Files that a process has open beside its connections: those to the database, its own pipes."""
+
+_REPEAT_SECONDS = 1.0
+"""How often processes that are to end are told so. On a busy machine one that has just begun to serve can
+miss a single SIGTERM; it would serve on, and be killed at the end of the grace with what it has in hand."""
 
 # Its own lines go where all others do.
 _LOGGING: dict[str, Any] = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {}}}
@@ -81,12 +86,18 @@ def serve(
         log_dictconfig=_LOGGING,
     )
 
+    interrupt: Callable[[], None] = server.signal_handler_interrupt
+
+    def end(number: int, frame: object) -> None:
+        interrupt()
+        _terminate_processes()
+
     def begin_shutdown() -> None:
         draining.value = 1
         # The probes' port is this process's.
         registry.readiness.drain()
-        signal.signal(signal.SIGALRM, server.signal_handler_interrupt)
-        signal.setitimer(signal.ITIMER_REAL, drain or 0.001)
+        signal.signal(signal.SIGALRM, end)
+        signal.setitimer(signal.ITIMER_REAL, drain or 0.001, _REPEAT_SECONDS)
 
     # granian calls this when it has installed its own handlers, which end its processes without a drain.
     server.on_startup(partial(on_signal, begin_shutdown, _kill_processes))
@@ -102,6 +113,11 @@ def _note_that_it_serves(registry: Registry) -> None:
         with suppress(OSError), socket.create_connection(address, timeout=1):
             registry.readiness.starting = False
         pause.wait(0.1)
+
+
+def _terminate_processes() -> None:
+    for process in multiprocessing.active_children():
+        process.terminate()
 
 
 def _kill_processes() -> None:

@@ -142,14 +142,14 @@ def test_an_unknown_message_is_one_line_and_status_1(run_outbox, command, unknow
 @pytest.mark.parametrize("state", [State.DEAD, State.RETRY, State.SKIPPED])
 def test_a_redriven_message_is_due_now_and_keeps_its_id_dedupe_key_and_error(site, outbox_output, state):
     later = utcnow() + timedelta(hours=4)
-    message_id = insert_message(
-        site, state, due_at=later, reserved_at=later, done_at=LONG_AGO, dedupe_key="k"
-    )
+    old = {"delay": "retry", "postponed": 4, "handed_at": LONG_AGO, "expires_at": LONG_AGO}
+    message_id = insert_message(site, state, due_at=later, done_at=LONG_AGO, dedupe_key="k", **old)
 
     assert outbox_output("redrive", message_id) == ["1 message redriven."]
 
     row = message_row(site, message_id)
-    assert (row.state, row.attempts, row.done_at, row.reserved_at) == ("pending", 0, None, None)
+    assert (row.state, row.attempts, row.done_at) == ("pending", 0, None)
+    assert (row.delay, row.postponed, row.handed_at, row.expires_at) == (None, 0, None, None)
     assert (row.dedupe_key, row.last_error) == ("k", "Transient: busy")
     assert row.due_at <= utcnow()
 
@@ -250,10 +250,10 @@ def test_redriving_nothing_or_too_much_is_a_usage_error(site, run_outbox, argume
 
 @pytest.mark.parametrize("state", [State.PENDING, State.QUEUED, State.RETRY, State.DEAD])
 def test_a_discarded_message_is_kept_as_skipped(site, outbox_output, state):
-    message_id = insert_message(site, state, reserved_at=LONG_AGO)
+    message_id = insert_message(site, state)
     assert outbox_output("discard", message_id) == ["1 message discarded."]
     row = message_row(site, message_id)
-    assert (row.state, row.last_error, row.reserved_at) == ("skipped", "discarded by an operator", None)
+    assert (row.state, row.last_error) == ("skipped", "discarded by an operator")
     assert LONG_AGO < row.done_at <= utcnow()
     assert site.deliver() == []
 

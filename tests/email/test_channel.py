@@ -1,197 +1,140 @@
-"""What the e-mail channel does besides rendering: headers, pauses, held messages, messages nobody needs."""
+"""From a notice to a message: to which consumer it goes, and which are refused where they are written."""
 
+import threading
+from dataclasses import replace
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 
 import pytest
-import sqlalchemy as sa
 
-from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
-from scheduling.email.pause import SendingPause
-from scheduling.messaging.delivery import deliver
-from scheduling.messaging.models import State, outbox
-from scheduling.messaging.relay import mark_due_as_queued
+from scheduling.email.channel import CONSUMER, URGENT
+from scheduling.messaging.models import State
 from scheduling.messaging.worker import Worker
-from scheduling.plugin import Ambiguous, EmailProvider, Misconfigured, SendResult
+from scheduling.plugin import Notice, publish
+from scheduling.testing.processes import wait_for
 from scheduling.times import utcnow
-from tests.kit.factories import book
-
-
-class Scripted(EmailProvider):
-    """A provider that raises what it is told to, and then takes everything."""
-
-    def send(self, message, idempotency_key):
-        self.options["calls"].append(idempotency_key)
-        if self.options["errors"]:
-            raise self.options["errors"].pop(0)
-        return SendResult("theirs")
-
-
-class ScriptedWithKeys(Scripted):
-    deduplicates = True
+from tests.kit.emails import Scripted, rate_limit, write_email
+from tests.kit.messages import change, only_row, rows, working
 
 
 @pytest.fixture
-def provide(site):
-    """Let the site send with a provider that raises these errors first; return its calls."""
-
-    def use(*errors, kind=Scripted):
-        calls = []
-        options = {"errors": list(errors), "calls": calls}
-        site.registry.email_provider = kind(site.registry.core_settings, options)
-        return calls
-
-    yield use
-    site.registry.email_provider = site.provider
-    site.registry.sending_pause = SendingPause()
+def urgent(site, monkeypatch):
+    """Make WELCOME urgent."""
+    monkeypatch.setattr(site.registry.email_templates, "_urgent", {"WELCOME"})
 
 
 @pytest.fixture
-def hold(site):
-    """Make WELCOME a kind of which no second copy may be sent."""
-    kinds = site.registry.email_templates._on_ambiguous
-    kinds["WELCOME"] = "hold"
-    yield
-    kinds["WELCOME"] = "resend"
+def alice(site):
+    """A user who was welcomed already."""
+    user = site.user()
+    site.deliver()
+    change(site, created_at=utcnow() - timedelta(days=9))
+    site.clear_mail()
+    return user
 
 
-def only_row(site):
+def tell(site, user, kind="WELCOME", **options):
     with session_scope(site.registry) as db:
-        return db.row(sa.select(outbox))
+        publish(Notice(db=db, user_id=user.id, email=kind, **options))
 
 
-def change(site, **values):
-    with session_scope(site.registry) as db:
-        db.write(sa.update(outbox).values(values))
+def open_rows(site):
+    return [row for row in rows(site) if row.state not in ("done", "skipped")]
 
 
-def make_due(site):
-    change(site, due_at=utcnow() - timedelta(seconds=1))
+def test_an_e_mail_that_no_enabled_plugin_has_is_refused_where_it_is_written(site, alice):
+    with pytest.raises(LookupError, match="'WELCMOE'"):
+        tell(site, alice, "WELCMOE")
+    assert open_rows(site) == []
 
 
-def test_an_email_says_that_a_machine_wrote_it_and_has_one_message_id(site):
-    site.user()
-    site.deliver()
-    [mail] = site.mail
-    assert mail.headers["Auto-Submitted"] == "auto-generated"
-    assert mail.headers["Message-ID"] == f"<{only_row(site).id}@localhost>"
-    assert abs(parsedate_to_datetime(mail.headers["Date"]) - utcnow()) < timedelta(minutes=1)
-
-
-def test_the_message_id_is_the_same_on_every_attempt(site, provide):
-    site.user()
-    provide(Ambiguous("it broke"))
-    site.deliver()
-    site.registry.email_provider = site.provider
-    make_due(site)
-    site.deliver()
-    [mail] = site.mail
-    assert mail.headers["Message-ID"] == f"<{only_row(site).id}@localhost>"
-
-
-def test_a_provider_that_refuses_us_pauses_sending_and_uses_up_no_attempt(site, provide):
-    calls = provide(Misconfigured("the key is wrong"))
-    site.user()
-    site.user()
-    assert site.deliver() == [State.RETRY, State.RETRY]
-    assert len(calls) == 1, "the second message did not try the same key"
-    with session_scope(site.registry) as db:
-        rows = db.rows(sa.select(outbox))
-    assert [row.attempts for row in rows] == [0, 0]
-    assert {row.last_error for row in rows} == {"the e-mail provider refuses us: the key is wrong"}
-    assert site.registry.sending_pause.reason == "the key is wrong"
-
-
-def test_sending_goes_on_when_the_pause_is_over(site, provide):
-    provide(Misconfigured("the key is wrong"))
-    site.user()
-    site.deliver()
-    site.registry.sending_pause._until = utcnow() - timedelta(seconds=1)
-    make_due(site)
-    assert site.deliver() == [State.DONE]
-    assert site.registry.sending_pause.reason is None
-
-
-def test_where_nobody_knows_it_is_sent_again(site, provide):
-    calls = provide(Ambiguous("no answer"))
-    site.user()
+def test_in_production_it_waits_for_a_day_and_then_is_dead(site, alice, clock, monkeypatch, caplog):
+    production = replace(site.registry.core_settings, app_env="production")
+    monkeypatch.setattr(site.registry, "core_settings", production)
+    tell(site, alice, "NEXT_RELEASE")
+    assert "No enabled plugin has the e-mail 'NEXT_RELEASE'" in caplog.text
     assert site.deliver() == [State.RETRY]
-    make_due(site)
-    assert site.deliver() == [State.DONE]
-    assert len(set(calls)) == 1, "with the same key"
-
-
-def test_a_kind_that_holds_is_kept_for_an_operator_where_nobody_knows(site, provide, hold):
-    provide(Ambiguous("no answer"))
-    site.user()
+    [waiting] = open_rows(site)
+    assert (waiting.attempts, waiting.delay) == (0, "postponed")
+    assert waiting.due_at == clock.now + timedelta(minutes=5)
+    clock.advance(hours=25)
     assert site.deliver() == [State.DEAD]
-    assert only_row(site).last_error == "Permanent: held: no answer; redrive it to send it again"
+    assert open_rows(site)[0].last_error == "Permanent: no enabled plugin has the e-mail NEXT_RELEASE"
 
 
-def test_a_kind_that_holds_is_sent_again_by_a_provider_that_knows_repetitions(site, provide, hold):
-    provide(Ambiguous("no answer"), kind=ScriptedWithKeys)
-    site.user()
-    assert site.deliver() == [State.RETRY]
-
-
-@pytest.mark.parametrize(("kind", "expected"), [(Scripted, State.DEAD), (ScriptedWithKeys, State.DONE)])
-def test_a_kind_that_holds_is_kept_when_a_worker_died_with_it(site, provide, hold, kind, expected):
-    calls = provide(kind=kind)
-    site.user()
-    past = utcnow() - timedelta(seconds=1)
-    change(site, state=State.RUNNING, attempts=1, owner="gone", lease_until=past, due_at=past)
-    assert site.deliver() == [expected]
-    assert len(calls) == (1 if expected == State.DONE else 0)
-
-
-def test_the_confirmation_of_a_booking_that_is_cancelled_by_then_is_skipped(site):
-    alice = site.user()
-    booking = book(alice)
-    alice.delete(f"/bookings/{booking['id']}")
-    assert site.deliver() == [State.DONE, State.SKIPPED, State.DONE]
-    assert [mail.subject for mail in site.mail] == ["Welcome, Alice", "Booking cancelled: Standup"]
-
-
-def test_the_address_is_that_of_the_moment_of_sending(site):
-    alice = site.user(email="old@example.com")
-    with session_scope(site.registry) as db:
-        db.write(sa.update(users).where(users.c.id == alice.id).values(email="new@example.com"))
+def test_in_production_the_plugin_of_the_next_release_delivers_it(site, alice, clock, monkeypatch):
+    production = replace(site.registry.core_settings, app_env="production")
+    monkeypatch.setattr(site.registry, "core_settings", production)
+    tell(site, alice, "NEXT_RELEASE")
     site.deliver()
-    assert [mail.to_address for mail in site.mail] == ["new@example.com"]
+    templates = site.registry.email_templates
+    for names in (templates.samples, templates._bases, templates._on_ambiguous):
+        monkeypatch.setitem(names, "NEXT_RELEASE", names["WELCOME"])
+    clock.advance(minutes=6)
+    assert site.deliver() == [State.DONE]
 
 
-def test_more_mail_than_the_limit_waits_for_its_slots_and_uses_up_no_attempts(site):
-    limit = site.registry.core_settings.email_rate_limit
-    for _ in range(limit + 2):
-        site.user()
-    site.deliver()
-    assert len(site.mail) == limit
-    with session_scope(site.registry) as db:
-        waiting = db.rows(sa.select(outbox).where(outbox.c.state == State.RETRY))
-    assert [row.attempts for row in waiting] == [0, 0]
-    assert all(row.reserved_at == row.due_at for row in waiting)
-    assert all(row.due_at > utcnow() + timedelta(seconds=50) for row in waiting)
+def test_of_two_e_mails_with_one_key_the_first_is_kept_and_waits_for_its_moment(site, alice):
+    later = utcnow() + timedelta(minutes=2)
+    tell(site, alice, email_key="k", email_due_at=later)
+    tell(site, alice, email_key="k")
+    [message] = open_rows(site)
+    assert (message.state, message.due_at, message.dedupe_key) == ("retry", later, "k")
 
 
-def test_a_message_uses_the_slot_that_it_reserved(site):
+def test_an_e_mail_that_is_of_no_use_any_more_is_skipped(site, alice, clock):
+    tell(site, alice, email_expires_at=utcnow() + timedelta(hours=1))
+    clock.advance(hours=2)
+    assert site.deliver() == [State.SKIPPED]
+    assert site.mail == []
+
+
+# What is urgent
+
+
+@pytest.mark.usefixtures("urgent")
+def test_what_is_urgent_has_a_consumer_of_its_own(site):
     site.user()
-    now = utcnow()
-    change(site, reserved_at=now, due_at=now)
-    with site.queries() as queries:
-        [message_id] = mark_due_as_queued(site.registry)
-        assert deliver(site.registry, message_id) == State.DONE
-    assert not [statement for statement in queries.statements if "email_slots" in statement]
-    assert only_row(site).reserved_at is None
+    assert only_row(site).consumer == URGENT
+    assert site.deliver() == [State.DONE]
 
 
-def test_a_message_that_comes_too_late_for_its_slot_takes_another(site):
-    site.user()
-    past = utcnow() - timedelta(seconds=10)
-    change(site, reserved_at=past, due_at=past)
-    with site.queries() as queries:
-        assert site.deliver() == [State.DONE]
-    assert [statement for statement in queries.statements if "email_slots" in statement]
+@pytest.mark.usefixtures("urgent")
+@pytest.mark.parametrize("number", [1, 30])
+def test_what_is_urgent_is_the_next_that_the_rate_limit_lets_through(site, alice, clock, number):
+    with rate_limit(site, number):
+        for _ in range(50):
+            write_email(site, alice, consumer=CONSUMER)
+        site.deliver()
+        clock.advance(seconds=0.5)
+        tell(site, alice)
+        [late] = [row for row in open_rows(site) if row.consumer == URGENT]
+        while not site.deliver():
+            clock.advance(seconds=0.5)
+        assert [row.state for row in rows(site) if row.id == late.id] == ["done"]
+
+
+@pytest.mark.usefixtures("urgent")
+def test_what_is_urgent_waits_for_no_e_mail_that_is_being_sent(site, alice, provide):
+    go_on, begun = threading.Event(), []
+
+    class Slow(Scripted):
+        def meet(self, message):
+            if not begun:
+                begun.append(message)
+                go_on.wait()
+
+    provide(kind=Slow)
+    for _ in range(5):
+        write_email(site, alice, consumer=CONSUMER)
+    with working(site):
+        try:
+            wait_for(lambda: begun)
+            tell(site, alice)
+            wait_for(lambda: URGENT not in {row.consumer for row in open_rows(site)})
+            assert len(open_rows(site)) == 5
+        finally:
+            go_on.set()
 
 
 def test_the_provider_is_closed_when_a_worker_ends(site, monkeypatch):
@@ -202,14 +145,3 @@ def test_the_provider_is_closed_when_a_worker_ends(site, monkeypatch):
     assert closed == []
     worker.stop()
     assert closed == [True]
-
-
-def test_an_address_that_there_cannot_be_is_given_up_at_once(site, provide):
-    calls = provide()
-    alice = site.user()
-    with session_scope(site.registry) as db:
-        # As an account that is older than the rule may have it.
-        db.write(sa.update(users).where(users.c.id == alice.id).values(email="alice@example.com\u202e"))
-    assert site.deliver() == [State.DEAD]
-    assert calls == []
-    assert "no domain" in only_row(site).last_error

@@ -11,7 +11,7 @@ import trustme
 
 from scheduling import tracing
 from scheduling.email.http import Answer, HttpProvider, HttpSettings, api_url, retry_after
-from scheduling.plugin import Ambiguous, Misconfigured, Permanent, SendResult, Transient
+from scheduling.plugin import Ambiguous, Misconfigured, Permanent, SendResult, Throttled, Unavailable
 from scheduling.testing.api_server import ApiAnswer, ApiServer
 from scheduling.testing.providers import KEYS, MAIL, failure, make_provider
 
@@ -142,17 +142,17 @@ def test_a_path_of_the_base_url_is_kept(server, connect):
         (404, Misconfigured),
         (405, Misconfigured),
         (407, Misconfigured),
-        (408, Transient),
+        (408, Unavailable),
         (409, Permanent),
         (413, Permanent),
         (422, Permanent),
-        (425, Transient),
-        (429, Transient),
-        (500, Transient),
+        (425, Unavailable),
+        (429, Throttled),
+        (500, Unavailable),
         (502, Ambiguous),
-        (503, Transient),
+        (503, Unavailable),
         (504, Ambiguous),
-        (599, Transient),
+        (599, Unavailable),
     ],
 )
 def test_each_status_is_sorted_by_what_to_do_next(server, connect, status, kind):
@@ -179,7 +179,7 @@ def test_words_of_the_other_side_are_kept_short_on_one_line_and_without_the_key(
 def test_an_answer_that_is_no_json_is_sorted_by_its_status(server, connect):
     server.fixed = ApiAnswer(503, "<html>")
     error = failure(connect(server.url))
-    assert type(error) is Transient
+    assert type(error) is Unavailable
     assert "503 Service Unavailable" in str(error)
 
 
@@ -188,20 +188,26 @@ def test_an_answer_without_end_is_given_up(server, connect):
     assert type(failure(connect(server.url))) is Ambiguous
 
 
-def test_a_check_that_nobody_answers_is_transient_and_not_ambiguous(connect):
+def test_a_check_that_nobody_answers_finds_an_outage_and_nothing_ambiguous(connect):
     with PlainServer() as server:
         server.answer = lambda request: server._ended.wait()
-        with pytest.raises(Transient) as raised:
+        with pytest.raises(Unavailable):
             connect(server.url, timeout="0.5").check()
-        assert type(raised.value) is Transient
         server._ended.set()
 
 
-def test_an_email_that_is_not_read_to_its_end_is_transient(connect):
+def test_a_server_that_does_not_read_an_email_to_its_end_is_unavailable(connect):
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
         huge = replace(MAIL, text="x" * 16_000_000)
-        assert type(failure(connect(url, timeout="0.5"), huge)) is Transient
+        assert type(failure(connect(url, timeout="0.5"), huge)) is Unavailable
+
+
+@pytest.mark.parametrize(("status", "kind"), [(429, Throttled), (500, Unavailable), (503, Unavailable)])
+def test_an_outage_keeps_for_how_long_it_asked(server, connect, status, kind):
+    server.fixed = ApiAnswer(status, headers={"Retry-After": "1"})
+    error = failure(connect(server.url))
+    assert (type(error), error.retry_after) == (kind, 1.0)
 
 
 def test_an_email_that_cannot_be_json_is_permanent(server, connect):

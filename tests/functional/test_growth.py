@@ -15,11 +15,12 @@ import pytest
 import sqlalchemy as sa
 
 from scheduling.accounts import service as accounts
+from scheduling.accounts import suppressions
 from scheduling.db.session import session_scope
 from scheduling.messaging.administration.service import redrive_all
-from scheduling.messaging.housekeeping import PRUNE_BATCH, prune
+from scheduling.messaging.housekeeping import PRUNE_BATCH, give_up_unhandled, prune
 from scheduling.messaging.models import outbox
-from scheduling.messaging.relay import mark_due_as_queued
+from scheduling.messaging.relay import Relay
 from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished, waiting
 from scheduling.testing import Client, Site
 from scheduling.testing.site import PASSWORD
@@ -39,8 +40,8 @@ AUTO_EXPLAIN = {
     "auto_explain.log_nested_statements": "on",
 }
 
-# Notes are folded within a second, and slots are as many as e-mails a minute.
-SMALL = {"analytics_pending", "email_slots"}
+# Notes are folded within a second, and the rate limit is one row.
+SMALL = {"analytics_pending", "email_rate"}
 
 # As planners see it, a user has 15 rows; the first one has many, and an organization with many members.
 USERS = 4000
@@ -56,6 +57,8 @@ SEED = f"""
 INSERT INTO users (id, email, password_hash, name, created_at)
     SELECT i, 'u' || i || '@example.com', 'x', 'User ' || i, now() - i * interval '1 minute'
     FROM generate_series(1, {USERS}) i;
+INSERT INTO email_suppressions (address, reason)
+    SELECT 'u' || i || '@example.com', 'no such mailbox' FROM generate_series(1, {USERS}, 2) i;
 INSERT INTO token_cutoffs (user_id, not_before)
     SELECT i, now() - (i * 7919 % {USERS} + 100) * interval '1 minute' FROM generate_series(1, {USERS}) i;
 INSERT INTO bookings (user_id, title, start_time, end_time)
@@ -448,11 +451,29 @@ def redrive_rare(registry):
     redrive_all(registry, "dead", "RARE")
 
 
+def list_suppressions(registry):
+    query = suppressions.select_suppressions.order_by(*suppressions.NEWEST_FIRST.order_by())
+    with session_scope(registry) as db:
+        assert len(db.rows(query.limit(PAGE))) == PAGE
+
+
+def find_suppressed(registry):
+    with session_scope(registry) as db:
+        assert len(suppressions.find_suppressed(db, [f"u{i}@example.com" for i in range(1, 21)])) == 10
+
+
+def look(registry):
+    Relay(registry).publish_due(lambda consumer, ids: None)
+
+
 @pytest.mark.parametrize(
     "work",
     [
-        mark_due_as_queued,
+        list_suppressions,
+        find_suppressed,
+        look,
         prune,
+        give_up_unhandled,
         unfinished,
         due,
         oldest_due_seconds,

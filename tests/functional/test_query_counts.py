@@ -59,6 +59,19 @@ def test_a_booking_is_read_in_one_round_trip(site):
     assert [statement.split()[0] for statement in statements] == ["SELECT"]
 
 
+def test_a_profile_is_read_in_one_round_trip_with_whether_e_mails_reach_it(site):
+    alice = site.user()
+    statements = statements_of(site, lambda: alice.get("/users/me", status=200))
+    assert [statement.split()[0] for statement in statements] == ["SELECT"]
+    assert "email_suppressions" in statements[0]
+
+
+def test_a_token_is_verified_without_asking_whether_e_mails_reach_its_user(site):
+    alice = site.user()
+    [statement] = statements_of(site, lambda: alice.get("/auth/verify", status=200))
+    assert "email_suppressions" not in statement
+
+
 def test_a_booking_with_its_notification_event_and_mail_is_made_in_one_round_trip(site):
     alice = site.user()
     statements = statements_of(site, lambda: alice.post("/bookings", BOOKING, status=201))

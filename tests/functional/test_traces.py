@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from scheduling import tracing
 from scheduling.db.session import session_scope
 from scheduling.logs import JsonFormatter, TextFormatter
+from scheduling.messaging.consumers import Consumer
 from scheduling.messaging.models import State, outbox
-from scheduling.messaging.outbox import Consumer, enqueue
+from scheduling.messaging.outbox import enqueue
 from scheduling.messaging.outcomes import Transient
 from scheduling.times import utcnow
 from tests.kit.factories import BOOKING
@@ -157,7 +158,7 @@ def test_a_handler_is_told_the_trace_and_each_attempt_is_a_step_of_its_own(site,
     assert {(span.trace_id, span.sampled) for span in spans} == {(TRACE, True)}
     assert len({SPAN, *(span.span_id for span in spans)}) == 4
     lines = json_lines()
-    assert {line["logger"] for line in lines} == {"somebody", "scheduling.messaging.delivery"}
+    assert {line["logger"] for line in lines} == {"somebody", "scheduling.messaging.results"}
     assert {line["trace_id"] for line in lines} == {TRACE}
 
 

@@ -1,61 +1,33 @@
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
-from scheduling.messaging.delivery import BACKOFF_CAP, backoff, deliver
-from scheduling.messaging.models import State, outbox
-from scheduling.messaging.outbox import Consumer, enqueue
-from scheduling.messaging.relay import mark_due_as_queued
-from scheduling.plugin import Permanent, Skip, Transient
+from scheduling.messaging.consumers import Consumer
+from scheduling.messaging.delivery import deliver
+from scheduling.messaging.models import State
+from scheduling.messaging.outbox import enqueue
+from scheduling.messaging.outcomes import NotNow
+from scheduling.messaging.results import BACKOFF_CAP, backoff
+from scheduling.plugin import Permanent, Postpone, Skip, Transient
 from scheduling.times import utcnow
-
-
-class Handler:
-    """A consumer that does what each attempt is told to do."""
-
-    def __init__(self, *outcomes):
-        self.outcomes = list(outcomes)
-        self.seen = []
-
-    def __call__(self, message, registry):
-        self.seen.append(message)
-        outcome = self.outcomes.pop(0) if self.outcomes else None
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+from tests.kit.messages import Handler, change, consumer, make_due, mark, only_row, put, row
 
 
 @pytest.fixture
 def handle(site):
-    def use(*outcomes):
-        handler = Handler(*outcomes)
-        site.registry.outbox_consumers["test"] = Consumer(handler, 3)
-        return handler
+    """A function that has a consumer end its attempts so; one that succeeds until it is called."""
+    with consumer(site, Handler()):
 
-    yield use
-    site.registry.outbox_consumers.pop("test", None)
+        def use(*outcomes, **options):
+            handler = Handler(*outcomes)
+            site.registry.outbox_consumers["test"] = Consumer(handler, 3, plugin="acme", **options)
+            return handler
 
-
-def put(site, **options):
-    with session_scope(site.registry) as db:
-        return enqueue(db, consumer="test", kind="THING", payload={"a": 1}, **options)
-
-
-def row(site, message_id):
-    with session_scope(site.registry) as db:
-        return db.row(sa.select(outbox).where(outbox.c.id == message_id))
-
-
-def change(site, message_id, **values):
-    with session_scope(site.registry) as db:
-        db.write(sa.update(outbox).where(outbox.c.id == message_id).values(values))
-
-
-def make_due(site, message_id):
-    change(site, message_id, due_at=utcnow() - timedelta(seconds=1))
+        yield use
 
 
 def test_a_message_is_carried_out_once_and_kept_as_done(site, handle):
@@ -69,7 +41,7 @@ def test_a_message_is_carried_out_once_and_kept_as_done(site, handle):
     kept = row(site, message_id)
     assert (kept.state, kept.provider_id, kept.owner, kept.lease_until) == ("done", "their-id", None, None)
     assert kept.done_at is not None
-    assert deliver(site.registry, message_id) is None
+    assert deliver(site.registry, "test", [message_id]) == [None]
     assert len(handler.seen) == 1
 
 
@@ -127,29 +99,36 @@ def test_a_pointless_message_is_skipped(site, handle):
     assert row(site, message_id).last_error == "cancelled meanwhile"
 
 
-def test_a_message_of_a_plugin_that_is_gone_waits_for_it(site, handle):
-    message_id = put(site)
-    for _ in range(5):
-        assert site.deliver() == [State.RETRY]
-        make_due(site, message_id)
-    assert row(site, message_id).last_error == "no enabled plugin handles 'test'"
-    assert row(site, message_id).attempts == 0
-    handle()
-    assert site.deliver() == [State.DONE]
+@pytest.mark.usefixtures("handle")
+def test_a_message_for_a_consumer_that_nobody_has_is_refused_where_it_is_written(site):
+    with pytest.raises(LookupError, match="'tset'"):
+        put(site, "tset")
+
+
+def test_in_production_it_is_logged_and_waits_for_the_plugin_of_the_next_release(site, monkeypatch, caplog):
+    production = replace(site.registry.core_settings, app_env="production")
+    monkeypatch.setattr(site.registry, "core_settings", production)
+    message_id = put(site, "tset")
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "No enabled plugin handles messages to 'tset'" in caplog.text
+    assert site.deliver() == []
+    with consumer(site, Handler(), "tset"):
+        assert site.deliver() == [State.DONE]
+    assert row(site, message_id).state == State.DONE
 
 
 def test_of_two_deliveries_of_one_message_one_is_refused(site, handle):
     handler = handle()
     message_id = put(site)
-    assert mark_due_as_queued(site.registry) == [message_id]
+    assert mark(site) == [message_id]
     registry = site.registry
 
     def again(message, _):
         handler.seen.append(message)
-        assert deliver(registry, message_id) is None
+        assert deliver(registry, "test", [message_id]) == [None]
 
     registry.outbox_consumers["test"] = Consumer(again, 3)
-    assert deliver(registry, message_id) == State.DONE
+    assert deliver(registry, "test", [message_id]) == [State.DONE]
     assert len(handler.seen) == 1
 
 
@@ -166,8 +145,8 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_late_owner_cannot_write_its_
         return "late"
 
     registry.outbox_consumers["test"] = Consumer(slow, 3)
-    assert mark_due_as_queued(registry) == [message_id]
-    assert deliver(registry, message_id) is None
+    assert mark(site) == [message_id]
+    assert deliver(registry, "test", [message_id]) == [None]
     assert handler.seen[0].attempt == 2
     assert row(site, message_id).provider_id is None
 
@@ -184,10 +163,10 @@ def test_a_message_that_kills_its_workers_is_dead_in_the_end(site, handle):
 def test_a_published_message_that_nobody_finishes_is_published_again(site, handle):
     handle()
     message_id = put(site)
-    assert mark_due_as_queued(site.registry) == [message_id]
-    assert mark_due_as_queued(site.registry) == []
+    assert mark(site) == [message_id]
+    assert mark(site) == []
     make_due(site, message_id)
-    assert mark_due_as_queued(site.registry) == [message_id]
+    assert mark(site) == [message_id]
 
 
 def test_of_two_messages_with_one_dedupe_key_the_first_is_kept(site, handle):
@@ -201,9 +180,89 @@ def test_of_two_messages_with_one_dedupe_key_the_first_is_kept(site, handle):
 def test_a_message_for_later_waits(site, handle):
     handle()
     message_id = put(site, due_at=utcnow() + timedelta(hours=1))
+    assert (row(site, message_id).state, row(site, message_id).delay) == ("retry", "scheduled")
     assert site.deliver() == []
     make_due(site, message_id)
     assert site.deliver() == [State.DONE]
+
+
+def test_a_message_that_is_of_no_use_any_more_is_skipped(site, handle):
+    handler = handle()
+    message_id = put(site, expires_at=utcnow() + timedelta(hours=1))
+    change(site, message_id, expires_at=utcnow() - timedelta(seconds=1))
+    assert site.deliver() == [State.SKIPPED]
+    assert handler.seen == []
+
+
+def test_a_message_that_still_is_of_use_is_delivered(site, handle):
+    handle()
+    put(site, expires_at=utcnow() + timedelta(hours=1))
+    assert site.deliver() == [State.DONE]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error"),
+    [
+        (ValueError("mine"), "ValueError: mine"),
+        (1234, "TypeError: the handler returned int"),
+        (b"id", "TypeError: the handler returned bytes"),
+        (Transient("busy", retry_after="soon"), "TypeError: "),
+        (Transient("busy", retry_after=float("nan")), "ValueError: "),
+        (Transient("busy", retry_after=1e300), "OverflowError: "),
+        (Postpone("later", until=None), "AttributeError: "),
+        (Postpone("later", utcnow(), delay="a while"), "ValueError: "),
+    ],
+)
+def test_what_a_handler_does_wrongly_is_logged_and_counted(site, handle, caplog, outcome, error):
+    handle(outcome)
+    message_id = put(site)
+    assert site.deliver() == [State.RETRY]
+    assert row(site, message_id).attempts == 1
+    assert row(site, message_id).last_error.startswith(error)
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert f"The consumer test of acme failed at message {message_id} (THING)" in record.message
+    assert record.exc_info is not None
+
+
+@pytest.mark.parametrize(
+    "outcome", [Transient("busy"), Permanent("never"), Skip("no"), Postpone("s", utcnow())]
+)
+def test_what_a_handler_may_raise_is_no_error_of_its_plugin(site, handle, caplog, outcome):
+    handle(outcome)
+    put(site)
+    site.deliver()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (ValueError("a\0b" + "x" * 9000), State.RETRY),
+        (Transient("a\0b"), State.RETRY),
+        (Skip("a\0b" * 9000), State.SKIPPED),
+        (Postpone("a\0b", datetime(2099, 1, 1, tzinfo=UTC)), State.RETRY),
+        ("a\0b" * 900, State.DONE),
+    ],
+)
+def test_whatever_it_says_can_be_written(site, handle, outcome, state):
+    handle(outcome)
+    message_id = put(site)
+    assert deliver(site.registry, "test", mark(site)) == [state]
+    written = row(site, message_id).last_error or row(site, message_id).provider_id
+    assert "ab" in written
+    assert len(written) <= 500
+
+
+def test_where_nothing_can_be_handled_all_in_hand_waits_again_without_an_attempt(site, handle):
+    handler = handle(None, NotNow("closed"))
+    ids = [put(site) for _ in range(4)]
+    turns = [row(site, message_id).turn for message_id in ids]
+    assert deliver(site.registry, "test", mark(site)) == [State.DONE]
+    after = [row(site, message_id) for message_id in ids]
+    assert [(kept.state, kept.attempts) for kept in after] == [("done", 1), *[("pending", 0)] * 3]
+    assert [kept.turn for kept in after] == turns
+    assert len(handler.seen) == 2
+    assert site.deliver() == [State.DONE] * 3
 
 
 def test_mail_to_an_account_that_is_gone_is_skipped(site):
@@ -216,9 +275,8 @@ def test_mail_to_an_account_that_is_gone_is_skipped(site):
 
 def test_the_same_mail_has_the_same_idempotency_key_on_every_attempt(site):
     site.user()
-    [message_id] = mark_due_as_queued(site.registry)
-    deliver(site.registry, message_id)
-    assert list(site.provider.sent) == [str(message_id)]
+    site.deliver()
+    assert list(site.provider.sent) == [str(only_row(site).id)]
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 5, 50, 10_000])

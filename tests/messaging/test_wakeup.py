@@ -32,7 +32,7 @@ def notifying():
 
 def write(registry):
     with session_scope(registry) as db:
-        enqueue(db, consumer="nobody", kind="THING", payload={})
+        enqueue(db, consumer="email", kind="WELCOME", payload={})
 
 
 def test_a_message_ends_the_wait_of_a_relay_in_another_process(registry):
@@ -44,7 +44,7 @@ def test_a_message_ends_the_wait_of_a_relay_in_another_process(registry):
 def test_a_message_that_is_rolled_back_is_not_told(registry):
     with listening(registry) as wait:
         with suppress(ZeroDivisionError), session_scope(registry) as db:
-            enqueue(db, consumer="nobody", kind="THING", payload={})
+            enqueue(db, consumer="email", kind="WELCOME", payload={})
             1 / 0  # noqa: B018
         assert not wait(0.1)
 

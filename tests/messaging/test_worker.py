@@ -1,25 +1,12 @@
 """The embedded worker: relay and receiver as threads of the process, over Kombu's memory transport."""
 
 import threading
-from contextlib import contextmanager
 
 import pytest
 
-from scheduling.db.session import session_scope
-from scheduling.messaging.outbox import Consumer, enqueue
-from scheduling.messaging.worker import Worker
 from scheduling.plugin import EmailProvider, SendResult
 from scheduling.testing.processes import wait_for
-
-
-@contextmanager
-def working(site, receivers=1):
-    worker = Worker(site.registry, receivers)
-    worker.start()
-    try:
-        yield
-    finally:
-        worker.stop()
+from tests.kit.messages import consumer, put, working
 
 
 def test_a_registration_and_a_booking_are_mailed_without_anybody_waiting(site):
@@ -42,15 +29,32 @@ def test_messages_from_before_the_start_are_delivered(site):
 
 def test_several_receivers_deliver_each_message_once(site):
     seen = []
-    site.registry.outbox_consumers["test"] = Consumer(lambda message, _: seen.append(message.id), 3)
-    with session_scope(site.registry) as db:
-        ids = [enqueue(db, consumer="test", kind="K", payload={}) for _ in range(250)]
-    try:
+    with consumer(site, lambda message, _: seen.append(message.id)):
+        ids = [put(site) for _ in range(250)]
         with working(site, receivers=3):
             wait_for(lambda: len(seen) >= len(ids))
-    finally:
-        del site.registry.outbox_consumers["test"]
     assert sorted(seen) == sorted(ids)
+
+
+def test_a_slow_consumer_takes_nothing_from_another(site):
+    go_on, begun, seen = threading.Event(), [], []
+
+    def slow(message, _):
+        begun.append(message.id)
+        go_on.wait()
+
+    with consumer(site, slow, "slow"), consumer(site, lambda message, _: seen.append(message.id), "quick"):
+        for _ in range(20):
+            put(site, "slow")
+        with working(site, receivers=2):
+            try:
+                wait_for(lambda: len(begun) == 2)
+                ids = [put(site, "quick") for _ in range(20)]
+                site.user()
+                wait_for(lambda: len(seen) == len(ids) and site.mail)
+                assert len(begun) == 2
+            finally:
+                go_on.set()
 
 
 class BrokenProvider(EmailProvider):

@@ -11,8 +11,8 @@ from pyramid.request import Request
 
 from scheduling import tracing
 from scheduling.exceptions import StartupError
-from scheduling.messaging.outbox import Consumer
-from scheduling.messaging.relay import mark_due_as_queued
+from scheduling.messaging.consumers import Consumer
+from scheduling.messaging.relay import Relay
 from scheduling.observability import otel
 from scheduling.testing.site import Site
 from tests.kit.factories import BOOKING
@@ -92,7 +92,7 @@ def test_statements_are_spans_of_their_request_or_message(traced, spans, databas
 
 
 def test_what_nobody_asked_for_is_no_trace(traced, spans):
-    mark_due_as_queued(traced.registry)
+    Relay(traced.registry).publish_due(lambda consumer, ids: None)
     traced.app.get("/health/ready")
     assert spans() == ()
 

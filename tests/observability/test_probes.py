@@ -54,14 +54,14 @@ def test_a_worker_whose_threads_work_is_alive_and_ready(get):
 
 
 def test_a_loop_that_hangs_is_not_alive(get, worker):
-    worker._threads["receiver-0"].last_alive = monotonic() - MAX_SILENT_SECONDS - 5
+    worker._threads[1].last_alive = monotonic() - MAX_SILENT_SECONDS - 5
     status, body = get("/health/live")
     assert status == "503 Service Unavailable"
     assert body["error"].startswith("A thread has been silent for 12")
 
 
 def test_a_provider_that_refuses_us_is_not_ready_and_says_why(get, site):
-    site.registry.sending_pause.begin("the key is wrong")
+    site.registry.sending_pause.begin("the key is wrong", refused=True)
     assert get("/health/ready") == (
         "503 Service Unavailable",
         {"status": 503, "error": "the key is wrong"},
@@ -118,7 +118,7 @@ def test_a_worker_without_its_broker_is_degraded_but_ready(site):
 
 
 def test_the_failure_of_a_loop_is_forgotten_after_a_whole_round(worker):
-    relay = worker._threads["relay"]
+    relay = worker._threads[0]
     relay._note_failure(ConnectionError("gone"))
     assert worker.failure() == "The relay failed and starts again: ConnectionError: gone"
     relay.report_alive()

@@ -10,7 +10,7 @@ from typing import Any
 from marshmallow import fields
 
 from scheduling.email.http import Answer, HttpProvider, HttpSettings, api_url
-from scheduling.plugin import Misconfigured, OutgoingEmail, Permanent, SendResult, Transient
+from scheduling.plugin import Misconfigured, OutgoingEmail, Permanent, SendResult, Unavailable
 
 # Postmark makes these itself, or has members for them.
 _NOT_OURS_TO_SET = frozenset(
@@ -59,7 +59,7 @@ class PostmarkProvider(HttpProvider):
         code = answer.body.get("ErrorCode")
         refusal = self.refusal(answer, f"{answer.text('Message')} (ErrorCode {code})", otherwise)
         if code == _MAINTENANCE:
-            return Transient(str(refusal))
+            return Unavailable(str(refusal))
         return Misconfigured(str(refusal)) if code in _OUR_FAULT else refusal
 
     def _mail(self, message: OutgoingEmail, key: str) -> dict[str, Any]:

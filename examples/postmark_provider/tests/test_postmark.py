@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from scheduling.plugin import Misconfigured, OutgoingEmail, Permanent, Transient
+from scheduling.plugin import Misconfigured, OutgoingEmail, Permanent, Throttled, Unavailable
 from scheduling.testing.api_server import ApiAnswer, ApiServer
 from scheduling.testing.providers import KEYS, MAIL, Mood, ProviderContract, make_provider
 from scheduling_postmark import PostmarkProvider
@@ -116,8 +116,9 @@ def test_a_repetition_has_the_same_message_id(server, postmark):
         (422, 405, Misconfigured),
         (422, 412, Misconfigured),
         (422, 413, Misconfigured),
-        (503, 100, Transient),
-        (500, 0, Transient),
+        (429, 429, Throttled),
+        (503, 100, Unavailable),
+        (500, 0, Unavailable),
     ],
 )
 def test_postmarks_error_codes_are_sorted_and_told_in_its_own_words(server, postmark, status, code, kind):

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from prometheus_client.core import GaugeMetricFamily
 
 from scheduling.db.session import session_scope
-from scheduling.messaging.models import Delay, State, is_finished, is_open, outbox
+from scheduling.email import limit
+from scheduling.email.channel import CONSUMER, URGENT
+from scheduling.messaging.models import Delay, State, is_finished, is_open, is_waiting, outbox
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
@@ -20,13 +22,18 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from scheduling.db.metadata import Row
+    from scheduling.email.registry import EmailRegistry
     from scheduling.web.registry import WebRegistry
+
+
+_WORKER = "worker"
+_is_waiting_email = sa.and_(is_waiting, outbox.c.consumer.in_([CONSUMER, URGENT]))
 
 
 class OutboxCollector:
     """How many messages wait, why, and for how long; no metric at all while the database is away."""
 
-    def __init__(self, registry: WebRegistry) -> None:
+    def __init__(self, registry: EmailRegistry) -> None:
         self._registry = registry
 
     def describe(self) -> list[Metric]:
@@ -81,26 +88,50 @@ def unfinished(registry: WebRegistry) -> dict[tuple[str, str], int]:
         return {(kind, state): number for kind, state, number in db.rows(query)}
 
 
-def due(registry: WebRegistry) -> int:
+def due(registry: EmailRegistry) -> int:
     """Return how many messages wait for a worker: what workers are scaled on.
 
-    One that is published is due too; its ``due_at`` says when it is published again.
+    One that is published is due too; its ``due_at`` says when it is published again. E-mails that the rate
+    limit or an outage keeps from being sent wait for no worker.
     """
     is_due = sa.or_(outbox.c.due_at <= utcnow(), outbox.c.state == State.QUEUED)
+    if delay_of_emails(registry) != _WORKER:
+        is_due = sa.and_(is_due, ~_is_waiting_email)
     with session_scope(registry) as db:
         return db.scalar(sa.select(sa.func.count()).where(is_open, is_due)) or 0
 
 
-def waiting(registry: WebRegistry) -> Sequence[Row]:
+def delay_of_emails(registry: EmailRegistry) -> str:
+    """Return what e-mails wait for that are due."""
+    room = limit.room(registry)
+    with session_scope(registry) as db:
+        if limit.is_paused_somewhere(db):
+            return Delay.OUTAGE
+        if room is None:
+            return _WORKER
+        more = sa.select(outbox.c.id).where(_is_waiting_email).limit(room + 1).subquery()
+        number = db.scalar(sa.select(sa.func.count()).select_from(more)) or 0
+    return Delay.RATE_LIMIT if number > room else _WORKER
+
+
+def waiting(registry: EmailRegistry) -> Sequence[Row]:
     """Return by kind and reason how many messages wait, and when the oldest of them was written.
 
     The reason is a :class:`~scheduling.messaging.models.Delay`, or ``worker`` for one that nothing keeps from
     being delivered. A message that was written for a later moment, such as a reminder, does not wait before
     that moment.
     """
-    is_delayed = outbox.c.state == State.RETRY
-    reason = sa.case((is_delayed, sa.func.coalesce(outbox.c.delay, Delay.RETRY)), else_="worker")
-    is_early = sa.and_(outbox.c.state == State.PENDING, outbox.c.due_at > utcnow())
+    delay = sa.func.coalesce(outbox.c.delay, Delay.RETRY)
+    reason = sa.case(
+        (delay == Delay.SCHEDULED, _WORKER),
+        (outbox.c.state == State.RETRY, delay),
+        (_is_waiting_email, delay_of_emails(registry)),
+        else_=_WORKER,
+    )
+    is_early = sa.and_(
+        outbox.c.due_at > utcnow(),
+        sa.or_(outbox.c.state == State.PENDING, delay == Delay.SCHEDULED),
+    )
     query = (
         sa.select(outbox.c.kind, reason.label("reason"), sa.func.count(), sa.func.min(outbox.c.created_at))
         .where(is_open, ~is_early)

@@ -138,7 +138,7 @@ def test_a_message_is_redriven_where_its_state_allows_it(site, admin, state):
 
 def test_a_redriven_message_is_due_now_and_keeps_its_id_dedupe_key_and_error(site, admin):
     later = utcnow() + timedelta(hours=4)
-    old = {"due_at": later, "reserved_at": later, "done_at": LONG_AGO, "dedupe_key": "k"}
+    old = {"due_at": later, "done_at": LONG_AGO, "dedupe_key": "k", "handed_at": LONG_AGO, "postponed": 4}
     message_id = insert_message(site, State.SKIPPED, **old)
     before = utcnow()
 
@@ -146,7 +146,8 @@ def test_a_redriven_message_is_due_now_and_keeps_its_id_dedupe_key_and_error(sit
 
     row = message_row(site, message_id)
     assert before <= row.due_at <= utcnow()
-    assert (row.state, row.attempts, row.done_at, row.reserved_at) == ("pending", 0, None, None)
+    assert (row.state, row.attempts, row.done_at) == ("pending", 0, None)
+    assert (row.postponed, row.handed_at) == (0, None)
     assert (row.dedupe_key, row.last_error, row.created_at) == ("k", "Transient: busy", LONG_AGO)
     assert answer["message"]
     assert answer["outbox"] == admin.get(f"/outbox/{message_id}").json

@@ -1,12 +1,13 @@
+import logging
 import re
 from dataclasses import replace
 from email.header import decode_header, make_header
 
 import pytest
 
-from scheduling.plugin import Misconfigured, OutgoingEmail, Permanent, Transient
+from scheduling.plugin import Ambiguous, Misconfigured, OutgoingEmail, Permanent, Throttled, Unavailable
 from scheduling.testing.api_server import ApiAnswer, ApiServer
-from scheduling.testing.providers import KEYS, MAIL, Mood, ProviderContract, make_provider
+from scheduling.testing.providers import KEYS, MAIL, Mood, ProviderContract, failure, make_provider
 from scheduling_email_resend import ResendProvider
 
 # The documented members that we use, with their types.
@@ -109,7 +110,7 @@ class TestResendKeepsTheContract(ProviderContract):
 
 
 def test_the_key_is_resends_idempotency_key_and_the_id_its_own(server, resend):
-    assert resend.deduplicates
+    assert (resend.deduplicates, resend.deduplicates_for) == (True, 24 * 3600)
     assert resend.send(MAIL, KEYS[5]).provider_id == f"re-{KEYS[5]}"
     assert list(server.accepted) == [KEYS[5]]
 
@@ -134,8 +135,7 @@ def test_a_sender_that_resend_does_not_take_is_a_matter_of_configuration(server,
 @pytest.mark.parametrize(
     ("status", "name", "kind"),
     [
-        (409, "concurrent_idempotent_requests", Transient),
-        (409, "invalid_idempotent_request", Permanent),
+        (409, "concurrent_idempotent_requests", Ambiguous),
         (400, "invalid_idempotency_key", Permanent),
         (422, "missing_required_field", Permanent),
         (451, "security_error", Permanent),
@@ -144,8 +144,8 @@ def test_a_sender_that_resend_does_not_take_is_a_matter_of_configuration(server,
         (429, "monthly_quota_exceeded", Misconfigured),
         (401, "missing_api_key", Misconfigured),
         (403, "validation_error", Misconfigured),
-        (429, "rate_limit_exceeded", Transient),
-        (500, "application_error", Transient),
+        (429, "rate_limit_exceeded", Throttled),
+        (500, "application_error", Unavailable),
     ],
 )
 def test_resends_errors_are_sorted_by_name_and_told_in_its_own_words(server, resend, status, name, kind):
@@ -162,5 +162,18 @@ def test_the_check_is_content_with_a_key_that_may_only_send(server, resend):
 
 def test_an_answer_without_an_id_is_no_success(server, resend):
     server.fixed = ApiAnswer(200, {"welcome": "to the hotel's network"})
-    with pytest.raises(Transient):
+    with pytest.raises(Ambiguous):
         resend.send(MAIL, KEYS[0])
+
+
+def test_an_email_that_resend_has_with_another_content_is_sent(server, resend, caplog):
+    caplog.set_level(logging.INFO, "scheduling_email_resend")
+    resend.send(MAIL, KEYS[0])
+    assert resend.send(replace(MAIL, subject="Moved"), KEYS[0]).provider_id is None
+    assert [mail.subject for mail in server.mails] == [MAIL.subject]
+    assert KEYS[0] in caplog.text
+
+
+def test_a_key_that_another_worker_is_sending_is_asked_about_soon(server, resend):
+    server.fixed = error(409, "concurrent_idempotent_requests")
+    assert 0 < failure(resend).retry_after < 60

@@ -4,7 +4,7 @@ from email.utils import formataddr
 
 import pytest
 
-from scheduling.plugin import Ambiguous, Misconfigured, OutgoingEmail, Permanent, Transient
+from scheduling.plugin import Ambiguous, Misconfigured, OutgoingEmail, Permanent, Throttled, Unavailable
 from scheduling.testing.api_server import ApiAnswer, ApiServer
 from scheduling.testing.providers import KEYS, MAIL, Mood, ProviderContract, make_provider
 from scheduling_email_sendgrid import SendGridProvider
@@ -140,7 +140,8 @@ def test_header_fields_that_sendgrid_makes_itself_are_left_out(server, sendgrid)
         (error(401, "Maximum credits exceeded"), Misconfigured),
         (error(403, "The from address does not match a verified Sender Identity."), Misconfigured),
         (error(451, "data residency"), Misconfigured),
-        (error(500, "internal server error"), Transient),
+        (error(429, "too many requests"), Throttled),
+        (error(500, "internal server error"), Unavailable),
         (ApiAnswer(200, {"a": "page of somebody else"}), Ambiguous),
     ],
 )

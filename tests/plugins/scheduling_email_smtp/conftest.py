@@ -17,7 +17,7 @@ from aiosmtpd.smtp import SMTP, AuthResult
 
 from scheduling.plugin import OutgoingEmail
 from scheduling.testing.providers import MAIL, Mood, OtherSide, make_provider
-from scheduling_email_smtp import SmtpProvider
+from scheduling_email_smtp import SmtpProvider, connection
 
 # The server logs what it is given; the tests look for secrets in our log only.
 logging.getLogger("mail.log").setLevel(logging.CRITICAL)
@@ -34,15 +34,18 @@ def abort(transport):
 class MailServer(OtherSide):
     """Takes e-mails over STARTTLS, over TLS from the start (``implicit``) or, without a context, in clear.
 
-    ``at`` says what to do at a step: to give a reply, to be "late" (which counts as hanging for who has less
-    patience), to "hang" or to "drop" the connection. The steps are the commands, "354" (the content is asked
-    for and not read) and "content" (it has been read).
+    ``at`` says what to do at a step: to give a reply, to be "late" by ``late_by`` seconds, to "hang" or to
+    "drop" the connection. The steps are the commands, "354" (the content is asked for and not read) and
+    "content" (it has been read). With ``greylisting`` an address is refused the first time that it comes.
     """
 
     user = "scheduling"
+    late_by = 1.5
 
-    def __init__(self, context=None, *, implicit=False, login=True, utf8=True, without=()):
+    def __init__(self, context=None, *, implicit=False, login=True, utf8=True, without=(), greylisting=False):
         self.at = {}
+        self.greylisting = greylisting
+        self.known = set()
         self.accepted = []
         self.commands = []
         self.sessions = []
@@ -136,7 +139,7 @@ class MailServer(OtherSide):
 
     async def _lose_time(self):
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._hanging.wait(), 5)
+            await asyncio.wait_for(self._hanging.wait(), self.late_by)
 
     async def take(self, session, envelope):
         self.commands.append("content")
@@ -172,6 +175,9 @@ class _Session(SMTP):
         bad = {Mood.IS_BUSY: "451 4.7.1 come again later", Mood.REFUSES_MAIL: "550 5.1.1 nobody of that name"}
         if self.side.mood in bad:
             return bad[self.side.mood]
+        if self.side.greylisting and address not in self.side.known:
+            self.side.known.add(address)
+            return "451 4.7.1 greylisted, come again"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
@@ -266,6 +272,17 @@ def read_head():
 @pytest.fixture(scope="session", name="received")
 def read():
     return received
+
+
+@pytest.fixture
+def hurry(monkeypatch):
+    """Has all that RFC 5321 grants minutes for end after some seconds."""
+
+    def hurry(seconds):
+        for step in ("GREETING", "MAIL", "RCPT", "DATA", "BLOCK", "END"):
+            monkeypatch.setattr(connection, f"{step}_SECONDS", seconds)
+
+    return hurry
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduling.plugin import Transient
+from scheduling.plugin import Deferred, Unavailable
 from scheduling.testing.providers import KEYS, MAIL, failure
 from scheduling_email_smtp.connection import MAX_MAILS
 
@@ -24,12 +24,16 @@ def test_a_connection_is_replaced_before_the_server_tires_of_it(mail_server, smt
     assert len(server.sessions) == 2
 
 
-def test_a_connection_over_which_an_email_was_refused_is_used_again(mail_server, smtp):
+@pytest.mark.parametrize(
+    ("step", "reply"),
+    [("RCPT", "550 5.1.1 nobody"), ("RCPT", "451 4.7.1 greylisted"), ("content", "451 4.3.0 not now")],
+)
+def test_a_connection_over_which_an_email_was_refused_is_used_again(mail_server, smtp, step, reply):
     server = mail_server()
     provider = smtp(server)
-    server.at["RCPT"] = "550 5.1.1 nobody"
+    server.at[step] = reply
     failure(provider)
-    del server.at["RCPT"]
+    del server.at[step]
     provider.send(MAIL, KEYS[0])
     assert len(server.sessions) == 1
     assert server.mails == [MAIL]
@@ -81,6 +85,15 @@ def test_a_check_logs_in_and_leaves_no_connection(mail_server, smtp):
 def test_a_check_that_fails_leaves_no_connection(mail_server, smtp):
     server = mail_server()
     server.at["NOOP"] = "451 4.3.0 not now"
-    with pytest.raises(Transient):
+    with pytest.raises(Unavailable):
         smtp(server).check()
     server.wait_for_no_connection()
+
+
+def test_a_server_that_greylists_takes_the_email_later_over_the_same_connection(mail_server, smtp):
+    server = mail_server(greylisting=True)
+    provider = smtp(server)
+    assert type(failure(provider)) is Deferred
+    provider.send(MAIL, KEYS[0])
+    assert server.mails == [MAIL]
+    assert len(server.sessions) == 1

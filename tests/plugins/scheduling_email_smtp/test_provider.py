@@ -5,7 +5,7 @@ from dataclasses import replace
 import marshmallow
 import pytest
 
-from scheduling.plugin import Misconfigured, Permanent, Transient
+from scheduling.plugin import Misconfigured, Permanent, Unavailable
 from scheduling.testing.providers import KEYS, MAIL, ProviderContract, failure, make_provider
 from scheduling_email_smtp import SmtpProvider
 
@@ -20,7 +20,8 @@ class TestSmtpKeepsTheContract(ProviderContract):
         return mail_server(implicit=implicit)
 
     @pytest.fixture
-    def provider(self, other_side, smtp, implicit, patience):
+    def provider(self, other_side, smtp, implicit, patience, hurry):
+        hurry(float(patience))
         return smtp(other_side, secure=str(implicit), timeout=patience)
 
 
@@ -143,7 +144,7 @@ def test_the_id_is_the_servers_reply(mail_server, smtp):
         {"host": "h", "user": "u", "password": "p", "starttls": "off"},
         {"host": "h", "starttls": "maybe"},
         {"host": "h", "timeout": "0"},
-        {"host": "h", "timeout": "31"},
+        {"host": "h", "timeout": "301"},
         {"host": "h", "idle": "-1"},
         {"host": "h", "ca_file": "/does/not/exist"},
         {"host": "h", "hots": "h"},
@@ -168,6 +169,8 @@ def test_all_mistakes_in_the_settings_are_told_at_once():
         {"host": "h"},
         {"host": "h", "port": "465", "secure": "true", "user": "u", "password": "p"},
         {"host": "h", "starttls": "off"},
+        {"host": "h", "timeout": "0.1"},
+        {"host": "h", "timeout": "300"},
         {"host": "localhost", "starttls": "off", "user": "u", "password": "p"},
         {"host": "h", "starttls": "off", "secure": "true", "user": "u", "password": "p"},
     ],
@@ -198,5 +201,5 @@ def test_the_port_follows_from_the_kind_of_encryption(monkeypatch, secure, port)
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     provider = make_provider(SmtpProvider, {"host": "mail.example.org", "secure": secure})
-    assert type(failure(provider)) is Transient
+    assert type(failure(provider)) is Unavailable
     assert tried == [("mail.example.org", port)]

@@ -1,0 +1,185 @@
+"""The pause while the provider takes nothing: what is tried meanwhile, and what becomes of an outage."""
+
+import pytest
+
+from scheduling.email.pause import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE, SendingPause
+from scheduling.messaging.models import State
+from scheduling.messaging.outcomes import NotNow
+from scheduling.plugin import Misconfigured, Permanent, Throttled, Unavailable
+from tests.kit.emails import most_in_a_minute, rate_limit, write_email
+from tests.kit.messages import rows
+
+
+@pytest.fixture
+def pause(clock):
+    return SendingPause()
+
+
+def passes(pause):
+    """Let an e-mail pass that the provider takes; tell whether it was the one that is tried after a pause."""
+    with pause.passing() as probing:
+        return probing
+
+
+def fails(pause, **options):
+    with pause.passing():
+        pause.begin("it is away", **options)
+
+
+def test_where_nothing_is_wrong_e_mails_pass(pause):
+    assert passes(pause) is False
+    assert (pause.is_on(), pause.is_probe_due(), pause.reason) == (False, False, None)
+
+
+def test_pauses_become_longer_up_to_a_minute(pause, clock):
+    lengths = []
+    for _ in range(7):
+        fails(pause)
+        lengths.append(pause.rest().total_seconds())
+        with pytest.raises(NotNow):
+            passes(pause)
+        clock.advance(seconds=lengths[-1])
+    assert lengths == [FIRST_PAUSE, 10, 20, 40, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE]
+
+
+def test_after_a_pause_one_is_tried_and_no_other_until_it_was_taken(pause, clock):
+    fails(pause)
+    clock.advance(seconds=FIRST_PAUSE)
+    assert pause.is_probe_due()
+    with pause.passing() as probing:
+        assert probing
+        assert pause.is_on()
+        with pytest.raises(NotNow):
+            passes(pause)
+    assert (pause.is_on(), pause.is_probe_due(), pause.reason) == (False, False, None)
+    assert passes(pause) is False
+
+
+def test_after_one_that_was_taken_pauses_are_short_again(pause, clock):
+    for _ in range(5):
+        fails(pause)
+        clock.advance(seconds=LONGEST_PAUSE)
+    passes(pause)
+    fails(pause)
+    assert pause.rest().total_seconds() == FIRST_PAUSE
+
+
+def test_several_that_fail_at_once_begin_one_pause(pause, caplog):
+    with pause.passing(), pause.passing(), pause.passing():
+        for _ in range(3):
+            pause.begin("it is away")
+    assert pause.rest().total_seconds() == FIRST_PAUSE
+    assert len(caplog.records) == 1
+
+
+def test_it_lasts_as_long_as_the_provider_says(pause):
+    fails(pause, seconds=1234)
+    assert pause.rest().total_seconds() == 1234
+
+
+def test_a_provider_that_refuses_us_is_asked_rarely_and_an_operator_told(pause):
+    fails(pause, refused=True)
+    assert pause.rest().total_seconds() == REFUSED_PAUSE
+    assert pause.refusal == pause.reason == "it is away"
+
+
+def test_a_provider_that_is_away_is_nothing_an_operator_has_to_mend(pause):
+    fails(pause)
+    assert (pause.refusal, pause.reason) == (None, "it is away")
+
+
+# What becomes of messages
+
+
+@pytest.mark.parametrize("error", [Misconfigured("the key is wrong"), Unavailable("the key is wrong")])
+def test_a_provider_that_takes_nothing_uses_up_no_attempt(site, provide, error):
+    provider = provide(error)
+    site.user()
+    site.user()
+    assert site.deliver() == []
+    assert len(provider.calls) == 1, "the second message was not tried"
+    assert [(row.state, row.attempts) for row in rows(site)] == [("pending", 0)] * 2
+    assert site.registry.sending_pause.reason == "the key is wrong"
+
+
+def test_sending_goes_on_when_the_pause_is_over(site, provide, clock):
+    provide(Misconfigured("the key is wrong"))
+    site.user()
+    site.user()
+    site.deliver()
+    clock.advance(seconds=REFUSED_PAUSE)
+    assert site.deliver() == [State.DONE, State.DONE]
+    assert site.registry.sending_pause.reason is None
+
+
+def test_another_e_mail_is_tried_after_one_that_failed_in_a_pause(site, moody, clock):
+    """So one that the provider alone refuses keeps no other back."""
+    site.user()
+    first = rows(site)[0].id
+    clock.advance(seconds=1)
+    site.user()
+
+    def meet(provider):
+        if provider.calls[-1] == str(first):
+            raise Unavailable("it closes the connection")
+
+    provider = moody(meet)
+    site.deliver()
+    for _ in range(12):
+        clock.advance(seconds=FIRST_PAUSE)
+        site.deliver()
+    assert [row.state for row in rows(site)] == ["retry", "done"]
+    assert len(provider.taken) == 1
+
+
+@pytest.mark.parametrize("error", [Permanent("no such address"), ValueError("odd"), Throttled("slower", 0)])
+def test_a_pause_is_over_when_the_provider_answers_whatever_it_says(site, provide, clock, error):
+    provide(Unavailable("away"), error)
+    site.user()
+    site.deliver()
+    clock.advance(seconds=FIRST_PAUSE)
+    site.deliver()
+    assert site.registry.sending_pause.reason is None
+
+
+def test_a_pause_is_not_over_where_the_rate_limit_has_no_room(site, provide, clock):
+    provider = provide(Unavailable("away"))
+    site.user()
+    with rate_limit(site, 1):
+        site.deliver()
+        clock.advance(seconds=FIRST_PAUSE)
+        site.deliver()
+    assert len(provider.calls) == 1
+    assert site.registry.sending_pause.reason == "away"
+
+
+def test_an_outage_of_four_hours_loses_nothing(site, moody, clock):
+    alice, ids = site.user(), []
+    site.deliver()
+    begun, end = clock.seconds(), clock.seconds() + 4 * 3600
+
+    def meet(provider):
+        if clock.seconds() < end:
+            raise Unavailable("connection refused")
+
+    provider = moody(meet)
+    with rate_limit(site, 30):
+        while clock.seconds() < end:
+            if len(ids) < 300:
+                ids.append(str(write_email(site, alice)))
+            site.deliver()
+            clock.advance(seconds=20)
+        tried = list(provider.calls)
+        assert len(tried) <= (end - begun) / LONGEST_PAUSE + 10
+        while any(row.state != State.DONE for row in rows(site)):
+            site.deliver()
+            clock.advance(seconds=1)
+            assert clock.seconds() < end + 15 * 60
+    moments = [at.timestamp() for at, _ in provider.taken]
+    assert most_in_a_minute(moments) <= 30
+    taken = [key for _, key in provider.taken]
+    assert sorted(taken) == sorted(ids), "each once"
+    waited = [key for key in taken if key not in tried]
+    assert len(waited) > 100
+    assert waited == [key for key in ids if key not in tried], "oldest first"
+    assert {row.attempts for row in rows(site)} == {1}
