@@ -33,7 +33,7 @@ INCLUDES = (
     "scheduling.messaging.wakeup",
     "scheduling.messaging.turns",
     "scheduling.messaging.pace",
-    "scheduling.messaging.batch",
+    "scheduling.messaging.in_hand",
     "scheduling.messaging.consumers",
     "scheduling.messaging.housekeeping",
     # Metrics and traces: tweens outside of those above.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import contextmanager
 from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,7 @@ from scheduling.messaging.claims import put_back, renew, write_results
 from scheduling.messaging.results import result_of_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from pyramid.config import Configurator
+    from collections.abc import Sequence
 
     from scheduling.messaging.claims import Claimed
     from scheduling.messaging.consumers import Consumer
@@ -143,32 +140,3 @@ class Batch:
             ids += [result["message_id"] for result in self._results]
         if ids:
             renew(self._registry, ids, self._owner)
-
-
-class Batches:
-    """The batches that the threads of this process have in hand."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._batches: list[Batch] = []
-
-    @contextmanager
-    def holding(self, batch: Batch) -> Iterator[None]:
-        """Count a batch among those in hand meanwhile."""
-        with self._lock:
-            self._batches.append(batch)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._batches.remove(batch)
-
-    def all(self) -> list[Batch]:
-        """Return those that are in hand now."""
-        with self._lock:
-            return list(self._batches)
-
-
-def includeme(config: Configurator) -> None:
-    """Put the batches of this process on the registry."""
-    config.registry.batches = Batches()

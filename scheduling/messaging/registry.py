@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from scheduling.messaging.batch import Batches
     from scheduling.messaging.consumers import Consumer
+    from scheduling.messaging.in_hand import InHand
     from scheduling.messaging.models import State
     from scheduling.messaging.pace import Pace
     from scheduling.messaging.turns import Turns
@@ -68,8 +68,8 @@ class MessagingRegistry(WebRegistry):
     housekeeping: dict[str, HousekeepingTask]
     """What workers do from time to time, by the task's name."""
 
-    batches: Batches
-    """What the threads of this process have in hand."""
+    batches: InHand[Any]
+    """The :class:`~scheduling.messaging.batch.Batch` of each thread of this process that has one in hand."""
 
     pace: Pace
     """How long messages take in this process."""
