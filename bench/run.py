@@ -49,9 +49,17 @@ def measure(
             report.runs.append(runner.run(SCENARIOS[name], count))
         if "create" in report.statements:
             report.delivery = measure_delivery(stack)
+            report.delivery["times the CPU of create"] = round(_in_create_calls(report), 2)
         if {"list", "login"} <= report.statements.keys():
             report.fairness = [runner.fairness(count) for count in connections]
         report.memory_mib["at the end"] = runner.memory_mib()
+
+
+def _in_create_calls(report: Report) -> float:
+    """Return how many calls that create a booking cost as much CPU as one delivery."""
+    create = next(run for run in report.runs if run.scenario == "create")
+    delivery = sum(figure for name, figure in report.delivery.items() if name.endswith("µs"))
+    return delivery / (create.server_us + create.database_us)
 
 
 class Runner:

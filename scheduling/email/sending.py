@@ -152,7 +152,10 @@ def _data(
         if isinstance(error, sa.exc.DBAPIError) and is_unavailable(error):
             raise
         # Of a plugin's function, which can fail in any way; other kinds go on.
-        return [error for _ in messages]
+        if len(messages) == 1:
+            return [error]
+        # One message that it cannot load, as one without the id that it expects, must not fail the others.
+        return [data for message in messages for data in _data(registry, kind, [message])]
     nobody = Skip("nobody needs it any more")
     return [nobody if data is None else data for data in loaded]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scheduling.config.directives import register
 from scheduling.messaging.outbox import enqueue
+from scheduling.times import utcnow
 
 if TYPE_CHECKING:
     import uuid
@@ -41,7 +42,7 @@ class Message:
     attempt: int
     """1 on the first attempt."""
 
-    created_at: datetime
+    created_at: datetime = field(default_factory=utcnow)
     """When it was written."""
 
     recovered: bool = False

@@ -1,10 +1,10 @@
-"""What the threads of this process have in hand, for the keeper, which looks after it."""
+"""What the threads of this process have in hand: the worker's keeper looks after it."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class InHand(Generic[T]):
-    """Things that threads have in hand: the batches that are being delivered."""
+    """Things, each from the moment a thread takes it in hand until it has done with it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,4 +40,5 @@ class InHand(Generic[T]):
 
 def includeme(config: Configurator) -> None:
     """Put the batches of this process on the registry."""
-    config.registry.batches = InHand()
+    batches: InHand[Any] = InHand()
+    config.registry.batches = batches

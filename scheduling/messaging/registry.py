@@ -69,7 +69,7 @@ class MessagingRegistry(WebRegistry):
     """What workers do from time to time, by the task's name."""
 
     batches: InHand[Any]
-    """What the threads of this process have in hand."""
+    """The :class:`~scheduling.messaging.batch.Batch` of each thread of this process that has one in hand."""
 
     pace: Pace
     """How long messages take in this process."""

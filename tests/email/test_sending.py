@@ -10,7 +10,7 @@ from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State
-from scheduling.plugin import Ambiguous, Deferred, Transient
+from scheduling.plugin import Ambiguous, Deferred, Notice, Transient, publish
 from scheduling.times import utcnow
 from tests.kit.emails import Scripted, ScriptedWithKeys, rate_limit, write_email
 from tests.kit.factories import book
@@ -314,6 +314,15 @@ def test_a_kind_whose_function_fails_fails_no_other(site, monkeypatch, caplog, l
     assert sorted(site.deliver()) == [State.DONE, State.RETRY]
     assert "Traceback" in caplog.text
     assert [row.attempts for row in rows(site)] == [1, 1]
+
+
+def test_a_message_that_its_function_cannot_load_fails_no_other_of_its_kind(site):
+    alice = site.user()
+    book(alice)
+    with session_scope(site.registry) as db:
+        publish(Notice(db=db, user_id=alice.id, email="BOOKING_CONFIRMATION", data={"no": "id"}))
+    assert sorted(site.deliver()) == [State.DONE, State.DONE, State.RETRY]
+    assert [row.payload["data"] for row in rows(site) if row.state == State.RETRY] == [{"no": "id"}]
 
 
 def test_where_the_database_is_away_no_e_mail_has_failed(site, monkeypatch):

@@ -11,10 +11,10 @@ from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State, outbox
-from scheduling.messaging.relay import mark_due_as_queued
 from scheduling_bookings.models import bookings
 from scheduling_organizations.models import organization_members
 from tests.kit.factories import add_member, age_messages, book, create_organization, messages_of
+from tests.kit.messages import mark
 
 MOVED = {"start": "2099-03-03T10:00:00Z", "end": "2099-03-03T11:00:00Z"}
 MOVED_BACK = {"start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
@@ -238,7 +238,7 @@ def test_a_batch_loads_what_its_emails_show_by_one_query_for_each_kind(site):
     for name in ("One Ltd", "Two Ltd", "Three Ltd"):
         add_member(alice, create_organization(alice, name), bob)
         book(alice)
-    ids = [row.id for row in mark_due_as_queued(site.registry, "email")]
+    ids = mark(site, "email")
     with site.queries() as queries:
         assert deliver(site.registry, "email", ids) == [State.DONE] * 8
     for table in ("bookings", "organization_members", "users"):

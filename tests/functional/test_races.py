@@ -11,12 +11,12 @@ from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State
-from scheduling.messaging.relay import mark_due_as_queued
 from scheduling.testing import Client
 from scheduling.testing.process import wait_for
 from scheduling.testing.site import PASSWORD
 from scheduling.times import parse_timestamp
 from tests.kit.factories import book, create_organization, messages_of
+from tests.kit.messages import mark
 
 LATE_END = "2099-01-01T12:00:00Z"
 LATE_START, EARLY_END = {"start": "2099-01-01T11:45:00Z"}, {"end": "2099-01-01T10:15:00Z"}
@@ -202,7 +202,7 @@ def a_statement_waits_for_a_lock(site):
 def test_a_confirmation_that_leaves_while_its_booking_is_moved_tells_the_new_time(site):
     alice = site.user()
     path = f"/bookings/{book(alice)['id']}"
-    ids = mark_due_as_queued(site.registry, "email")
+    ids = mark(site, "email")
     begun = []
 
     def deliver_before_the_commit(statement):

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from scheduling.db.session import session_scope
 from scheduling.messaging.claims import claim, new_owner, put_back
 from scheduling.messaging.models import Delay, State, outbox
-from scheduling.messaging.relay import mark_due_as_queued
 from scheduling.times import utcnow
 from tests.kit.factories import age_messages, book, messages_of
+from tests.kit.messages import mark
 
 KIND = "BOOKING_RESCHEDULED"
 
@@ -135,7 +135,7 @@ def test_a_confirmation_that_waits_for_whatever_reason_has_not_left(site, alice,
 
 def test_a_confirmation_that_a_worker_gave_back_has_not_left(site, alice, path):
     owner = new_owner()
-    ids = mark_due_as_queued(site.registry, "email")
+    ids = mark(site, "email")
     claim(site.registry, ids, owner)
     put_back(site.registry, ids, owner)
     move(alice, path, 14)
@@ -143,7 +143,7 @@ def test_a_confirmation_that_a_worker_gave_back_has_not_left(site, alice, path):
 
 
 def test_a_move_is_told_where_a_worker_has_the_confirmation_in_hand(site, alice, path):
-    claim(site.registry, mark_due_as_queued(site.registry, "email"), new_owner())
+    claim(site.registry, mark(site, "email"), new_owner())
     move(alice, path, 14)
     assert len(messages_of(site, KIND)) == 1
 
@@ -159,7 +159,7 @@ def test_a_move_is_told_where_nobody_knows_whether_the_confirmation_was_accepted
 def test_a_move_while_a_worker_has_the_email_in_hand_is_an_email_of_its_own(site, alice, told_path):
     move(alice, told_path, 12)
     age_messages(site, 30)
-    claim(site.registry, mark_due_as_queued(site.registry, "email"), new_owner())
+    claim(site.registry, mark(site, "email"), new_owner())
     move(alice, told_path, 14)
     first, second = messages_of(site, KIND)
     assert (first.state, second.state) == (State.RUNNING, State.RETRY)
