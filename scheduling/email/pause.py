@@ -20,8 +20,11 @@ from scheduling.messaging.outcomes import NotNow
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FIRST_PAUSE = 5.0
-"""Seconds; each pause is twice as long as the one before."""
+FIRST_PAUSE = 1.0
+"""Seconds; each pause is twice as long as the one before.
+
+So a single 503 of a provider that is up hardly keeps anybody's e-mail back.
+"""
 
 LONGEST_PAUSE = 60.0
 """The longest pause where the provider is away, in seconds."""
