@@ -90,7 +90,8 @@ def serve(
 
     def end(number: int, frame: object) -> None:
         interrupt()
-        _terminate_processes()
+        for process in multiprocessing.active_children():
+            process.terminate()
 
     def begin_shutdown() -> None:
         draining.value = 1
@@ -115,11 +116,6 @@ def _note_that_it_serves(registry: Registry) -> None:
         with suppress(OSError), socket.create_connection(address, timeout=1):
             registry.readiness.starting = False
         pause.wait(0.1)
-
-
-def _terminate_processes() -> None:
-    for process in multiprocessing.active_children():
-        process.terminate()
 
 
 def _kill_processes() -> None:

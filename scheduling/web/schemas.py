@@ -27,7 +27,6 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.I
 _SPACE_FOR_PLUS = re.compile(r":\d\d(?:\.\d+)? \d\d:\d\d$", re.ASCII)
 _CONTROL_OR_SPACE = re.compile(r"[\x00-\x20\x7f]")
 
-
 # Categories of Unicode without a glyph of their own: control, format, spaces, combining marks.
 _NO_GLYPH = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn"})
 
