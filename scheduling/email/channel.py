@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scheduling.email import limit
@@ -85,6 +86,6 @@ def includeme(config: Configurator) -> None:
     )
     # The relay asks in this order, so that what is urgent has the room first.
     add_consumer(config, URGENT, consumer)
-    add_consumer(config, CONSUMER, consumer)
+    add_consumer(config, CONSUMER, replace(consumer, yields_to=URGENT))
     config.add_subscriber(enqueue_email, Notice)
     registry.worker_stop_hooks.append(_close_provider)

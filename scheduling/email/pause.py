@@ -29,6 +29,9 @@ So a single 503 of a provider that is up hardly keeps anybody's e-mail back.
 LONGEST_PAUSE = 60.0
 """The longest pause where the provider is away, in seconds."""
 
+LONGEST_ASKED = 900.0
+"""The longest pause where the provider says when to come again: it may be back long before."""
+
 REFUSED_PAUSE = 300.0
 """The pause where it refuses the installation: mail servers lock an account for wrong passwords."""
 
@@ -111,6 +114,8 @@ class SendingPause:
                 seconds = REFUSED_PAUSE
             elif seconds is None:
                 seconds = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._pauses, 10))
+            else:
+                seconds = min(LONGEST_ASKED, seconds)
             self._is_refused = refused
             is_first = self._pauses == 0
             self._pauses += 1

@@ -46,7 +46,11 @@ class SendResult:
 
 
 class Ambiguous(Transient):
-    """Nobody knows whether the e-mail was accepted, as when the connection broke after it was handed over."""
+    """Nobody knows whether the e-mail was accepted, as when the connection broke after it was handed over.
+
+    Sending pauses. A provider that tells repetitions by their key is given the same again, for as long as it
+    knows the key, and no attempt is counted.
+    """
 
 
 class Unavailable(Transient):

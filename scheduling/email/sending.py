@@ -6,6 +6,7 @@ What is loaded is what holds now, not when the message was written: the address,
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from dataclasses import asdict
 from datetime import timedelta
@@ -19,7 +20,7 @@ import sqlalchemy as sa
 from scheduling.accounts.models import users
 from scheduling.accounts.suppressions import reason_of_user, suppress
 from scheduling.addresses import mail_address
-from scheduling.db.failures import is_unavailable
+from scheduling.db.failures import is_unavailable, one_line
 from scheduling.db.session import session_scope
 from scheduling.email import limit
 from scheduling.email.provider import (
@@ -39,6 +40,7 @@ from scheduling.times import utcnow
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from scheduling.db.metadata import Row
     from scheduling.email.provider import EmailProvider
@@ -47,8 +49,13 @@ if TYPE_CHECKING:
 
     Content = tuple[Row, Mapping[str, Any]]
 
+logger = logging.getLogger(__name__)
+
 UNKNOWN_KIND_WAIT = timedelta(minutes=5)
 """How long a message waits where no enabled plugin has its kind, as while a release is being replaced."""
+
+LOAD_WAIT = timedelta(seconds=30)
+"""How long e-mails wait whose contents the database did not give."""
 
 DEFERRED_WAITS = (timedelta(minutes=6), timedelta(minutes=30), timedelta(hours=2))
 """When an e-mail is tried again that the provider takes later (RFC 5321, 4.5.4.1).
@@ -148,10 +155,11 @@ def _data(
         # Of its own, so that a transaction that fails fails no other kind.
         with session_scope(registry) as db:
             loaded = templates.load(kind, db, messages)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a plugin's function can fail in any way; other kinds go on
         if isinstance(error, sa.exc.DBAPIError) and is_unavailable(error):
-            raise
-        # Of a plugin's function, which can fail in any way; other kinds go on.
+            # Often the database is away. But it may be this kind's statement, which takes too long each time.
+            logger.warning("What the e-mails %s show could not be loaded: %s", kind, one_line(error))
+            return [Postpone("what it shows could not be loaded", utcnow() + LOAD_WAIT) for _ in messages]
         if len(messages) == 1:
             return [error]
         # One message that it cannot load, as one without the id that it expects, must not fail the others.
@@ -246,19 +254,38 @@ def _hand_over(
     except Deferred as error:
         raise _deferred(message, error, registry) from error
     except Ambiguous as error:
-        if not provider.deduplicates and registry.email_templates.on_ambiguous(message.kind) == "hold":
-            raise Permanent(f"held: {error}; redrive it to send it again") from error
-        error.handed = asdict(outgoing)
-        raise
+        # It says as much of the next e-mail as of this one: a gateway without its server answers 502 to all.
+        registry.sending_pause.begin(str(error), seconds=error.retry_after)
+        raise _unknown(message, outgoing, error, registry, probing=probing) from error
     registry.throttle.took()
     return sent.provider_id
 
 
 def _paused(reason: str, registry: EmailRegistry, *, probing: bool) -> Exception:
     """Return what is raised where a pause has begun."""
+    until = _end_of_pause(registry)
+    return Postpone(reason, until + _PROBE_WAIT, delay=Delay.OUTAGE) if probing else NotNow(reason)
+
+
+def _end_of_pause(registry: EmailRegistry) -> datetime:
     until = utcnow() + registry.sending_pause.rest()
     limit.note_pause(registry, until)
-    return Postpone(reason, until + _PROBE_WAIT, delay=Delay.OUTAGE) if probing else NotNow(reason)
+    return until
+
+
+def _unknown(
+    message: Message, outgoing: OutgoingEmail, error: Ambiguous, registry: EmailRegistry, *, probing: bool
+) -> Exception:
+    """Return what is raised where nobody knows whether the provider has the e-mail."""
+    until = _end_of_pause(registry)
+    if registry.email_provider.deduplicates:
+        # The same key asks again for as long as the provider knows it, and hours of 502 use up no attempt.
+        wait = _PROBE_WAIT if probing else timedelta()
+        return Postpone(str(error), until + wait, delay=Delay.OUTAGE, handed=asdict(outgoing))
+    if registry.email_templates.on_ambiguous(message.kind) == "hold":
+        return Permanent(f"held: {error}; redrive it to send it again")
+    error.handed = asdict(outgoing)
+    return error
 
 
 def _deferred(message: Message, error: Deferred, registry: EmailRegistry) -> Exception:

@@ -10,6 +10,8 @@ import threading
 from collections import deque
 from time import monotonic
 
+from scheduling.email.pause import LONGEST_ASKED
+
 MEASURED_SECONDS = 10.0
 """Over how long the pace is measured that the provider took."""
 
@@ -46,7 +48,7 @@ class Throttle:
         """Note that we were too fast, and in how many seconds to go on, one by default."""
         with self._lock:
             now = monotonic()
-            begin = now + (1.0 if retry_after is None else retry_after)
+            begin = now + (1.0 if retry_after is None else min(retry_after, LONGEST_ASKED))
             if self._rate is not None and now < self._counted:
                 # Of an e-mail that was under way when sending slowed down: it tells nothing new of the pace.
                 self._counted = self._eased = max(begin, self._counted)

@@ -85,6 +85,9 @@ class Consumer:
     room: Callable[[Any], int | None] | None = None
     """Given the registry, how many messages may be handed to it now; None where nothing bounds that."""
 
+    yields_to: str | None = None
+    """The consumer that has the room first, as long as a message of its waits in whichever worker."""
+
     is_paused: Callable[[Any], bool] = field(default=lambda registry: False)
     """Given the registry, tells whether no message can be handled at present."""
 

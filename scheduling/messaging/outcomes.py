@@ -17,12 +17,20 @@ class Skip(Exception):
 class Postpone(Exception):
     """Raised by a handler that did nothing: the message waits until ``until``, and no attempt is counted.
 
-    ``delay`` says in metrics why messages wait.
+    ``delay`` says in metrics why messages wait, ``handed`` is as in :class:`Transient`.
     """
 
-    def __init__(self, reason: str, until: datetime, *, delay: Delay = Delay.POSTPONED) -> None:
+    def __init__(
+        self,
+        reason: str,
+        until: datetime,
+        *,
+        delay: Delay = Delay.POSTPONED,
+        handed: dict[str, Any] | None = None,
+    ) -> None:
         self.until = until
         self.delay = delay
+        self.handed = handed
         super().__init__(reason)
 
 

@@ -44,7 +44,7 @@ POLL_SECONDS = 0.05
 BATCH = 4 * MAX_BATCH
 """How many messages to one consumer are marked in one transaction."""
 
-MAX_QUEUED = 1000
+MAX_QUEUED = BATCH
 """How many published messages to a consumer may wait to be received before no more are published."""
 
 GATHER_SECONDS = 0.5
@@ -104,6 +104,8 @@ class Relay:
             if consumer.room not in left:
                 left[consumer.room] = consumer.room(self._registry) if consumer.room else None
             bound = left[consumer.room]
+            if bound and consumer.yields_to and is_room_awaited(self._registry, consumer.yields_to):
+                continue
             due = self._mark(name, bound)
             if bound is not None:
                 left[consumer.room] = bound - len(due)
@@ -136,6 +138,22 @@ def has_due(registry: MessagingRegistry) -> bool:
     """Tell whether a message is due, for whichever consumer."""
     with session_scope(registry) as db:
         return db.row(sa.select(outbox.c.id).where(is_open, outbox.c.due_at <= utcnow()).limit(1)) is not None
+
+
+def is_room_awaited(registry: MessagingRegistry, consumer: str) -> bool:
+    """Tell whether a message to a consumer is due, or published and not yet received."""
+    now = utcnow()
+    published_until = now + timedelta(seconds=registry.core_settings.outbox_republish)
+    of_consumer = sa.select(outbox.c.id).where(outbox.c.consumer == consumer)
+    due = of_consumer.where(is_waiting, outbox.c.due_at <= now)
+    again = of_consumer.where(
+        comes_again,
+        # What is due much later is not looked at.
+        outbox.c.due_at <= published_until,
+        sa.or_(outbox.c.due_at <= now, outbox.c.state == State.QUEUED),
+    )
+    with session_scope(registry) as db:
+        return bool(db.scalar(sa.select(sa.or_(due.exists(), again.exists()))))
 
 
 def mark_due_as_queued(registry: MessagingRegistry, consumer: str, limit: int = BATCH) -> list[Row]:

@@ -65,6 +65,7 @@ def _result_of_error(row: Row, error: Exception, consumer: Consumer, base: timed
             due_at=error.until.astimezone(UTC),
             delay=Delay(error.delay),
             last_error=_storable(str(error)),
+            **_handed(row, error),
         )
     if isinstance(error, Skip):
         return result(row, State.SKIPPED, last_error=_storable(str(error)))
@@ -81,12 +82,15 @@ def _result_of_error(row: Row, error: Exception, consumer: Consumer, base: timed
     if isinstance(error, Permanent) or row.attempts >= consumer.attempts:
         logger.warning("Message %s (%s) is dead in attempt %d: %s", row.id, row.kind, row.attempts, error)
         return result(row, State.DEAD, last_error=text)
-    wait, handed = _wait(row, error, base), getattr(error, "handed", None)
+    wait = _wait(row, error, base)
     logger.info("Message %s (%s) is tried again in %s: %s", row.id, row.kind, wait, error)
-    columns: dict[str, Any] = {"due_at": utcnow() + wait, "delay": Delay.RETRY, "last_error": text}
-    if handed is not None:
-        columns |= {"handed": handed, "handed_at": row.handed_at or utcnow()}
-    return result(row, State.RETRY, **columns)
+    due_at = utcnow() + wait
+    return result(row, State.RETRY, due_at=due_at, delay=Delay.RETRY, last_error=text, **_handed(row, error))
+
+
+def _handed(row: Row, error: Exception) -> dict[str, Any]:
+    handed = getattr(error, "handed", None)
+    return {} if handed is None else {"handed": handed, "handed_at": row.handed_at or utcnow()}
 
 
 def _storable(text: str) -> str:

@@ -8,8 +8,10 @@ import kombu
 import pytest
 import redis as redis_client
 
-from scheduling.messaging.broker import QUEUE
+from scheduling.messaging.broker import queue_of
 from scheduling.testing.processes import wait_for
+
+EMAILS = queue_of("email").name
 
 
 class BlackHole:
@@ -127,12 +129,10 @@ def test_what_is_not_ours_in_the_queue_is_dropped_and_holds_up_nothing(make_site
         kombu.Producer(connection.default_channel) as producer,
     ):
         for body in ({"id": "not one"}, {"id": 1}, {"no": "id"}, ["id"]):
-            producer.publish(body, routing_key=QUEUE.name)
-        producer.publish(
-            b"x", routing_key=QUEUE.name, content_type="text/x-strange", content_encoding="binary"
-        )
-        client.lpush(QUEUE.name, "not even a message")
+            producer.publish(body, routing_key=EMAILS)
+        producer.publish(b"x", routing_key=EMAILS, content_type="text/x-strange", content_encoding="binary")
+        client.lpush(EMAILS, "not even a message")
         site.register()
         wait_for(site.all_done)
-        wait_for(lambda: client.llen(QUEUE.name) == client.hlen("unacked") == 0)
+        wait_for(lambda: client.llen(EMAILS) == client.hlen("unacked") == 0)
     assert site.workers[0].running

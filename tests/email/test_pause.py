@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduling.email.pause import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE, SendingPause
+from scheduling.email.pause import FIRST_PAUSE, LONGEST_ASKED, LONGEST_PAUSE, REFUSED_PAUSE, SendingPause
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State
 from scheduling.messaging.outcomes import NotNow
@@ -74,8 +74,13 @@ def test_several_that_fail_at_once_begin_one_pause(pause, caplog):
 
 
 def test_it_lasts_as_long_as_the_provider_says(pause):
-    fails(pause, seconds=1234)
-    assert pause.rest().total_seconds() == 1234
+    fails(pause, seconds=800)
+    assert pause.rest().total_seconds() == 800
+
+
+def test_it_is_a_quarter_of_an_hour_at_most(pause):
+    fails(pause, seconds=24 * 3600)
+    assert pause.rest().total_seconds() == LONGEST_ASKED
 
 
 def test_a_provider_that_refuses_us_is_asked_rarely_and_an_operator_told(pause):

@@ -17,6 +17,8 @@ from tests.kit.messages import Handler, change, consumer, make_due, mark, put, r
 
 @pytest.fixture(autouse=True)
 def handler(site):
+    # What other tests have taught of how long a message takes.
+    site.registry.pace._seconds.pop("test", None)
     with consumer(site, Handler()) as handler:
         yield handler
 
@@ -156,3 +158,19 @@ def test_each_consumer_has_receivers_of_its_own(site):
     assert names.count("relay") == 1
     for name in site.registry.outbox_consumers:
         assert {f"receiver-0 of {name}", f"receiver-1 of {name}"} <= set(names)
+
+
+def test_a_consumer_leaves_the_room_to_the_one_to_which_it_yields(site):
+    def room(registry):
+        return 3
+
+    with (
+        consumer(site, Handler(), "urgent"),
+        consumer(site, Handler(), "other", room=room, yields_to="urgent"),
+    ):
+        other = [put(site, "other") for _ in range(5)]
+        urgent = put(site, "urgent")
+        assert mark(site, "urgent") == [urgent], "as another worker's relay does"
+        assert published(site) == []
+        change(site, urgent, state=State.RUNNING)
+        assert published(site) == [("other", other[:3])]
