@@ -39,12 +39,12 @@ IDLE_SECONDS = 1.0
 """How often to look where each new message is told: what only becomes due has to be found by looking."""
 
 POLL_SECONDS = 0.05
-"""How often to look where nobody tells: in a worker on SQLite, and while messages are being published."""
+"""How often to look where nobody tells, as on SQLite, and while more may follow soon."""
 
 BATCH = 4 * MAX_BATCH
 """How many messages to one consumer are marked in one transaction."""
 
-MAX_QUEUED = BATCH
+MAX_QUEUED = 2 * BATCH
 """How many published messages to a consumer may wait to be received before no more are published."""
 
 GATHER_SECONDS = 0.5
@@ -77,9 +77,9 @@ def _publish_until_stopped(thread: RestartingThread, connection: kombu.Connectio
 
     while not thread.stopping.is_set():
         thread.report_alive()
-        published = relay.publish_due(publish)
+        relay.publish_due(publish)
         thread.report_success()
-        wait(POLL_SECONDS if published else IDLE_SECONDS)
+        wait(POLL_SECONDS if relay.has_more else IDLE_SECONDS)
     channel.close()
 
 
@@ -88,17 +88,23 @@ class Relay:
 
     def __init__(self, registry: MessagingRegistry) -> None:
         self._registry = registry
+        self.has_more = False
+        """Whether the last round published something or found a full queue: more may follow soon."""
         self._left_alone_until: dict[str, float] = {}
         """By consumer and :func:`time.monotonic`."""
 
     def publish_due(self, publish: Publish) -> int:
         """Mark due messages of each consumer and publish their ids; return how many."""
+        self.has_more = False
         if not has_due(self._registry):
             return 0
         published = 0
         left: dict[Room, int | None] = {}
         for name, consumer in self._registry.outbox_consumers.items():
             if monotonic() < self._left_alone_until.get(name, 0.0):
+                continue
+            if is_queue_full(self._registry, name):
+                self.has_more = True
                 continue
             # Consumers that share a room have it in the order in which they were registered.
             if consumer.room not in left:
@@ -113,6 +119,7 @@ class Relay:
                 publish(name, ids)
             published += len(due)
         self._registry.metrics.published.inc(published)
+        self.has_more |= published > 0
         return published
 
     def _mark(self, consumer: str, bound: int | None) -> list[Row]:
@@ -138,6 +145,21 @@ def has_due(registry: MessagingRegistry) -> bool:
     """Tell whether a message is due, for whichever consumer."""
     with session_scope(registry) as db:
         return db.row(sa.select(outbox.c.id).where(is_open, outbox.c.due_at <= utcnow()).limit(1)) is not None
+
+
+def is_queue_full(registry: MessagingRegistry, consumer: str) -> bool:
+    """Tell whether :data:`MAX_QUEUED` published messages wait to be received already."""
+    now = utcnow()
+    queued = sa.select(outbox.c.id).where(
+        outbox.c.consumer == consumer,
+        comes_again,
+        outbox.c.state == State.QUEUED,
+        # What was published and may still be there; so what is due much later is not looked at.
+        outbox.c.due_at.between(now, now + timedelta(seconds=registry.core_settings.outbox_republish)),
+    )
+    waiting = queued.limit(MAX_QUEUED).subquery()
+    with session_scope(registry) as db:
+        return (db.scalar(sa.select(sa.func.count()).select_from(waiting)) or 0) >= MAX_QUEUED
 
 
 def is_room_awaited(registry: MessagingRegistry, consumer: str) -> bool:
@@ -169,8 +191,6 @@ def mark_due_as_queued(registry: MessagingRegistry, consumer: str, limit: int = 
     # Of a room of one, either has it every other time.
     half = (limit + random.getrandbits(1)) // 2
     with session_scope(registry) as db:
-        if _is_queue_full(db, registry, consumer):
-            return []
         rows = _lock(db, again, half)
         has_more = len(rows) == half
         rows += _lock(db, waiting.order_by(outbox.c.turn), limit - len(rows))
@@ -193,17 +213,3 @@ def _mark(db: Session, ids: list[uuid.UUID], due_at: datetime) -> None:
     # receives its id that another worker may have begun it.
     state = sa.case((outbox.c.state == State.RUNNING, State.RUNNING), else_=State.QUEUED)
     db.write(sa.update(outbox).where(outbox.c.id.in_(ids)).values(state=state, due_at=due_at, delay=None))
-
-
-def _is_queue_full(db: Session, registry: MessagingRegistry, consumer: str) -> bool:
-    """Tell whether :data:`MAX_QUEUED` published messages wait to be received already."""
-    now = utcnow()
-    queued = sa.select(outbox.c.id).where(
-        outbox.c.consumer == consumer,
-        comes_again,
-        outbox.c.state == State.QUEUED,
-        # What was published and may still be there; so what is due much later is not looked at.
-        outbox.c.due_at.between(now, now + timedelta(seconds=registry.core_settings.outbox_republish)),
-    )
-    waiting = queued.limit(MAX_QUEUED).subquery()
-    return (db.scalar(sa.select(sa.func.count()).select_from(waiting)) or 0) >= MAX_QUEUED
