@@ -1,10 +1,19 @@
-"""What the analytics calls read."""
+"""What the analytics calls read and answer."""
 
 from typing import ClassVar
 
-from marshmallow import validate
+from marshmallow import fields, validate
 
-from scheduling.plugin import JsonObject, PageQuery, RequestSchema, Text, WholeNumber
+from scheduling.plugin import (
+    AnswerSchema,
+    Done,
+    JsonObject,
+    Moment,
+    PageQuery,
+    RequestSchema,
+    Text,
+    WholeNumber,
+)
 from scheduling_analytics.models import MAX_TYPE
 
 
@@ -27,3 +36,52 @@ class EventQuery(PageQuery):
     """``GET /analytics/events``."""
 
     type = Text(limit=MAX_TYPE)
+
+
+class RecordedEvent(AnswerSchema):
+    """An event as it is answered to who has reported it."""
+
+    id = fields.Integer()
+    event_type = fields.String()
+
+
+class EventRecorded(Done):
+    """``POST /analytics/event``."""
+
+    event = fields.Nested(RecordedEvent)
+
+
+class EventAnswer(RecordedEvent):
+    """An event with its user, if it has one."""
+
+    user_id = fields.Integer(allow_none=True)
+    metadata = JsonObject(allow_none=True)
+    created_at = Moment()
+    user_name = fields.String(allow_none=True)
+    user_email = fields.String(allow_none=True)
+
+
+class OverviewAnswer(AnswerSchema):
+    """All events of the period."""
+
+    total_events = fields.Integer()
+    unique_users = fields.Integer()
+    event_types = fields.Integer()
+
+
+class TypeAnswer(AnswerSchema):
+    """The events of one type."""
+
+    event_type = fields.String()
+    count = fields.Integer()
+    unique_users = fields.Integer()
+    first_event = Moment()
+    last_event = Moment()
+
+
+class DashboardAnswer(AnswerSchema):
+    """``GET /analytics/dashboard``."""
+
+    period = fields.String()
+    overview = fields.Nested(OverviewAnswer)
+    breakdown = fields.List(fields.Nested(TypeAnswer))
