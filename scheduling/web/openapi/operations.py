@@ -38,7 +38,7 @@ def operation(call: Call, operation_id: str, *, has_etag: bool) -> dict[str, Any
 
 def tag(call: Call) -> str:
     """Return the tag that groups a call with others: the first name of its path, below ``/api/v1``."""
-    return call.path.removeprefix("/api/v1").split("/")[1]
+    return call.path.removeprefix("/api/v1").split("/")[1].removesuffix(".json")
 
 
 def _texts(call: Call) -> tuple[str, str]:

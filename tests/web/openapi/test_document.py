@@ -223,3 +223,17 @@ def test_the_committed_document_is_the_one_of_this_code(document):
         "The API has changed. Look at the difference, which is what clients will read of the release, after\n"
         "    .venv/bin/scheduling -c development.ini openapi > docs/openapi.json"
     )
+
+
+def test_the_examples_make_an_account_and_a_booking(own_site, document):
+    def example(path):
+        return named(document, path, "post")["requestBody"]["content"]["application/json"]["example"]
+
+    own_site.clear()
+    account = own_site.anonymous.post("/auth/register", example("/api/v1/auth/register"), status=201).json
+    log_in = example("/api/v1/auth/login")
+    assert (
+        own_site.anonymous.post("/auth/login", log_in, status=200).json["user"]["id"] == account["user"]["id"]
+    )
+    bearer = {"Authorization": f"Bearer {account['token']}"}
+    own_site.anonymous.post("/bookings", example("/api/v1/bookings"), headers=bearer, status=201)
