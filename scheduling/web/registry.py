@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from scheduling.security.passwords import Passwords
     from scheduling.security.tokens import Tokens
-    from scheduling.web.openapi.document import OpenApi
+    from scheduling.web.openapi.kept import OpenApi
     from scheduling.web.readiness import Readiness
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduling.web.openapi.document import OpenApi
+from scheduling.web.openapi.document import make_document
+from scheduling.web.openapi.kept import OpenApi
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
@@ -15,5 +16,5 @@ if TYPE_CHECKING:
 
 def includeme(config: Configurator) -> None:
     """Put the application's one :class:`OpenApi` on the registry, and register the view."""
-    config.registry.openapi = OpenApi(config.registry)
+    config.registry.openapi = OpenApi(lambda: make_document(config.registry))
     config.scan("scheduling.web.openapi.views")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scheduling.db.metadata import MAX_ID
 from scheduling.web.declarations import declarations, places
-from scheduling.web.openapi.names import snake_case
 from scheduling.web.schemas import parse_id, parse_uuid
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class Call:
     def option(self, name: str) -> Any:
         """Return an option of ``@view_config``, or None."""
         return self.declared.options.get(name)
+
+
+def snake_case(name: str) -> str:
+    """Return ``outbox_message`` for ``OutboxMessage``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def calls(registry: WebRegistry) -> list[Call]:

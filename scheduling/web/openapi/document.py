@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -32,18 +31,6 @@ _INFO = {
 
 # Relative to the document's own address, so that it is right below the prefix of a proxy.
 _SERVERS = [{"url": "../..", "description": "The server that this document comes from."}]
-
-
-class OpenApi:
-    """The document of one application, made when it is first asked for: all plugins are included by then."""
-
-    def __init__(self, registry: WebRegistry) -> None:
-        self._registry = registry
-
-    @cached_property
-    def json(self) -> bytes:
-        """The document as it is served."""
-        return orjson.dumps(make_document(self._registry))
 
 
 def make_document(registry: WebRegistry) -> dict[str, Any]:

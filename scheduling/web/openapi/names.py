@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from scheduling.web.openapi.calls import snake_case
 from scheduling.web.pagination import PageQuery
 
 if TYPE_CHECKING:
@@ -13,11 +14,6 @@ if TYPE_CHECKING:
     from scheduling.web.openapi.calls import Call
 
 _VERBS = {"GET": "get", "POST": "create", "PUT": "replace", "PATCH": "update", "DELETE": "delete"}
-
-
-def snake_case(name: str) -> str:
-    """Return ``outbox_message`` for ``OutboxMessage``."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def operation_ids(calls: Sequence[Call]) -> list[str]:

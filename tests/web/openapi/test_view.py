@@ -19,12 +19,12 @@ def test_nobody_gets_it_again_while_it_is_the_same(site):
 
 def test_it_is_made_once(site, monkeypatch):
     first = site.anonymous.get("/openapi.json").body
-    monkeypatch.setattr("scheduling.web.openapi.document.make_document", None)
+    monkeypatch.setattr("scheduling.web.openapi.make_document", None)
     assert site.anonymous.get("/openapi.json").body == first
 
 
 def test_it_is_made_when_it_is_asked_for(start_app, monkeypatch):
-    monkeypatch.setattr("scheduling.web.openapi.document.make_document", lambda registry: {"paths": {}})
+    monkeypatch.setattr("scheduling.web.openapi.make_document", lambda registry: {"paths": {}})
     assert json.loads(start_app("bookings").registry.openapi.json) == {"paths": {}}
 
 
