@@ -22,7 +22,9 @@ class NewEvent(RequestSchema):
 
     synonyms: ClassVar = {"event_type": "eventType"}
 
-    event_type = Text(limit=MAX_TYPE, required=True, data_key="eventType")
+    event_type = Text(
+        limit=MAX_TYPE, required=True, data_key="eventType", metadata={"examples": ["PAGE_VIEW"]}
+    )
     metadata = JsonObject(load_default=dict)
 
 

@@ -15,6 +15,9 @@ from scheduling.plugin import (
 
 STATUSES = ("confirmed", "cancelled")
 
+_TITLE = {"examples": ["Yoga"]}
+_END = {"examples": ["2099-04-01T10:00:00.000Z"]}
+
 # Answers say start_time and end_time; requests may use these names too.
 SYNONYMS = {"start_time": "start", "end_time": "end"}
 
@@ -24,9 +27,9 @@ class NewBooking(RequestSchema):
 
     synonyms = SYNONYMS
 
-    title = OneLine(required=True)
+    title = OneLine(required=True, metadata=_TITLE)
     start = Moment(required=True)
-    end = Moment(required=True)
+    end = Moment(required=True, metadata=_END)
 
 
 class BookingPatch(PatchSchema):
@@ -34,17 +37,17 @@ class BookingPatch(PatchSchema):
 
     synonyms = SYNONYMS
 
-    title = OneLine()
+    title = OneLine(metadata=_TITLE)
     start = Moment()
-    end = Moment()
+    end = Moment(metadata=_END)
 
 
 class BookingQuery(PageQuery):
     """``GET /bookings``: ``from`` and ``to`` keep the bookings that overlap the window."""
 
     status = Choice(*STATUSES)
-    window_start = Moment(data_key="from")
-    window_end = Moment(data_key="to")
+    window_start = Moment(data_key="from", metadata={"description": "Bookings that end after this moment."})
+    window_end = Moment(data_key="to", metadata={"description": "Bookings that start before this moment."})
 
 
 class BookingAnswer(AnswerSchema):
@@ -52,9 +55,9 @@ class BookingAnswer(AnswerSchema):
 
     id = fields.Integer()
     user_id = fields.Integer()
-    title = fields.String()
+    title = fields.String(metadata=_TITLE)
     start_time = Moment()
-    end_time = Moment()
+    end_time = Moment(metadata=_END)
     status = Choice(*STATUSES)
     created_at = Moment()
     updated_at = Moment()

@@ -18,7 +18,7 @@ from scheduling.plugin import (
 class OrganizationName(RequestSchema):
     """``POST /organizations`` and ``PATCH /organizations/{id}``."""
 
-    name = OneLine(limit=100, required=True)
+    name = OneLine(limit=100, required=True, metadata={"examples": ["Example Ltd"]})
 
 
 class OrganizationQuery(PageQuery):

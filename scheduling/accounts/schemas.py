@@ -29,10 +29,13 @@ NEW_PASSWORD = (
 )
 
 
+_NAME = {"examples": ["Alice"]}
+
+
 class Registration(RequestSchema):
     """``POST /auth/register``."""
 
-    name = OneLine(required=True)
+    name = OneLine(required=True, metadata=_NAME)
     email = EmailAddress(required=True)
     password = Secret(required=True, validate=NEW_PASSWORD)
 
@@ -40,7 +43,11 @@ class Registration(RequestSchema):
 class Credentials(RequestSchema):
     """``POST /auth/login``."""
 
-    email = fields.String(required=True, error_messages={"invalid": "must be a string"})
+    email = fields.String(
+        required=True,
+        error_messages={"invalid": "must be a string"},
+        metadata={"examples": ["alice@example.com"]},
+    )
     password = Secret(required=True)
 
 
@@ -53,7 +60,7 @@ class Logout(RequestSchema):
 class ProfilePatch(PatchSchema):
     """``PATCH /users/me``; with the setting ``email_change_needs_password`` an address needs the password."""
 
-    name = OneLine()
+    name = OneLine(metadata=_NAME)
     email = EmailAddress()
     current_password = Secret(data_key="currentPassword")
 

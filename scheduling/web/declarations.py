@@ -83,20 +83,26 @@ class Declaration:
 
 
 def places(registry: WebRegistry) -> Iterator[Place]:
-    """Yield every resource class that is declared, from the root on, each below its parent."""
-    pending = [Place(Root)]
+    """Yield every resource class that is declared, from the root on, each below its parent.
+
+    Of folders in folders, which could go on for ever, one level is told.
+    """
+    pending: list[tuple[Place, frozenset[type[Resource]]]] = [(Place(Root), frozenset())]
     while pending:
-        place = pending.pop(0)
+        place, above = pending.pop(0)
+        if place.resource in above:
+            continue
+        above |= {place.resource}
         yield place
         children: Mapping[str, ResourceFactory] = place.resource.children
         if issubclass(place.resource, Version1):
             children = registry.api_resources
         for name, child in children.items():
             if isinstance(child, type) and issubclass(child, Resource):
-                pending.append(Place(child, (*place.parts, name)))
+                pending.append((Place(child, (*place.parts, name)), above))
         item = place.resource.item
         if item is not None:
-            pending.append(Place(item, (*place.parts, item)))
+            pending.append((Place(item, (*place.parts, item)), above))
 
 
 def declarations(registry: WebRegistry) -> Iterator[Declaration]:

@@ -42,8 +42,13 @@ Page = list[dict[str, Any]]
 class PageQuery(RequestSchema):
     """The query string of a list."""
 
-    limit = WholeNumber(validate=validate.Range(1, MAX_LIMIT, error="must be from {min} to {max}"))
-    cursor = fields.String()
+    limit = WholeNumber(
+        validate=validate.Range(1, MAX_LIMIT, error="must be from {min} to {max}"),
+        metadata={"description": "How many of the list are wanted at most."},
+    )
+    cursor = fields.String(
+        metadata={"description": "Where the page begins: part of the address that `Link` names."}
+    )
 
 
 @dataclass(frozen=True, eq=False)

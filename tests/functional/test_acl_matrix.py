@@ -59,6 +59,7 @@ GET     /health                                       200  200  200  200  200  2
 GET     /health/live                                  200  200  200  200  200  200
 GET     /health/ready                                 200  200  200  200  200  200
 GET     /health/startup                               200  200  200  200  200  200
+GET     /api/v1/openapi.json                          200  200  200  200  200  200
 POST    /api/v1/auth/register                         201  201  201  201  201  201
 POST    /api/v1/auth/login                            200  200  200  200  200  200
 POST    /api/v1/auth/logout                           401  200  200  200  200  200

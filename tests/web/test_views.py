@@ -17,6 +17,7 @@ PUBLIC = {
     "GET Health/live",
     "GET Health/ready",
     "GET Health/startup",
+    "GET Version1/openapi.json",
     "POST Auth/login",
     "POST Auth/register",
     "POST Analytics/event",

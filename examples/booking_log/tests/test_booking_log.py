@@ -61,6 +61,15 @@ def test_a_line_that_was_interrupted_is_written_anew(site, log):
     assert [record["booking_id"] for record in records(log)] == [1, 2]
 
 
+def test_the_openapi_document_has_the_calls_without_a_line_for_them(site):
+    document = site.anonymous.get("/openapi.json").json
+    told = document["paths"]["/api/v1/booking-log"]["get"]
+    assert told["operationId"] == "list_booking_log"
+    answered = told["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answered == {"type": "array", "items": {"$ref": "#/components/schemas/LineAnswer"}}
+    assert "/api/v1/booking-log/{line_id}" in document["paths"]
+
+
 def test_admins_see_the_log(site):
     admin = site.user("Ada", admin=True)
     assert admin.get("/booking-log", status=404).json["code"] == "no_log"

@@ -1,0 +1,234 @@
+"""What a plugin of somebody else registers is in the document, whatever shape it has."""
+
+import pytest
+
+from scheduling.web.openapi.document import make_document
+
+VIEWS = '''
+from marshmallow import Schema, fields, validate
+from pyramid.security import NO_PERMISSION_REQUIRED
+from pyramid.view import view_config, view_defaults
+from scheduling.plugin import (
+    AnswerSchema, Choice, Code, EmailAddress, Item, JsonObject, Moment, OneLine, PageQuery, PatchSchema,
+    RequestSchema, Resource, Text, WholeNumber, parse_uuid)
+from scheduling.plugin import Configurator
+
+FULL = Code("folder_full", 409, "The folder has too many things.")
+
+
+class Colour(fields.Field):
+    json_schema = {"type": "string", "pattern": "^#[0-9a-f]{6}$"}
+
+
+class Thing(Item):
+    children = {}
+
+
+class Things(Resource):
+    """Some things."""
+    item = Thing
+    parse_item_id = parse_uuid
+
+
+class Folder(Item):
+    id_name = "name"
+    children = {"things": Things}
+
+
+class Folders(Resource):
+    item = Folder
+    parse_item_id = staticmethod(str)
+
+
+# A folder in a folder: it could go on for ever.
+Folder.item = Folder
+
+
+class Dynamic(Resource):
+    def __getitem__(self, name):
+        return Things(self.request, name, self)
+
+
+class NewBooking(RequestSchema):
+    """The same name as one of the plugin bookings."""
+    synonyms = {"tint": "colour"}
+    colour = Colour(required=True, metadata={"description": "As in HTML.", "examples": ["#ff0000"]})
+    size = fields.Integer(load_default=3, validate=validate.Range(1, 9))
+
+
+class Change(PatchSchema):
+    note = Text(limit=10)
+
+
+class ThingAnswer(AnswerSchema):
+    optional = ("note",)
+    id = fields.UUID()
+    note = fields.String()
+    kind = fields.Constant("thing")
+    seen_at = Moment(allow_none=True)
+    extra = JsonObject(allow_none=True)
+
+
+class FolderAnswer(AnswerSchema):
+    name = fields.String()
+    first = fields.Nested(ThingAnswer(only=("id",)))
+
+
+def view(**options):
+    return view_config(permission="view", **options)
+
+
+@view(context=Things, request_method="POST", schema=NewBooking, status=201, response=ThingAnswer,
+      errors=(FULL,))
+def create(context, request):
+    """Make a ``thing``.
+
+    It is kept.
+    """
+
+
+@view(context=Things, request_method="GET", query=PageQuery, response=ThingAnswer(many=True))
+def index(context, request):
+    """List things."""
+
+
+@view(context=Thing, request_method=("GET", "HEAD"), etag=True, response=ThingAnswer)
+def show(context, request):
+    """Show a thing."""
+
+
+@view(context=Thing, request_method="PATCH", schema=Change, response=None, status=204)
+def change(context, request):
+    """Change a thing."""
+
+
+@view(context=Thing, request_method=("DELETE", "PUT"))
+def undeclared(context, request):
+    """Do something."""
+
+
+@view(context=Folder, request_method="GET", response=FolderAnswer, operation_id="get_thing")
+def folder(context, request):
+    """Show a folder."""
+
+
+@view_defaults(context=Things, permission=NO_PERMISSION_REQUIRED, request_method="GET")
+class Numbers:
+    def __init__(self, context, request): ...
+
+    @view_config(name="head-count", attr="count")
+    def count(self):
+        """Count things."""
+'''
+INCLUDEME = """
+from acme import views
+config.add_api_resource("things", views.Things)
+config.add_api_resource("folders", views.Folders)
+config.add_api_resource("dynamic", views.Dynamic)
+config.add_api_resource("made", lambda request, name, parent: None)
+config.add_problem_code(views.FULL)
+config.scan("acme.views")
+"""
+
+
+@pytest.fixture
+def document(install_plugin, start_app):
+    install_plugin("acme", includeme=INCLUDEME, files={"views.py": VIEWS})
+    return make_document(start_app("bookings", "acme").registry)
+
+
+@pytest.fixture
+def paths(document):
+    return {path[7:]: item for path, item in document["paths"].items() if path.startswith("/api/v1/")}
+
+
+def test_paths_are_those_of_the_declared_tree(paths):
+    theirs = {path for path in paths if path.split("/")[1] in ("things", "folders", "dynamic", "made")}
+    assert theirs == {
+        "/things",
+        "/things/{thing_id}",
+        "/things/head-count",
+        "/folders/{name}",
+        "/folders/{name}/things",
+        "/folders/{name}/things/{thing_id}",
+        "/folders/{name}/things/head-count",
+    }
+
+
+def test_an_id_is_what_its_parser_reads(paths):
+    [thing, _] = paths["/things/{thing_id}"]["get"]["parameters"]
+    assert thing["schema"] == {"type": "string", "format": "uuid"}
+    [folder] = paths["/folders/{name}"]["get"]["parameters"]
+    assert (folder["name"], folder["schema"]) == ("name", {"type": "string"})
+
+
+def test_operations_have_names_of_their_own(paths):
+    ids = {(path, method): op["operationId"] for path, item in paths.items() for method, op in item.items()}
+    assert ids["/things", "post"] == "create_thing_2" or len(set(ids.values())) == len(ids)
+    assert ids["/things/head-count", "get"] in ("get_head_count_things", "get_api_v1_things_head_count")
+    assert "get_thing" in ids.values()
+    assert ids["/things/{thing_id}", "get"] == "get_api_v1_things_thing_id"
+
+
+def test_a_docstring_is_summary_and_description(paths):
+    told = paths["/things"]["post"]
+    assert (told["summary"], told["description"]) == ("Make a `thing`", "It is kept.")
+    assert paths["/things/head-count"]["get"]["summary"] == "Count things"
+
+
+def test_a_body_is_told_with_what_fields_say_of_themselves(document, paths):
+    body = paths["/things"]["post"]["requestBody"]
+    name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    assert {"NewBooking", "acme.NewBooking"} & {name}
+    assert document["components"]["schemas"][name]["properties"] == {
+        "colour": {
+            "type": "string",
+            "pattern": "^#[0-9a-f]{6}$",
+            "description": "As in HTML. `tint` is understood too.",
+            "examples": ["#ff0000"],
+        },
+        "size": {"type": "integer", "default": 3, "minimum": 1, "maximum": 9},
+    }
+    assert body["required"] is True
+    assert body["content"]["application/json"]["example"] == {"colour": "#ff0000", "size": 3}
+
+
+def test_two_schemas_of_one_name_are_two(document):
+    schemas = document["components"]["schemas"]
+    assert (
+        "title" in schemas["NewBooking"]["properties"] or "title" in schemas["scheduling_bookings.NewBooking"]
+    )
+    assert len([name for name in schemas if name.endswith("NewBooking")]) == 2
+
+
+def test_a_patch_wants_one_member(document):
+    assert document["components"]["schemas"]["Change"]["minProperties"] == 1
+
+
+def test_an_answer_is_told_with_what_may_be_missing_or_null(document):
+    thing = document["components"]["schemas"]["ThingAnswer"]
+    assert thing["required"] == ["extra", "id", "kind", "seen_at"]
+    assert thing["properties"]["kind"] == {"const": "thing"}
+    assert thing["properties"]["seen_at"] == {"type": ["string", "null"], "format": "date-time"}
+    assert thing["properties"]["extra"]["type"] == ["object", "null"]
+    # A later release may add members.
+    assert "additionalProperties" not in thing
+
+
+def test_a_part_of_a_schema_is_told_in_place(document):
+    first = document["components"]["schemas"]["FolderAnswer"]["properties"]["first"]
+    assert list(first["properties"]) == ["id"]
+    assert "additionalProperties" not in first
+
+
+def test_a_code_of_their_own_is_among_the_problems(document, paths):
+    reference = paths["/things"]["post"]["responses"]["409"]["$ref"].rpartition("/")[2]
+    assert (
+        "`folder_full`: The folder has too many things."
+        in document["components"]["responses"][reference]["description"]
+    )
+
+
+def test_an_answer_without_a_body_or_a_declaration_has_no_content(paths):
+    assert "content" not in paths["/things/{thing_id}"]["patch"]["responses"]["204"]
+    assert "content" not in paths["/things/{thing_id}"]["delete"]["responses"]["200"]
