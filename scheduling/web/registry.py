@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from scheduling.security.passwords import Passwords
     from scheduling.security.tokens import Tokens
+    from scheduling.web.pages.files import StaticFiles
     from scheduling.web.readiness import Readiness
 
 
@@ -31,3 +32,6 @@ class WebRegistry(DatabaseRegistry):
 
     readiness: Readiness
     """Tells whether requests should come to this process."""
+
+    static_files: StaticFiles
+    """The files that pages load."""

@@ -1,4 +1,4 @@
-"""The traversal tree: ``/`` → ``api`` → ``v1`` → one container for each API resource, and ``/health``."""
+"""The traversal tree: ``/`` → ``api`` → ``v1`` → one container for each API resource; health and files."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from scheduling.web.paths import has_one_spelling
 if TYPE_CHECKING:
     from pyramid.config import Configurator
 
+    from scheduling.web.pages.files import File
     from scheduling.web.request import Request
 
 
@@ -71,15 +72,30 @@ class Item(Resource):
 
 
 class Root(Resource):
-    """``/``: its children are ``/api`` and ``/health``."""
+    """``/``: its children, and the pages of :mod:`scheduling.web.pages` as its views."""
 
     def __getitem__(self, name: str) -> Resource:
-        children = {"api": Api, "health": Health}
+        children = {"api": Api, "health": Health, "static": StaticFiles}
         return children[name](self.request, name, self)
 
 
 class Health(Resource):
     """``/health``: the views of :mod:`scheduling.web.health`, which everybody may call."""
+
+
+class StaticFile(Resource):
+    """One of the files that pages load. In metrics they are one route, whatever their names."""
+
+    def __init__(self, request: Request, file: File, parent: Resource) -> None:
+        super().__init__(request, "{file}", parent)
+        self.file = file
+
+
+class StaticFiles(Resource):
+    """``/static``: the files of :mod:`scheduling.web.pages.static`, by the names that have their hashes."""
+
+    def __getitem__(self, name: str) -> Resource:
+        return StaticFile(self.request, self.request.registry.static_files.by_name[name], self)
 
 
 class Api(Resource):
