@@ -12,6 +12,7 @@ from pyramid.decorator import reify
 from pyramid.request import Request as PyramidRequest
 
 from scheduling import tracing
+from scheduling.web.codes import UNAUTHENTICATED
 
 if TYPE_CHECKING:
     from scheduling.config.settings import Settings
@@ -52,6 +53,9 @@ class Request(PyramidRequest):
 
     content_security_policy = API_POLICY
     """The answer's Content-Security-Policy, of which there is one; a page sets its own."""
+
+    token_code = UNAUTHENTICATED
+    """The same as a code."""
 
     @reify
     def identity(self) -> Identity | None:
