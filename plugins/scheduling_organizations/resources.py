@@ -18,6 +18,7 @@ class Member(Item):
     """One membership, by its user's id: the owner, site admins and the member itself end it."""
 
     id: int
+    id_name = "user_id"
     __parent__: Members
 
     def rules(self) -> Acl:

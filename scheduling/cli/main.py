@@ -17,6 +17,7 @@ import scheduling
 from scheduling.cli.config import config as config_group
 from scheduling.cli.db import db
 from scheduling.cli.email import email
+from scheduling.cli.openapi import openapi
 from scheduling.cli.outbox import outbox
 from scheduling.cli.plugins import plugins
 from scheduling.cli.program import Program
@@ -117,6 +118,7 @@ main.add_command(config_group)
 main.add_command(db)
 main.add_command(user)
 main.add_command(plugins)
+main.add_command(openapi)
 main.add_command(web)
 main.add_command(worker)
 main.add_command(outbox)

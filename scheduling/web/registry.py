@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from scheduling.security.passwords import Passwords
     from scheduling.security.tokens import Tokens
+    from scheduling.web.openapi.document import OpenApi
     from scheduling.web.pages.files import StaticFiles
     from scheduling.web.readiness import Readiness
 
@@ -29,6 +30,9 @@ class WebRegistry(DatabaseRegistry):
 
     api_resource_claims: dict[str, str]
     """Who added each of them, as an operator knows it."""
+
+    openapi: OpenApi
+    """The document that describes the API."""
 
     readiness: Readiness
     """Tells whether requests should come to this process."""

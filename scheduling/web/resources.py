@@ -70,6 +70,9 @@ class Item(Resource):
     ``/members``, inherits from the item.
     """
 
+    id_name: ClassVar[str] = ""
+    """What the id is called where paths are described, by default as in ``booking_id`` for ``Booking``."""
+
     def __init__(self, request: Request, item_id: Any, parent: Resource) -> None:
         super().__init__(request, str(item_id), parent)
         self.id = item_id

@@ -55,6 +55,9 @@ def parse_uuid(text: str) -> uuid.UUID | None:
 class Text(fields.String):
     """A string, trimmed (see :class:`RequestSchema`), of at most ``limit`` characters."""
 
+    json_schema: ClassVar = {"minLength": 1}
+    """What the OpenAPI document says of a field, beside what follows from marshmallow's own classes."""
+
     default_error_messages = {"invalid": "must be a string", "invalid_utf8": "must be UTF-8"}  # noqa: RUF012
 
     def __init__(self, limit: int = 255, **options: Any) -> None:
@@ -76,12 +79,14 @@ class OneLine(Text):
 class Secret(fields.String):
     """A password: any string, never trimmed."""
 
+    json_schema: ClassVar = {"format": "password"}
     default_error_messages = {"invalid": "must be a string"}  # noqa: RUF012
 
 
 class EmailAddress(fields.Email):
     """An e-mail address of at most 254 characters (RFC 5321, 4.5.3.1.3), as it was typed if it is ASCII."""
 
+    json_schema: ClassVar = {"maxLength": MAX_CHARACTERS}
     default_error_messages = {"invalid": "must be a valid e-mail address"}  # noqa: RUF012
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
@@ -97,6 +102,7 @@ class EmailAddress(fields.Email):
 class Moment(fields.Field["datetime"]):
     """An RFC 3339 timestamp, read as an aware moment in UTC with milliseconds."""
 
+    json_schema: ClassVar = {"type": "string", "format": "date-time"}
     default_error_messages = {  # noqa: RUF012
         "invalid": "must be an RFC 3339 timestamp such as 2027-04-01T09:00:00Z",
         "unescaped": "must be an RFC 3339 timestamp such as 2027-04-01T09:00:00Z; "
@@ -145,6 +151,7 @@ class Flag(fields.Boolean):
 class JsonObject(fields.Field[dict[str, Any]]):
     """A JSON object of at most ``limit`` bytes when it is written compactly."""
 
+    json_schema: ClassVar = {"type": "object"}
     default_error_messages = {  # noqa: RUF012
         "invalid": "must be a JSON object",
         "too_deep": "is nested too deeply",

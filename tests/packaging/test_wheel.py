@@ -98,6 +98,7 @@ def test_third_partys_plugin_is_enabled_by_the_environment_alone(installation_wi
 
     installation.run("scheduling", "-c", "production.ini", "db", "upgrade", **environ)
     plugins = installation.run("scheduling", "-c", "production.ini", "plugins", "list", **environ)
+    described = installation.run("scheduling", "-c", "production.ini", "openapi", **environ)
     with installation.serving("production.ini", **environ) as server:
         booking = server.register_and_book("Planning")
         server.wait_for(lambda: log.is_file() and log.read_text().endswith("\n"))
@@ -106,6 +107,7 @@ def test_third_partys_plugin_is_enabled_by_the_environment_alone(installation_wi
 
     assert f"{'booking_log':<16} enabled    scheduling-booking-log 1.0.0" in plugins
     assert f"{'analytics':<16} installed" in plugins
+    assert json.loads(described)["paths"]["/api/v1/booking-log"]["get"]["operationId"] == "list_booking_log"
     [line] = log.read_text().splitlines()
     record = json.loads(line)
     assert (record["event"], record["booking_id"]) == ("BookingCreated", booking["id"])

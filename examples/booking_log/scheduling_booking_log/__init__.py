@@ -28,9 +28,12 @@ plugin = Plugin(
 
 
 def includeme(config: Configurator) -> None:
-    """Register a durable consumer for each of the two events."""
+    """Register a durable consumer for each of the two events, and the call that shows the log."""
     from scheduling_booking_log.consumer import write_line  # noqa: PLC0415 - the manifest must import alone
+    from scheduling_booking_log.views import BookingLog  # noqa: PLC0415
     from scheduling_bookings.events import BookingCancelled, BookingCreated  # noqa: PLC0415
 
     config.add_event_consumer("booking_log.created", BookingCreated, write_line)
     config.add_event_consumer("booking_log.cancelled", BookingCancelled, write_line)
+    config.add_api_resource("booking-log", BookingLog)
+    config.scan("scheduling_booking_log.views")

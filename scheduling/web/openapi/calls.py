@@ -1,0 +1,96 @@
+"""The calls that the document describes: what views declare, with the templates of their paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scheduling.db.metadata import MAX_ID
+from scheduling.web.declarations import declarations, places
+from scheduling.web.openapi.names import snake_case
+from scheduling.web.schemas import parse_id, parse_uuid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scheduling.web.declarations import Declaration
+    from scheduling.web.registry import WebRegistry
+    from scheduling.web.resources import Item
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+"""In the order in which the document has them."""
+
+_API = ("api", "v1")
+
+_IDS = {
+    parse_id: {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID},
+    parse_uuid: {"type": "string", "format": "uuid"},
+}
+"""What an id in a path looks like, by the function that reads it; for any other it is some text."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One method of one path."""
+
+    declared: Declaration
+    path: str
+    """A template such as ``/api/v1/bookings/{booking_id}``."""
+
+    path_parameters: tuple[dict[str, Any], ...]
+
+    @property
+    def method(self) -> str:
+        """The method, in capital letters."""
+        return self.declared.method
+
+    @property
+    def name(self) -> str:
+        """The view's name, which ends the path; empty for the resource itself."""
+        return self.declared.view_name
+
+    @property
+    def segments(self) -> tuple[str | type[Item], ...]:
+        """What leads to the resource; the class of a thing stands for its id."""
+        return self.declared.place.parts
+
+    def option(self, name: str) -> Any:
+        """Return an option of ``@view_config``, or None."""
+        return self.declared.options.get(name)
+
+
+def calls(registry: WebRegistry) -> list[Call]:
+    """Return the calls of the API, sorted by path and method.
+
+    Outside of ``/api/v1`` are pages too, which do not say what they answer: those are left out.
+    """
+    parsers = {place.resource.item: place.resource.parse_item_id for place in places(registry)}
+    found: dict[tuple[str, int], Call] = {}
+    # Of two views that would do, Pyramid takes the one for the more special class: it comes last.
+    for declared in sorted(declarations(registry), key=lambda one: len(one.options["context"].__mro__)):
+        if declared.is_declared or declared.place.parts[:2] == _API:
+            path = _path(declared)
+            items = [part for part in declared.place.parts if not isinstance(part, str)]
+            parameters = tuple(_path_parameter(item, parsers[item]) for item in items)
+            found[path, METHODS.index(declared.method)] = Call(declared, path, parameters)
+    return [found[key] for key in sorted(found)]
+
+
+def _path(declared: Declaration) -> str:
+    names = [
+        part if isinstance(part, str) else f"{{{_parameter_name(part)}}}" for part in declared.place.parts
+    ]
+    return "/" + "/".join([*names, declared.view_name] if declared.view_name else names)
+
+
+def _parameter_name(item: type[Item]) -> str:
+    return item.id_name or f"{snake_case(item.__name__)}_id"
+
+
+def _path_parameter(item: type[Item], parser: Callable[[str], Any]) -> dict[str, Any]:
+    return {
+        "name": _parameter_name(item),
+        "in": "path",
+        "required": True,
+        "schema": _IDS.get(parser, {"type": "string"}),
+    }

@@ -1,0 +1,116 @@
+"""Puts the OpenAPI 3.1 document together."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+
+import scheduling
+from scheduling.web.openapi import json_schemas, problems
+from scheduling.web.openapi.calls import Call, calls
+from scheduling.web.openapi.examples import example
+from scheduling.web.openapi.headers import HEADERS
+from scheduling.web.openapi.names import operation_ids
+from scheduling.web.openapi.operations import BEARER, JSON, operation, tag
+from scheduling.web.schemas import Problem
+
+if TYPE_CHECKING:
+    from scheduling.web.registry import WebRegistry
+
+_INFO = {
+    "summary": "Self-hosted event scheduling behind a REST API.",
+    "license": {"name": "ISC", "identifier": "ISC"},
+}
+
+# Relative to the document's own address, so that it is right below the prefix of a proxy.
+_SERVERS = [{"url": "../..", "description": "The server that this document comes from."}]
+
+
+class OpenApi:
+    """The document of one application, made when it is first asked for: all plugins are included by then."""
+
+    def __init__(self, registry: WebRegistry) -> None:
+        self._registry = registry
+
+    @cached_property
+    def json(self) -> bytes:
+        """The document as it is served."""
+        return orjson.dumps(make_document(self._registry))
+
+
+def make_document(registry: WebRegistry) -> dict[str, Any]:
+    """Return the document, of nothing but dicts, lists, strings, numbers and truth values.
+
+    It depends on nothing but what is registered: paths and components are sorted by name.
+    """
+    names = json_schemas.SchemaNames()
+    plugin = MarshmallowPlugin(schema_name_resolver=names)
+    spec = APISpec(
+        "Scheduling",
+        scheduling.__version__,
+        "3.1.0",
+        plugins=[plugin],
+        info=_INFO,
+        servers=_SERVERS,
+    )
+    json_schemas.add_our_fields(plugin)
+    spec.components.security_scheme(BEARER, {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
+    for name, header in HEADERS.items():
+        spec.components.header(name, header)
+    found = calls(registry)
+    _add_problems(spec, found, names)
+    _add_calls(spec, found, names)
+    document: dict[str, Any] = orjson.loads(orjson.dumps(spec.to_dict()))
+    json_schemas.open_answers(document, names)
+    _add_examples(document)
+    return _in_order(document)
+
+
+def _add_problems(spec: APISpec, found: list[Call], names: json_schemas.SchemaNames) -> None:
+    json_schemas.add(spec, names, Problem)
+    for call in found:
+        for _, codes in problems.codes_by_status(call):
+            name = problems.response_name(codes)
+            if name not in spec.components.responses:
+                spec.components.response(name, problems.response(codes))
+
+
+def _add_calls(spec: APISpec, found: list[Call], names: json_schemas.SchemaNames) -> None:
+    tags: dict[str, str] = {}
+    with_etag = {call.path for call in found if call.option("etag")}
+    for call, operation_id in zip(found, operation_ids(found), strict=True):
+        if schema := call.option("schema"):
+            json_schemas.add(spec, names, schema)
+        # A PATCH of a thing answers the ETag that a GET of it has then.
+        has_etag = call.path in with_etag and call.method in ("GET", "PATCH")
+        told = operation(call, operation_id, has_etag=has_etag)
+        spec.path(call.path, operations={call.method.lower(): told})
+        tags.setdefault(tag(call), "")
+    for name in sorted(tags):
+        spec.tag({"name": name})
+
+
+def _add_examples(document: dict[str, Any]) -> None:
+    """Give every body of JSON an example."""
+    known = document["components"]["schemas"]
+    for path in document["paths"].values():
+        for told in path.values():
+            bodies = [told.get("requestBody", {}), *told["responses"].values()]
+            for body in bodies:
+                for media_type, content in body.get("content", {}).items():
+                    if media_type == JSON:
+                        content["example"] = example(content["schema"], known)
+
+
+def _in_order(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document as it is read: what it is, then the calls, then what they refer to, sorted."""
+    components = document["components"]
+    sections = ("openapi", "info", "servers", "tags", "paths")
+    return {
+        **{name: document[name] for name in sections},
+        "components": {name: dict(sorted(components[name].items())) for name in sorted(components)},
+    }

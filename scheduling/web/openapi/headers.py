@@ -1,0 +1,89 @@
+"""The headers of the document: which there are, and which answer has which."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from scheduling.web.openapi.names import has_pages
+
+if TYPE_CHECKING:
+    from scheduling.web.openapi.calls import Call
+
+_TEXT = {"type": "string"}
+
+HEADERS: dict[str, dict[str, Any]] = {
+    "Allow": {"description": "The methods that are possible here.", "required": True, "schema": _TEXT},
+    "ETag": {
+        "description": "Stands for this state of the thing; for `If-None-Match`.",
+        "required": True,
+        "schema": _TEXT,
+    },
+    "Link": {
+        "description": 'Where the next page is, relative to the server, as in `<…>; rel="next"` (RFC 8288); '
+        "absent on the last page.",
+        "schema": _TEXT,
+    },
+    "Location": {
+        "description": "Where the new thing is, relative to the server.",
+        "required": True,
+        "schema": _TEXT,
+    },
+    "Retry-After": {
+        "description": "After how many seconds to try again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "WWW-Authenticate": {
+        "description": "How to say who one is: `Bearer`.",
+        "required": True,
+        "schema": _TEXT,
+    },
+    "X-Request-ID": {
+        "description": "Identifies the request in the server's log: the one that was sent, or a new one.",
+        "required": True,
+        "schema": _TEXT,
+    },
+}
+"""By name; an answer that is documented to have one has it, but for ``Link``."""
+
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The `ETag` of what the client has; 304 if that is what there is.",
+    "schema": _TEXT,
+}
+"""The parameter of a GET that has an ETag."""
+
+_OF_STATUS = {
+    HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("Allow",),
+    HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
+}
+
+
+def of_problem(status: int) -> dict[str, Any]:
+    """Return the headers of a problem with this status."""
+    return _references("X-Request-ID", *_OF_STATUS.get(HTTPStatus(status), ()))
+
+
+def of_answer(call: Call, *, has_etag: bool) -> dict[str, Any]:
+    """Return the headers of a call's good answer."""
+    names = ["X-Request-ID"]
+    if has_etag:
+        names.append("ETag")
+    if call.option("location"):
+        names.append("Location")
+    if has_pages(call):
+        names.append("Link")
+    return _references(*names)
+
+
+def of_not_modified() -> dict[str, Any]:
+    """Return the headers of a 304."""
+    return _references("X-Request-ID", "ETag")
+
+
+def _references(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -1,0 +1,60 @@
+"""The names of operations, of which clients make their methods."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from scheduling.web.pagination import PageQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scheduling.web.openapi.calls import Call
+
+_VERBS = {"GET": "get", "POST": "create", "PUT": "replace", "PATCH": "update", "DELETE": "delete"}
+
+
+def snake_case(name: str) -> str:
+    """Return ``outbox_message`` for ``OutboxMessage``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def operation_ids(calls: Sequence[Call]) -> list[str]:
+    """Return the id of each call: what its view says, or else a verb and the thing.
+
+    Where two calls would have the same one, the later is named after its method and its whole path.
+    """
+    given: list[str] = []
+    for call in calls:
+        name = call.option("operation_id") or _default(call)
+        given.append(name if name not in given else _by_path(call))
+    return given
+
+
+def _default(call: Call) -> str:
+    """Return such as ``list_bookings``, ``create_booking``, ``get_booking`` or ``read_notification``."""
+    resource = call.declared.place.resource
+    thing, name = snake_case(resource.__name__), re.sub(r"\W+", "_", call.name)
+    if call.method == "GET":
+        return "_".join(filter(None, ("list" if answers_list(call) else "get", name, thing)))
+    if name:
+        return f"{name}_{thing}"
+    if call.method == "POST" and resource.item:
+        thing = snake_case(resource.item.__name__)
+    return f"{_VERBS[call.method]}_{thing}"
+
+
+def _by_path(call: Call) -> str:
+    return re.sub(r"\W+", "_", f"{call.method.lower()}{call.path}").strip("_")
+
+
+def answers_list(call: Call) -> bool:
+    """Tell whether a call answers an array."""
+    return has_pages(call) or bool(getattr(call.declared.response, "many", False))
+
+
+def has_pages(call: Call) -> bool:
+    """Tell whether a call answers a list in pages."""
+    query = call.option("query")
+    return bool(query and issubclass(query, PageQuery))

@@ -1,0 +1,86 @@
+"""The operations of the document: what one call takes and what it answers."""
+
+from __future__ import annotations
+
+import inspect
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from scheduling.web.openapi import headers, problems
+from scheduling.web.schemas import PatchSchema
+
+if TYPE_CHECKING:
+    from marshmallow import Schema
+
+    from scheduling.web.openapi.calls import Call
+
+JSON = "application/json"
+
+BEARER = "bearer"
+"""The name of the security scheme."""
+
+_BEFORE_TAG = 2
+"""``/api/v1`` comes before the name of the resource, by which calls are grouped."""
+
+
+def operation(call: Call, operation_id: str, *, has_etag: bool) -> dict[str, Any]:
+    """Return the operation object of a call, with marshmallow schemas where apispec puts references."""
+    summary, description = _texts(call)
+    told: dict[str, Any] = {
+        "operationId": operation_id,
+        "summary": summary,
+        "description": description,
+        "tags": [tag(call)],
+        "security": [] if call.declared.is_public else [{BEARER: []}],
+        "parameters": _parameters(call),
+        "requestBody": _body(call),
+        "responses": _responses(call, has_etag=has_etag),
+    }
+    return {name: value for name, value in told.items() if value or name == "security"}
+
+
+def tag(call: Call) -> str:
+    """Return the tag that groups a call with others: the name of its resource below ``/api/v1``."""
+    names = [part for part in call.segments if isinstance(part, str)]
+    return (names[_BEFORE_TAG:] or [call.name or names[-1]])[0]
+
+
+def _texts(call: Call) -> tuple[str, str]:
+    """Return the first line of the view's docstring and the rest, in Markdown."""
+    view, attribute = call.declared.callable, call.option("attr")
+    text = inspect.getdoc(getattr(view, attribute) if attribute else view) or ""
+    summary, _, description = text.replace("``", "`").partition("\n")
+    return summary.removesuffix("."), description.strip()
+
+
+def _parameters(call: Call) -> list[dict[str, Any]]:
+    found = list(call.path_parameters)
+    if query := call.option("query"):
+        found.append({"in": "query", "schema": query})
+    if call.method == "GET" and call.option("etag"):
+        found.append(headers.IF_NONE_MATCH)
+    return found
+
+
+def _body(call: Call) -> dict[str, Any] | None:
+    schema: type[Schema] | None = call.option("schema")
+    if schema is None:
+        return None
+    required = issubclass(schema, PatchSchema) or any(field.required for field in schema().fields.values())
+    return {"required": required, "content": {JSON: {"schema": schema}}}
+
+
+def _responses(call: Call, *, has_etag: bool) -> dict[str, Any]:
+    status = HTTPStatus(call.declared.status)
+    good: dict[str, Any] = {
+        "description": status.phrase,
+        "headers": headers.of_answer(call, has_etag=has_etag),
+    }
+    if call.declared.response is not None:
+        good["content"] = {JSON: {"schema": call.declared.response}}
+    found = {str(status.value): good}
+    if call.method == "GET" and has_etag:
+        found["304"] = {"description": "Not Modified", "headers": headers.of_not_modified()}
+    for number, codes in problems.codes_by_status(call):
+        found[str(number)] = {"$ref": f"#/components/responses/{problems.response_name(codes)}"}
+    return found

@@ -1,0 +1,48 @@
+"""The problems of the document: one response for each set of codes that a call can answer."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from scheduling.web.codes import METHOD_NOT_ALLOWED
+from scheduling.web.openapi import headers
+from scheduling.web.problems import PROBLEM, problem_document
+from scheduling.web.schemas import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scheduling.web.codes import Code
+    from scheduling.web.openapi.calls import Call
+
+
+def codes_by_status(call: Call) -> Iterator[tuple[int, list[Code]]]:
+    """Yield the codes with which a call can fail, for each status; that a method is unknown is not one."""
+    found = (code for code in call.declared.codes if code != METHOD_NOT_ALLOWED)
+    for status, codes in groupby(found, key=lambda code: code.status):
+        yield status, list(codes)
+
+
+def response_name(codes: list[Code]) -> str:
+    """Return the name of the response of these codes, which have one status, among the components."""
+    return ".".join(code.word for code in codes)
+
+
+def response(codes: list[Code]) -> dict[str, Any]:
+    """Return the response of these codes, which have one status."""
+    schema = {
+        "$ref": f"#/components/schemas/{Problem.__name__}",
+        "properties": {"code": {"enum": [code.word for code in codes]}},
+    }
+    return {
+        "description": "\n\n".join(f"`{code.word}`: {code.meaning}" for code in codes),
+        "headers": headers.of_problem(codes[0].status),
+        "content": {PROBLEM: {"schema": schema, "examples": {code.word: _example(code) for code in codes}}},
+    }
+
+
+def _example(code: Code) -> dict[str, Any]:
+    return {"value": orjson.loads(problem_document(code.status, code.meaning, code))}

@@ -1,0 +1,225 @@
+"""The OpenAPI document: valid, complete, in a stable order, and the one that is committed."""
+
+import json
+import keyword
+import re
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from scheduling.testing import Site
+from scheduling.web.declarations import declarations
+from scheduling.web.openapi.calls import calls
+from scheduling.web.openapi.document import make_document
+
+COMMITTED = Path(__file__).parents[3] / "docs/openapi.json"
+SUFFIX = "#/components/schemas/"
+
+
+def operations(document):
+    """Yield (path, method, operation)."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield path, method, operation
+
+
+def named(document, path, method):
+    return document["paths"][path][method]
+
+
+def response(document, path, method, status):
+    """Return a response, whether it is told in place or referred to."""
+    told = named(document, path, method)["responses"][str(status)]
+    return document["components"]["responses"][told["$ref"].rpartition("/")[2]] if "$ref" in told else told
+
+
+def validator(document, schema):
+    """Return what validates a value with a schema of the document, formats included."""
+    resource = Resource(contents=document, specification=DRAFT202012)
+    # References are relative to the document, in which the schema lies.
+    whole = {"$id": "urn:document", **json.loads(json.dumps(schema).replace('"#/', '"urn:whole#/'))}
+    registry = Registry().with_resource("urn:whole", resource)
+    return Draft202012Validator(whole, registry=registry, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def bodies(document):
+    """Yield (where, schema, examples) of every body, those of problems included."""
+    of_calls = (
+        (f"{method} {path}", body)
+        for path, method, operation in operations(document)
+        for body in (operation.get("requestBody", {}), *operation["responses"].values())
+    )
+    for where, body in chain(of_calls, document["components"]["responses"].items()):
+        for content in body.get("content", {}).values():
+            several = [example["value"] for example in content.get("examples", {}).values()]
+            yield where, content["schema"], several or [content["example"]]
+
+
+def schemas(node):
+    """Yield every JSON Schema in a part of the document."""
+    if isinstance(node, dict):
+        if isinstance(node.get("schema"), dict):
+            yield node["schema"]
+        for inner in node.values():
+            yield from schemas(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from schemas(inner)
+
+
+def test_a_validator_of_openapi_3_1_finds_nothing(document):
+    assert document["openapi"] == "3.1.0"
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+
+
+def test_a_validator_of_json_schema_2020_12_finds_nothing(document):
+    found = [*document["components"]["schemas"].values(), *schemas(document)]
+    assert len(found) > 50
+    for schema in found:
+        Draft202012Validator.check_schema(schema)
+
+
+def test_every_example_is_one(document):
+    found = list(bodies(document))
+    assert len(found) > 50
+    for where, schema, examples in found:
+        for example in examples:
+            errors = [error.message for error in validator(document, schema).iter_errors(example)]
+            assert errors == [], (where, example)
+
+
+def test_every_example_of_a_body_is_understood(own_site, document):
+    schemas = {call.path: call for call in calls(own_site.registry)}
+    read = 0
+    for call in calls(own_site.registry):
+        if schema := call.option("schema"):
+            body = named(document, call.path, call.method.lower())["requestBody"]["content"][
+                "application/json"
+            ]
+            assert schema().load(body["example"]), call.path
+            read += 1
+    assert read > len(schemas) / 4
+
+
+def test_every_view_is_there(own_site, document):
+    found = {(path, method.upper()) for path, method, _ in operations(document)}
+    declared = [one for one in declarations(own_site.registry) if one.is_declared]
+    assert len(found) == len(declared) > 30
+
+
+def test_operation_ids_make_good_and_different_names(document):
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(ids) == len(set(ids))
+    assert [
+        name for name in ids if not re.fullmatch(r"[a-z]+(_[a-z]+)*", name) or keyword.iskeyword(name)
+    ] == []
+    assert {"list_bookings", "create_booking", "get_booking", "update_booking", "cancel_booking"} <= set(ids)
+
+
+def test_every_call_has_a_summary_and_answers_that_say_what_they_are(document):
+    for path, method, operation in operations(document):
+        assert operation["summary"], path
+        for status in operation["responses"]:
+            assert response(document, path, method, status)["description"], (path, status)
+
+
+def test_a_token_is_wanted_where_the_view_wants_one(document):
+    assert named(document, "/api/v1/bookings", "get")["security"] == [{"bearer": []}]
+    assert named(document, "/api/v1/auth/login", "post")["security"] == []
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+
+
+def test_parameters_are_those_of_the_path_the_query_and_the_pages(document):
+    def parameters(path, method):
+        return {p["name"]: p for p in named(document, path, method).get("parameters", [])}
+
+    assert set(parameters("/api/v1/bookings", "get")) >= {"limit", "cursor", "status", "from", "to"}
+    assert parameters("/api/v1/bookings", "get")["limit"]["schema"] | {"type": "integer"} == {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 200,
+    }
+    one = parameters("/api/v1/bookings/{booking_id}", "get")
+    assert one["booking_id"]["schema"]["maximum"] == 2**63 - 1
+    assert "If-None-Match" in one
+    assert parameters("/api/v1/outbox/{outbox_message_id}", "get")["outbox_message_id"]["schema"] == {
+        "type": "string",
+        "format": "uuid",
+    }
+    assert set(parameters("/api/v1/organizations/{organization_id}/members/{user_id}", "delete")) == {
+        "organization_id",
+        "user_id",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status", "header"),
+    [
+        ("/api/v1/bookings", "get", 200, "Link"),
+        ("/api/v1/bookings", "post", 201, "Location"),
+        ("/api/v1/bookings/{booking_id}", "get", 200, "ETag"),
+        ("/api/v1/bookings/{booking_id}", "get", 304, "ETag"),
+        ("/api/v1/bookings/{booking_id}", "patch", 200, "ETag"),
+        ("/api/v1/bookings", "get", 503, "Retry-After"),
+        ("/api/v1/bookings", "get", 401, "WWW-Authenticate"),
+        ("/health", "get", 200, "X-Request-ID"),
+    ],
+)
+def test_headers_are_told(document, path, method, status, header):
+    assert header in response(document, path, method, status)["headers"]
+
+
+def test_every_answer_has_the_id_of_its_request(document):
+    for path, method, operation in operations(document):
+        for status in operation["responses"]:
+            assert "X-Request-ID" in response(document, path, method, status)["headers"], (path, status)
+
+
+def test_problems_name_their_codes(document):
+    problem = response(document, "/api/v1/bookings", "get", 401)["content"]["application/problem+json"]
+    assert "unauthenticated" in problem["schema"]["properties"]["code"]["enum"]
+    assert problem["examples"]["unauthenticated"]["value"]["status"] == 401
+
+
+def test_the_servers_address_is_right_below_a_prefix(document):
+    # As RFC 3986 resolves it against /prefix/api/v1/openapi.json.
+    from urllib.parse import urljoin
+
+    [server] = document["servers"]
+    assert (
+        urljoin("https://example.com/prefix/api/v1/openapi.json", server["url"])
+        == "https://example.com/prefix/"
+    )
+    assert urljoin("https://example.com/api/v1/openapi.json", server["url"]) == "https://example.com/"
+
+
+def test_the_order_does_not_depend_on_that_of_the_plugins(document, enabled_plugins, tmp_path):
+    site = Site(f"sqlite:///{tmp_path}/test.db", enabled_plugins[::-1])
+    assert json.dumps(make_document(site.registry)) == json.dumps(document)
+    site.close()
+
+
+def test_without_a_plugin_its_calls_are_not_there(tmp_path):
+    site = Site(f"sqlite:///{tmp_path}/test.db", ["bookings"])
+    assert {
+        path.split("/")[3] for path in make_document(site.registry)["paths"] if path.startswith("/api")
+    } == {
+        "auth",
+        "bookings",
+        "openapi.json",
+        "outbox",
+        "users",
+    }
+    site.close()
+
+
+def test_the_committed_document_is_the_one_of_this_code(document):
+    assert json.loads(COMMITTED.read_text()) == document, (
+        "The API has changed. Look at the difference, which is what clients will read of the release, after\n"
+        "    .venv/bin/scheduling -c development.ini openapi > docs/openapi.json"
+    )
