@@ -51,7 +51,7 @@ def test_the_page_has_the_same_facts(site):
     for fact in (told["name"], told["version"], told["summary"]):
         assert fact in text
     for plugin in told["plugins"]:
-        assert f"<code>{plugin['name']}</code> of {plugin['distribution']}" in text
+        assert f"<code>{plugin['name']}</code> {plugin['distribution']}" in text
     for link in filter(None, told["links"].values()):
         assert f'href="{link}"' in text
 
