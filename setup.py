@@ -9,7 +9,7 @@ from setuptools import find_packages, setup
 
 core = find_packages(include=["scheduling", "scheduling.*"])
 plugins = find_packages("plugins", include=["scheduling_*"])
-data = ["py.typed", "templates/**/*", "migrations/**/*.py"]
+data = ["py.typed", "templates/**/*", "static/**/*", "migrations/**/*.py"]
 
 setup(
     packages=[*core, *plugins, "scheduling.alembic"],

@@ -45,6 +45,7 @@ INCLUDES = (
     "scheduling.accounts",
     "scheduling.messaging.administration",
     "scheduling.web.health",
+    "scheduling.web.pages",
     "scheduling.web.openapi",
 )
 

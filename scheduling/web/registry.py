@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from scheduling.security.passwords import Passwords
     from scheduling.security.tokens import Tokens
     from scheduling.web.openapi.kept import OpenApi
+    from scheduling.web.pages.files import StaticFiles
     from scheduling.web.readiness import Readiness
 
 
@@ -35,3 +36,6 @@ class WebRegistry(DatabaseRegistry):
 
     readiness: Readiness
     """Tells whether requests should come to this process."""
+
+    static_files: StaticFiles
+    """The files that pages load."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from scheduling.web.registry import WebRegistry
 
 
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+"""The Content-Security-Policy of JSON: a browser that shows it loads nothing."""
+
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
 
 
@@ -47,6 +50,9 @@ class Request(PyramidRequest):
 
     token_error = "Send a token: Authorization: Bearer <token>."  # noqa: S105
     """Why there is no identity, as a sentence for the client."""
+
+    content_security_policy = API_POLICY
+    """The answer's Content-Security-Policy, of which there is one; a page sets its own."""
 
     token_code = UNAUTHENTICATED
     """The same as a code."""

@@ -1,4 +1,4 @@
-"""The traversal tree: ``/`` → ``api`` → ``v1`` → one container for each API resource, and ``/health``."""
+"""The traversal tree: ``/`` → ``api`` → ``v1`` → one container for each API resource; health and files."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from scheduling.web.schemas import parse_id
 if TYPE_CHECKING:
     from pyramid.config import Configurator
 
+    from scheduling.web.pages.files import File
     from scheduling.web.request import Request
 
 
@@ -94,6 +95,21 @@ class Health(Resource):
     """``/health``: the views of :mod:`scheduling.web.health`, which everybody may call."""
 
 
+class StaticFile(Resource):
+    """One of the files that pages load. In metrics they are one route, whatever their names."""
+
+    def __init__(self, request: Request, file: File, parent: Resource) -> None:
+        super().__init__(request, "{file}", parent)
+        self.file = file
+
+
+class StaticFiles(Resource):
+    """``/static``: the files of :mod:`scheduling.web.pages.static`, by the names that have their hashes."""
+
+    def __getitem__(self, name: str) -> Resource:
+        return StaticFile(self.request, self.request.registry.static_files.by_name[name], self)
+
+
 class Version1(Resource):
     """``/api/v1``: its children are what core and the plugins added with ``add_api_resource``."""
 
@@ -109,9 +125,9 @@ class Api(Resource):
 
 
 class Root(Resource):
-    """``/``."""
+    """``/``: its children, and as its views the pages of :mod:`scheduling.web.pages`."""
 
-    children: ClassVar = {"api": Api, "health": Health}
+    children: ClassVar = {"api": Api, "health": Health, "static": StaticFiles}
 
 
 class WholePathTraverser(ResourceTreeTraverser):

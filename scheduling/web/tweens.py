@@ -12,7 +12,7 @@ from pyramid.tweens import EXCVIEW
 from scheduling.web.access_log import log_request
 from scheduling.web.cors import PREFLIGHT_HEADERS, Cors
 from scheduling.web.problems import problem
-from scheduling.web.request import Request, request_id
+from scheduling.web.request import API_POLICY, Request, request_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 _HOST = re.compile(r"[\w.~!$&'()*+;=%:\[\]-]+", re.ASCII)
 
 
-# What Helmet sets by default, and for an API of JSON a policy that lets a browser load nothing.
-SECURITY_HEADERS = [
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+# What Helmet sets by default, but for the policy.
+_HEADERS = [
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Origin-Agent-Cluster", "?1"),
@@ -41,6 +40,9 @@ SECURITY_HEADERS = [
     ("X-Permitted-Cross-Domain-Policies", "none"),
     ("X-XSS-Protection", "0"),
 ]
+
+SECURITY_HEADERS = [("Content-Security-Policy", API_POLICY), *_HEADERS]
+"""The security headers of every answer that is no page."""
 
 
 def http_tween_factory(
@@ -64,7 +66,8 @@ def http_tween_factory(
             response = handler(request)
         headers = response.headerlist
         headers.append(("X-Request-ID", request.id))
-        headers.extend(SECURITY_HEADERS)
+        headers.append(("Content-Security-Policy", request.content_security_policy))
+        headers.extend(_HEADERS)
         if origin:
             headers.extend(cors.headers(origin))
         log_request(request, response, perf_counter() - started)

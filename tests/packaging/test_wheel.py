@@ -37,6 +37,7 @@ def test_wheel_has_no_tests_and_nothing_compiled(names):
 
 def test_wheel_has_every_module_template_and_marker_of_core(names):
     assert shipped("scheduling/**/*.py", "scheduling/**/templates/**/*", "scheduling/py.typed") <= names
+    assert shipped("scheduling/**/static/**/*") <= names
 
 
 def test_wheel_has_the_migrations_of_core(names):

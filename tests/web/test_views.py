@@ -13,6 +13,10 @@ from scheduling.web.request import Request
 from scheduling.web.resources import Item
 
 PUBLIC = {
+    "GET Root",
+    "GET Root/.well-known/api-catalog",
+    "GET Root/docs",
+    "GET StaticFile",
     "GET Health",
     "GET Health/live",
     "GET Health/ready",

@@ -31,6 +31,28 @@ def test_a_line_for_a_booking_and_one_for_its_end(site, log):
     assert (cancelled["event"], cancelled["booking_id"]) == ("BookingCancelled", booking["id"])
 
 
+def test_site_admins_read_the_last_lines(site, log):
+    alice, admin = site.user("Alice"), site.user("Admin", admin=True)
+    assert admin.get("/booking-log").json == []
+    booking = alice.post("/bookings", STANDUP, status=201).json["booking"]
+    alice.delete(f"/bookings/{booking['id']}", status=200)
+    site.deliver()
+
+    assert admin.get("/booking-log").json == records(log)
+    [last] = admin.get("/booking-log?lines=1").json
+    assert last["event"] == "BookingCancelled"
+    admin.get("/booking-log?lines=0", status=400)
+    alice.get("/booking-log", status=403)
+
+
+def test_the_openapi_document_has_the_call(site):
+    told = site.anonymous.get("/openapi.json").json["paths"]["/api/v1/booking-log"]["get"]
+    assert told["operationId"] == "list_booking_log"
+    assert [parameter["name"] for parameter in told["parameters"]] == ["lines"]
+    answered = told["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answered == {"type": "array", "items": {"$ref": "#/components/schemas/LogLine"}}
+
+
 def test_no_line_for_a_booking_that_was_refused_or_only_changed(site, log):
     alice = site.user("Alice")
     alice.post("/bookings", STANDUP | {"end": STANDUP["start"]}, status=400)
