@@ -3,7 +3,8 @@
 from marshmallow import ValidationError, fields, validate
 
 from scheduling.security.passwords import MAX_BYTES, MIN_CHARACTERS, fits
-from scheduling.web.schemas import EmailAddress, Flag, OneLine, PatchSchema, RequestSchema, Secret
+from scheduling.web.pagination import PageQuery
+from scheduling.web.schemas import EmailAddress, Flag, OneLine, PatchSchema, RequestSchema, Secret, Text
 
 
 def _fits_bcrypt(password: str) -> None:
@@ -57,3 +58,9 @@ class PasswordChange(RequestSchema):
 
     current_password = Secret(required=True, data_key="currentPassword")
     new_password = Secret(required=True, data_key="newPassword", validate=NEW_PASSWORD)
+
+
+class UserQuery(PageQuery):
+    """``GET /users``; ``q`` is how a word of a name or of an address begins."""
+
+    q = Text()

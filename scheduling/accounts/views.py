@@ -11,12 +11,20 @@ from scheduling.accounts import credentials, service
 from scheduling.accounts.events import LoggedIn, LoginFailed
 from scheduling.accounts.models import users
 from scheduling.accounts.resources import Auth, Me, Users
-from scheduling.accounts.schemas import Credentials, Logout, PasswordChange, ProfilePatch, Registration
+from scheduling.accounts.schemas import (
+    Credentials,
+    Logout,
+    PasswordChange,
+    ProfilePatch,
+    Registration,
+    UserQuery,
+)
+from scheduling.accounts.search import BY_TERM, range_of
 from scheduling.events import publish
 from scheduling.exceptions import Invalid
 from scheduling.security.permissions import Permission
 from scheduling.security.tokens import ACCOUNT_GONE
-from scheduling.web.pagination import Keyset, Page, PageQuery, paginate
+from scheduling.web.pagination import Keyset, Page, paginate
 from scheduling.web.problems import problem
 from scheduling.web.responses import set_etag
 
@@ -123,10 +131,13 @@ def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
     }
 
 
-@view_config(context=Users, request_method="GET", permission=Permission.LIST, query=PageQuery)
+@view_config(context=Users, request_method="GET", permission=Permission.LIST, query=UserQuery)
 def index(context: Users, request: Request) -> Page:
-    """List all users, newest first."""
-    return paginate(request, service.select_user, NEWEST_FIRST)
+    """List all users, newest first; with ``q`` those of whom it begins a word, in the order of the words."""
+    sought = request.validated.get("q")
+    if sought is None:
+        return paginate(request, service.select_user, NEWEST_FIRST)
+    return paginate(request, service.select_found, BY_TERM, parameters=range_of(sought))
 
 
 def _may_change_address(request: Request) -> bool:

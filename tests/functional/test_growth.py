@@ -239,6 +239,8 @@ def many_notes_that_went(big_site):
 # Of many rows each.
 LONG_LISTS = [
     "/users",
+    "/users?q=u",
+    "/users?q=user+",
     "/bookings",
     "/bookings?status=confirmed",
     "/bookings?from=2020-01-01T00:00:00Z",
@@ -257,6 +259,8 @@ LONG_LISTS = [
 
 # Of few rows, or none, among many others.
 SHORT_LISTS = [
+    "/users?q=u1234@",
+    "/users?q=nobody",
     "/notifications/unread",
     "/analytics/events?type=rare",
     "/analytics/events?type=none",

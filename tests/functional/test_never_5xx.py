@@ -30,7 +30,7 @@ BODIES = [
     ("POST", "/analytics/event", ["eventType", "event_type", "metadata"]),
 ]
 QUERIES = [
-    ("/users", ["limit", "cursor"]),
+    ("/users", ["limit", "cursor", "q"]),
     ("/bookings", ["limit", "cursor", "status", "from", "to"]),
     ("/organizations", ["limit", "cursor", "scope"]),
     ("/organizations/{organization}/members", ["limit", "cursor"]),

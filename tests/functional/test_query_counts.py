@@ -7,6 +7,7 @@ from tests.kit.factories import BOOKING, book, create_organization
 
 LISTS = [
     "/users",
+    "/users?q=member",
     "/bookings",
     "/bookings?limit=2",
     "/organizations",
