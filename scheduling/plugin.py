@@ -39,13 +39,17 @@ from scheduling.security.identity import Identity
 from scheduling.security.permissions import SITE_ADMIN, Permission, Role, user_principal
 from scheduling.texts import shorten
 from scheduling.times import format_timestamp, utcnow
+from scheduling.web import codes
+from scheduling.web.codes import Code, Refusal
 from scheduling.web.pagination import Keyset, Page, PageQuery, paginate
 from scheduling.web.problems import problem
 from scheduling.web.request import Request
 from scheduling.web.resources import Acl, Item, Resource, ResourceFactory
 from scheduling.web.responses import json_response, set_etag
 from scheduling.web.schemas import (
+    AnswerSchema,
     Choice,
+    Done,
     EmailAddress,
     JsonObject,
     Moment,
@@ -55,6 +59,7 @@ from scheduling.web.schemas import (
     Text,
     WholeNumber,
     parse_id,
+    parse_uuid,
 )
 
 if TYPE_CHECKING:
@@ -69,10 +74,13 @@ __all__ = [
     "Activity",
     "AddressRefused",
     "Ambiguous",
+    "AnswerSchema",
     "BigId",
     "Choice",
+    "Code",
     "Configurator",
     "Deferred",
+    "Done",
     "EmailAddress",
     "EmailProvider",
     "Event",
@@ -101,6 +109,7 @@ __all__ = [
     "Postpone",
     "Program",
     "Query",
+    "Refusal",
     "Registry",
     "Request",
     "RequestSchema",
@@ -122,6 +131,7 @@ __all__ = [
     "UserRegistered",
     "WholeNumber",
     "bytewise",
+    "codes",
     "email_is",
     "enqueue",
     "format_timestamp",
@@ -132,6 +142,7 @@ __all__ = [
     "move",
     "paginate",
     "parse_id",
+    "parse_uuid",
     "problem",
     "publish",
     "release_key",
@@ -169,6 +180,12 @@ class Configurator(Protocol):
         """Make ``factory(request, name, parent)``, a ``Resource`` class, the child ``name`` of ``/api/v1``.
 
         Raises ``StartupError`` when another plugin, or core, has claimed the name.
+        """
+
+    def add_problem_code(self, code: Code) -> None:
+        """Put a code that the plugin answers into the catalogue of codes and into the OpenAPI document.
+
+        A word that core or another plugin has added is a conflict, which stops the start.
         """
 
     def add_event_consumer(self, name: str, event: type[Event], handler: Handler) -> None:

@@ -7,24 +7,11 @@ from typing import TYPE_CHECKING
 from pyramid.authorization import Allow, Authenticated
 from pyramid.decorator import reify
 
-from scheduling.plugin import SITE_ADMIN, Acl, Item, Missing, Permission, Resource, parse_id, user_principal
+from scheduling.plugin import SITE_ADMIN, Acl, Item, Missing, Permission, Resource, user_principal
 from scheduling_bookings import service
 
 if TYPE_CHECKING:
     from scheduling.plugin import Row
-
-
-class Bookings(Resource):
-    """Everybody makes and lists bookings of their own."""
-
-    def __acl__(self) -> Acl:
-        return [(Allow, Authenticated, (Permission.LIST, Permission.CREATE))]
-
-    def __getitem__(self, name: str) -> Booking:
-        booking_id = parse_id(name)
-        if booking_id is None:
-            raise KeyError(name)
-        return Booking(self.request, booking_id, self)
 
 
 class Booking(Item):
@@ -45,3 +32,12 @@ class Booking(Item):
         """Allow the owner and site admins everything."""
         everything = (Permission.VIEW, Permission.EDIT, Permission.DELETE)
         return [(Allow, user_principal(self.row.user_id), everything), (Allow, SITE_ADMIN, everything)]
+
+
+class Bookings(Resource):
+    """Everybody makes and lists bookings of their own."""
+
+    item = Booking
+
+    def __acl__(self) -> Acl:
+        return [(Allow, Authenticated, (Permission.LIST, Permission.CREATE))]

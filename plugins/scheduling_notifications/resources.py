@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from pyramid.authorization import Allow, Authenticated
 
-from scheduling.plugin import Acl, Item, Missing, Permission, Resource, parse_id, user_principal
+from scheduling.plugin import Acl, Item, Missing, Permission, Resource, user_principal
 from scheduling_notifications import service
-
-
-class Notifications(Resource):
-    """The sender's own notifications."""
-
-    def __acl__(self) -> Acl:
-        return [(Allow, Authenticated, (Permission.LIST, Permission.EDIT))]
-
-    def __getitem__(self, name: str) -> Notification:
-        notification_id = parse_id(name)
-        if notification_id is None:
-            raise KeyError(name)
-        return Notification(self.request, notification_id, self)
 
 
 class Notification(Item):
@@ -32,3 +19,12 @@ class Notification(Item):
         if owner_id is None or owner_id != self.request.identity.id:
             raise Missing("Notification not found")
         return [(Allow, user_principal(owner_id), (Permission.EDIT, Permission.DELETE))]
+
+
+class Notifications(Resource):
+    """The sender's own notifications."""
+
+    item = Notification
+
+    def __acl__(self) -> Acl:
+        return [(Allow, Authenticated, (Permission.LIST, Permission.EDIT))]

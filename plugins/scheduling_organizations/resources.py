@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pyramid.authorization import Allow, Authenticated
 from pyramid.decorator import reify
 
-from scheduling.plugin import SITE_ADMIN, Acl, Item, Missing, Permission, Resource, parse_id, user_principal
+from scheduling.plugin import SITE_ADMIN, Acl, Item, Missing, Permission, Resource, user_principal
 from scheduling_organizations import service
 
 if TYPE_CHECKING:
     from scheduling.plugin import Row
 
 
-class Organizations(Resource):
-    """Everybody founds organizations and lists their own."""
+class Member(Item):
+    """One membership, by its user's id: the owner, site admins and the member itself end it."""
+
+    id: int
+    __parent__: Members
+
+    def rules(self) -> Acl:
+        """Allow ending the membership."""
+        owner = user_principal(self.__parent__.__parent__.row.owner_id)
+        return [(Allow, who, Permission.DELETE) for who in (user_principal(self.id), owner, SITE_ADMIN)]
+
+
+class Members(Resource):
+    """The members: read by whoever may view the organization, added to by the owner alone."""
+
+    item = Member
+    __parent__: Organization
 
     def __acl__(self) -> Acl:
-        return [(Allow, Authenticated, (Permission.LIST, Permission.CREATE))]
-
-    def __getitem__(self, name: str) -> Organization:
-        organization_id = parse_id(name)
-        if organization_id is None:
-            raise KeyError(name)
-        return Organization(self.request, organization_id, self)
+        return [(Allow, user_principal(self.__parent__.row.owner_id), Permission.CREATE)]
 
 
 class Organization(Item):
     """One organization: members look at it; the owner and site admins change it."""
 
     id: int
+    children: ClassVar = {"members": Members}
 
     # reify: on Python 3.11 functools.cached_property holds one lock for all instances during the query.
     @reify
@@ -52,34 +62,11 @@ class Organization(Item):
             acl.append((Allow, user_principal(self.request.identity.id), (Permission.VIEW,)))
         return acl
 
-    def __getitem__(self, name: str) -> Members:
-        if name == "members":
-            return Members(self.request, name, self)
-        raise KeyError(name)
 
+class Organizations(Resource):
+    """Everybody founds organizations and lists their own."""
 
-class Members(Resource):
-    """The members: read by whoever may view the organization, added to by the owner alone."""
-
-    __parent__: Organization
+    item = Organization
 
     def __acl__(self) -> Acl:
-        return [(Allow, user_principal(self.__parent__.row.owner_id), Permission.CREATE)]
-
-    def __getitem__(self, name: str) -> Member:
-        user_id = parse_id(name)
-        if user_id is None:
-            raise KeyError(name)
-        return Member(self.request, user_id, self)
-
-
-class Member(Item):
-    """One membership, by its user's id: the owner, site admins and the member itself end it."""
-
-    id: int
-    __parent__: Members
-
-    def rules(self) -> Acl:
-        """Allow ending the membership."""
-        owner = user_principal(self.__parent__.__parent__.row.owner_id)
-        return [(Allow, who, Permission.DELETE) for who in (user_principal(self.id), owner, SITE_ADMIN)]
+        return [(Allow, Authenticated, (Permission.LIST, Permission.CREATE))]

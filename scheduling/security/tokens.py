@@ -56,6 +56,20 @@ class TokenError(Exception):
     """A token that is not accepted; the message is a sentence for the client."""
 
 
+class TokenExpired(TokenError):
+    """A token whose time is over."""
+
+    def __init__(self) -> None:
+        super().__init__("The token has expired; please log in again.")
+
+
+class TokenRevoked(TokenError):
+    """A token that was ended before its time was over."""
+
+    def __init__(self) -> None:
+        super().__init__("The token was revoked; please log in again.")
+
+
 @dataclass(frozen=True)
 class Claims:
     """What a verified token says.
@@ -121,10 +135,10 @@ class Tokens:
         """
         claims = self._decode(token)
         if claims.expires <= time():
-            raise TokenError("The token has expired; please log in again.")
+            raise TokenExpired
         self._refresh(db)
         if claims.issued_ms < self._cutoffs.get(claims.user_id, 0):
-            raise TokenError("The token was revoked; please log in again.")
+            raise TokenRevoked
         if self._keys.get(claims.user_id) != claims.key and self._find_key(db, claims.user_id) != claims.key:
             raise TokenError("The token is of another account; please log in again.")
         return claims
@@ -158,7 +172,7 @@ class Tokens:
         try:
             return _claims(self._payload(token))
         except jwt.ExpiredSignatureError as error:
-            raise TokenError("The token has expired; please log in again.") from error
+            raise TokenExpired from error
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
             raise TokenError("The token is not valid.") from error
 

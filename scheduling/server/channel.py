@@ -61,7 +61,8 @@ class ErrorResponseTask(ErrorTask):
         reason = f"{status.phrase}: {what.strip(' .')}."
         mine = request_id(self.request.headers.get("X_REQUEST_ID"))
         logger.info("%s", reason, extra={"status": status, "request_id": mine})
-        document = problem_document(status, reason)
+        members = {"request_id": mine} if status >= HTTPStatus.INTERNAL_SERVER_ERROR else {}
+        document = problem_document(status, reason, None, **members)
         self.status = f"{status} {status.phrase}"
         headers = [("Content-Type", PROBLEM), ("Cache-Control", "no-store"), ("X-Request-ID", mine)]
         self.response_headers = [*headers, *SECURITY_HEADERS]

@@ -12,13 +12,17 @@ from pyramid.authorization import ACLHelper
 from pyramid.security import Denied
 
 from scheduling.security.identity import Identity
-from scheduling.security.tokens import TokenError
+from scheduling.security.tokens import TokenError, TokenExpired, TokenRevoked
+from scheduling.web.codes import TOKEN_EXPIRED, TOKEN_REVOKED, UNAUTHENTICATED
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
 
     from scheduling.web.registry import WebRegistry
     from scheduling.web.request import Request
+
+
+_CODES = {TokenExpired: TOKEN_EXPIRED, TokenRevoked: TOKEN_REVOKED}
 
 
 class SecurityPolicy:
@@ -37,6 +41,7 @@ class SecurityPolicy:
             claims = self._tokens.verify(token.strip(), request.db)
         except TokenError as error:
             request.token_error = str(error)
+            request.token_code = _CODES.get(type(error), UNAUTHENTICATED)
             return None
         return Identity(claims.user_id, claims.role)
 

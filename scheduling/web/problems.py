@@ -15,12 +15,14 @@ from webob.request import DisconnectionError
 
 from scheduling.db.failures import is_unavailable, one_line
 from scheduling.exceptions import Invalid, Missing
+from scheduling.web.codes import Refusal, default_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pyramid.config import Configurator
 
+    from scheduling.web.codes import Code
     from scheduling.web.request import Request
 
 logger = logging.getLogger(__name__)
@@ -36,12 +38,13 @@ RETRY_AFTER_SECONDS = 5
 """When a client should come back after a 503: about as long as a database needs to restart."""
 
 
-def problem_document(status: int, sentence: str, **members: Any) -> bytes:
-    """Return the JSON of a problem (RFC 9457, 3)."""
+def problem_document(status: int, sentence: str, code: Code | None = None, **members: Any) -> bytes:
+    """Return the JSON of a problem (RFC 9457, 3); its code is by default the one of the status."""
     common = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
+        "code": code.word if code else default_word(status),
         "detail": sentence,
         "error": sentence,
     }
@@ -53,12 +56,17 @@ def problem(
     status: int,
     sentence: str,
     headers: Sequence[tuple[str, str]] = (),
+    *,
+    code: Code | None = None,
     **members: Any,
 ) -> Response:
-    """Return a problem-details response; a view that returns it commits, one that raises rolls back."""
+    """Return a problem-details response; a view that returns it commits, one that raises rolls back.
+
+    ``code`` tells programs why, by default in the word of the status.
+    """
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         members["request_id"] = request.id
-    document = problem_document(status, sentence, **members)
+    document = problem_document(status, sentence, code, **members)
     response = Response(document, status=status, content_type=PROBLEM, charset=None)
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -72,10 +80,15 @@ def invalid(error: Invalid, request: Request) -> Response:
     return problem(request, 400, error.sentence, errors=error.errors)
 
 
+def refused(error: Refusal, request: Request) -> Response:
+    """Answer what the refusal says."""
+    return problem(request, error.code.status, error.sentence, code=error.code)
+
+
 def forbidden(error: HTTPForbidden, request: Request) -> Response:
     """Answer 401 where nobody is known, 403 where somebody may not."""
     if request.identity is None:
-        return problem(request, 401, request.token_error)
+        return problem(request, 401, request.token_error, code=request.token_code)
     return problem(request, 403, "You are not allowed to do this.")
 
 
@@ -159,9 +172,11 @@ def unexpected(error: Exception, request: Request) -> Response:
 
 
 def includeme(config: Configurator) -> None:
-    """Register the exception views."""
+    """Register the codes and the exception views."""
+    config.include("scheduling.web.codes")
     views = {
         Invalid: invalid,
+        Refusal: refused,
         HTTPException: http_error,
         HTTPForbidden: forbidden,
         HTTPNotFound: not_found_or_wrong_method,

@@ -12,6 +12,7 @@ from pyramid.decorator import reify
 from pyramid.request import Request as PyramidRequest
 
 from scheduling import tracing
+from scheduling.web.codes import UNAUTHENTICATED
 
 if TYPE_CHECKING:
     from scheduling.config.settings import Settings
@@ -46,6 +47,9 @@ class Request(PyramidRequest):
 
     token_error = "Send a token: Authorization: Bearer <token>."  # noqa: S105
     """Why there is no identity, as a sentence for the client."""
+
+    token_code = UNAUTHENTICATED
+    """The same as a code."""
 
     @reify
     def identity(self) -> Identity | None:

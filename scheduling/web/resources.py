@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from operator import setitem
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from pyramid.authorization import DENY_ALL
 from pyramid.traversal import ResourceTreeTraverser
@@ -13,6 +13,7 @@ from pyramid.traversal import ResourceTreeTraverser
 from scheduling.config.directives import register
 from scheduling.exceptions import StartupError
 from scheduling.web.paths import has_one_spelling
+from scheduling.web.schemas import parse_id
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
@@ -27,9 +28,18 @@ Acl = list[tuple[Any, ...]]
 class Resource:
     """A node of the tree. It makes no query until something asks for what it stands for.
 
+    What is below it is declared, so that the tree can be read without a request: ``children`` by their names,
+    and as ``item`` what is found by an id, which ``parse_item_id`` reads (None for what cannot be one). A
+    resource that finds what is below it in another way has a ``__getitem__`` of its own, and is described
+    without that.
+
     ``__acl__`` is a method, since Pyramid would take an AttributeError inside a property for a node
     without an ACL. Rules are inherited along ``__parent__``.
     """
+
+    children: ClassVar[Mapping[str, ResourceFactory]] = {}
+    item: ClassVar[type[Item] | None] = None
+    parse_item_id: ClassVar[Callable[[str], Any]] = parse_id
 
     def __init__(self, request: Request, name: str = "", parent: Resource | None = None) -> None:
         self.request = request
@@ -37,7 +47,14 @@ class Resource:
         self.__parent__ = parent
 
     def __getitem__(self, name: str) -> Resource:
-        raise KeyError(name)
+        child = self.children.get(name)
+        if child is not None:
+            return child(self.request, name, self)
+        # Read from the class, where it is a function and no method.
+        item_id = type(self).parse_item_id(name) if self.item is not None else None
+        if self.item is None or item_id is None:
+            raise KeyError(name)
+        return self.item(self.request, item_id, self)
 
 
 ResourceFactory = Callable[["Request", str, Resource], Resource]
@@ -70,25 +87,8 @@ class Item(Resource):
         return [*self.rules(), DENY_ALL]
 
 
-class Root(Resource):
-    """``/``: its children are ``/api`` and ``/health``."""
-
-    def __getitem__(self, name: str) -> Resource:
-        children = {"api": Api, "health": Health}
-        return children[name](self.request, name, self)
-
-
 class Health(Resource):
     """``/health``: the views of :mod:`scheduling.web.health`, which everybody may call."""
-
-
-class Api(Resource):
-    """``/api``."""
-
-    def __getitem__(self, name: str) -> Resource:
-        if name == "v1":
-            return Version1(self.request, name, self)
-        raise KeyError(name)
 
 
 class Version1(Resource):
@@ -97,6 +97,18 @@ class Version1(Resource):
     def __getitem__(self, name: str) -> Resource:
         factory: ResourceFactory = self.request.registry.api_resources[name]
         return factory(self.request, name, self)
+
+
+class Api(Resource):
+    """``/api``."""
+
+    children: ClassVar = {"v1": Version1}
+
+
+class Root(Resource):
+    """``/``."""
+
+    children: ClassVar = {"api": Api, "health": Health}
 
 
 class WholePathTraverser(ResourceTreeTraverser):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from unicodedata import category
 
 import orjson
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, pre_load, validate
 
 import scheduling.config.fields  # noqa: F401 - it words the messages of every marshmallow field
 from scheduling.addresses import MAX_CHARACTERS, normal_form
@@ -211,3 +211,45 @@ class PatchSchema(RequestSchema):
         if not data.keys() & changing:
             raise ValidationError(f"send at least one of: {', '.join(changing)}")
         return data
+
+
+class AnswerSchema(Schema):
+    """What an answer says: it has every member that is listed here and no other, unless it is ``optional``.
+
+    It describes and never dumps: views return rows and mappings, which become JSON directly. The test kit
+    compares the two. ``allow_none=True`` is for a member that may be null.
+    """
+
+    optional: ClassVar[tuple[str, ...]] = ()
+
+    class Meta:
+        """Marshmallow's options."""
+
+        unknown = RAISE
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Make a member required."""
+        field_obj.required = field_name not in self.optional
+
+
+class Done(AnswerSchema):
+    """The answer of a call that only tells what it has done."""
+
+    message = fields.String()
+
+
+class Problem(AnswerSchema):
+    """A problem (RFC 9457): what every answer from 400 on is, in ``application/problem+json``."""
+
+    optional = ("errors", "path", "method", "request_id")
+
+    type = fields.Constant("about:blank")
+    title = fields.String()
+    status = fields.Integer()
+    code = fields.String()
+    detail = fields.String()
+    error = fields.String()
+    errors = fields.Dict(keys=fields.String(), values=fields.Raw())
+    path = fields.String()
+    method = fields.String()
+    request_id = fields.String()

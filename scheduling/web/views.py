@@ -13,6 +13,17 @@
 ``etag``
     True for a GET of one thing: the answer carries an ETag and If-None-Match is honoured
 
+``response``
+    what a good answer is: an :class:`~scheduling.web.schemas.AnswerSchema` class, or an instance of one as
+    ``Booking(many=True)``; None where it has no body
+``errors``
+    the codes that the view answers beyond those that follow from its other options: a tuple of
+    :class:`~scheduling.web.codes.Code`
+``operation_id``
+    what generated clients call the view, where the name made of its path and method is not a good one
+
+These three describe the view (:mod:`scheduling.web.declarations`) and cost a request nothing.
+
 ``permission`` is mandatory; ``NO_PERMISSION_REQUIRED`` makes a view public. What a view returns is written by
 the JSON renderer, unless it names another one or returns a response.
 """
@@ -23,9 +34,11 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from marshmallow import Schema
 from pyramid.exceptions import ConfigurationError
 from pyramid.viewderivers import VIEW
 
+from scheduling.web.codes import Code
 from scheduling.web.responses import empty_response, json_renderer, with_etag
 from scheduling.web.validation import read_object, validate
 
@@ -97,6 +110,21 @@ def status_and_etag_deriver(view: View, info: Any) -> View:
     return view if status == HTTPStatus.OK else view_with_status
 
 
+def declaration_deriver(view: View, info: Any) -> View:
+    """View deriver that changes nothing: Pyramid keeps the options that describe a view for the introspector.
+
+    Raises ``ConfigurationError`` for a declaration of another type.
+    """
+    response, errors = info.options.get("response"), info.options.get("errors", ())
+    is_schema = isinstance(response, Schema) or (isinstance(response, type) and issubclass(response, Schema))
+    if response is not None and not is_schema:
+        raise ConfigurationError(f"response= of {info.original_view!r} is no schema: {response!r}")
+    if not isinstance(errors, tuple) or not all(isinstance(code, Code) for code in errors):
+        raise ConfigurationError(f"errors= of {info.original_view!r} is no tuple of codes: {errors!r}")
+    return view
+
+
+declaration_deriver.options = ("response", "errors", "operation_id")  # type: ignore[attr-defined]
 input_deriver.options = ("schema", "query")  # type: ignore[attr-defined]
 location_deriver.options = ("location",)  # type: ignore[attr-defined]
 status_and_etag_deriver.options = ("status", "etag")  # type: ignore[attr-defined]
@@ -110,6 +138,7 @@ def includeme(config: Configurator) -> None:
     config.add_renderer("json", json_renderer)
     config.add_renderer(None, json_renderer)
     config.set_response_factory(empty_response)
+    config.add_view_deriver(declaration_deriver, under="rendered_view", over=VIEW)
     config.add_view_deriver(input_deriver, under="rendered_view", over=VIEW)
     config.add_view_deriver(location_deriver, under="rendered_view", over=VIEW)
     config.add_view_deriver(status_and_etag_deriver, over="rendered_view")

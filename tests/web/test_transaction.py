@@ -39,7 +39,7 @@ def test_a_bug_is_a_500_that_shows_its_request_id_and_nothing_else(failing_site,
     body = answer.json
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert body["request_id"] == answer.headers["X-Request-ID"]
-    assert body.keys() == {"type", "title", "status", "detail", "error", "request_id"}
+    assert body.keys() == {"type", "title", "status", "code", "detail", "error", "request_id"}
     assert (body["title"], body["status"]) == ("Internal Server Error", 500)
     for leak in ("4711", "RuntimeError", "Traceback", "test_failures"):
         assert leak not in answer.text + str(answer.headers)

@@ -14,19 +14,6 @@ if TYPE_CHECKING:
     import uuid
 
 
-class Outbox(Resource):
-    """``/outbox``: the list is for site admins."""
-
-    def __acl__(self) -> Acl:
-        return [(Allow, SITE_ADMIN, Permission.LIST)]
-
-    def __getitem__(self, name: str) -> OutboxMessage:
-        message_id = parse_uuid(name)
-        if message_id is None:
-            raise KeyError(name)
-        return OutboxMessage(self.request, message_id, self)
-
-
 class OutboxMessage(Item):
     """``/outbox/{id}``: one message, for site admins; others do not learn whether it exists."""
 
@@ -35,3 +22,13 @@ class OutboxMessage(Item):
     def rules(self) -> Acl:
         """Allow site admins to look at it and to redrive it."""
         return [(Allow, SITE_ADMIN, (Permission.VIEW, Permission.EDIT))]
+
+
+class Outbox(Resource):
+    """``/outbox``: the list is for site admins."""
+
+    item = OutboxMessage
+    parse_item_id = parse_uuid
+
+    def __acl__(self) -> Acl:
+        return [(Allow, SITE_ADMIN, Permission.LIST)]

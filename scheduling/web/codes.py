@@ -1,0 +1,103 @@
+"""The codes of problems: stable words by which programs tell why a call failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from scheduling.config.directives import register
+
+if TYPE_CHECKING:
+    from pyramid.config import Configurator
+
+    from scheduling.web.registry import WebRegistry
+
+
+@dataclass(frozen=True)
+class Code:
+    """A word in the member ``code`` of a problem, the status that it comes with, and what it means."""
+
+    word: str
+    status: int
+    meaning: str
+
+
+INVALID = Code(
+    "invalid", 400, "The request is malformed, or a field is missing or wrong: `errors` names the fields."
+)
+UNAUTHENTICATED = Code("unauthenticated", 401, "There is no token, or a token or a password is wrong.")
+TOKEN_EXPIRED = Code("token_expired", 401, "The token has expired: log in again.")
+TOKEN_REVOKED = Code("token_revoked", 401, "The token was ended, as by a new password: log in again.")
+FORBIDDEN = Code("forbidden", 403, "The sender is known and not allowed to do this.")
+NOT_FOUND = Code("not_found", 404, "There is no such thing, or the sender must not learn of it.")
+METHOD_NOT_ALLOWED = Code("method_not_allowed", 405, "`Allow` names the methods that are possible here.")
+CONFLICT = Code("conflict", 409, "The thing is in another state than the call expects: look again.")
+TOO_LARGE = Code("too_large", 413, "The body is larger than the server takes.")
+UNSUPPORTED_MEDIA_TYPE = Code("unsupported_media_type", 415, "The body is not uncompressed JSON in UTF-8.")
+HEADERS_TOO_LARGE = Code(
+    "request_header_fields_too_large", 431, "The headers are larger than the server takes."
+)
+INTERNAL = Code("internal", 500, "A fault of the server; `request_id` finds it in the server's log.")
+NOT_IMPLEMENTED = Code("not_implemented", 501, "The request uses a part of HTTP that the server lacks.")
+UNAVAILABLE = Code("unavailable", 503, "The server cannot answer now: try again after `Retry-After` seconds.")
+
+DEFAULTS = {
+    code.status: code
+    for code in (
+        INVALID,
+        UNAUTHENTICATED,
+        FORBIDDEN,
+        NOT_FOUND,
+        METHOD_NOT_ALLOWED,
+        CONFLICT,
+        TOO_LARGE,
+        UNSUPPORTED_MEDIA_TYPE,
+        HEADERS_TOO_LARGE,
+        INTERNAL,
+        NOT_IMPLEMENTED,
+        UNAVAILABLE,
+    )
+}
+"""The code of a problem that names none, by its status."""
+
+ALL = (*DEFAULTS.values(), TOKEN_EXPIRED, TOKEN_REVOKED)
+"""Every code of core."""
+
+
+class Refusal(Exception):
+    """Raised where a call cannot be done: it is answered with a code, its status and a sentence."""
+
+    def __init__(self, code: Code, sentence: str) -> None:
+        self.code = code
+        self.sentence = sentence
+        super().__init__(sentence)
+
+
+def default_word(status: int) -> str:
+    """Return the word of a problem that names no code; a status that has none here is told by its name."""
+    known = DEFAULTS.get(status)
+    return known.word if known else HTTPStatus(status).name.lower()
+
+
+def add_problem_code(config: Configurator, code: Code) -> None:
+    """Directive: put a code into the catalogue, so that clients can read of it.
+
+    A word that core or another plugin has added is a conflict, which stops the start.
+    """
+    # There is nothing to do at a request: the introspector keeps what the catalogue is made of.
+    register(config, "problem code", code.word, lambda: None, code=code)
+
+
+def catalogue(registry: WebRegistry) -> list[Code]:
+    """Return the codes of core and of every enabled plugin, by status and word."""
+    entries = registry.introspector.get_category("problem codes", ())
+    codes: list[Code] = [entry["introspectable"]["code"] for entry in entries]
+    return sorted(codes, key=lambda code: (code.status, code.word))
+
+
+def includeme(config: Configurator) -> None:
+    """Register the directive, and core's own codes."""
+    config.add_directive("add_problem_code", add_problem_code)
+    for code in ALL:
+        config.add_problem_code(code)

@@ -1,0 +1,121 @@
+"""What the views declare, read without a request: the tree of resources, and what each view there answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+from scheduling.web import codes
+from scheduling.web.resources import Item, Resource, Root, Version1
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from marshmallow import Schema
+
+    from scheduling.web.codes import Code
+    from scheduling.web.registry import WebRegistry
+    from scheduling.web.resources import ResourceFactory
+
+_WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """A resource class in the tree. ``parts`` are the names that lead there, with the class of an item."""
+
+    resource: type[Resource]
+    parts: tuple[str | type[Item], ...] = ()
+
+    @property
+    def below_item(self) -> bool:
+        """Whether a row decides if there is such a resource."""
+        return any(not isinstance(part, str) for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A view as it is declared, at one place of the tree and for one method."""
+
+    place: Place
+    view_name: str
+    method: str
+    callable: Callable[..., Any]
+    status: int
+    permission: str
+    options: Mapping[str, Any]
+    """All that the introspector knows of the view: ``schema``, ``query``, ``etag``, ``location``, …"""
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether the view says what it answers; one of a third party may not."""
+        return "response" in self.options
+
+    @property
+    def response(self) -> Schema | type[Schema] | None:
+        """The schema of a good answer; None where there is no body."""
+        response: Schema | type[Schema] | None = self.options.get("response")
+        return response
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the view can be called without a token."""
+        return bool(self.permission == NO_PERMISSION_REQUIRED)
+
+    @property
+    def codes(self) -> list[Code]:
+        """Every code with which the view may fail, by status and word."""
+        found = {codes.METHOD_NOT_ALLOWED, codes.INTERNAL, codes.UNAVAILABLE, *self.options.get("errors", ())}
+        if self.options.get("schema"):
+            found |= {codes.INVALID, codes.TOO_LARGE, codes.UNSUPPORTED_MEDIA_TYPE}
+        if self.options.get("query"):
+            found.add(codes.INVALID)
+        if not self.is_public:
+            found |= {codes.UNAUTHENTICATED, codes.TOKEN_EXPIRED, codes.TOKEN_REVOKED, codes.FORBIDDEN}
+        if self.place.below_item:
+            found.add(codes.NOT_FOUND)
+        if self.method in _WRITING:
+            found.add(codes.CONFLICT)
+        return sorted(found, key=lambda code: (code.status, code.word))
+
+
+def places(registry: WebRegistry) -> Iterator[Place]:
+    """Yield every resource class that is declared, from the root on, each below its parent."""
+    pending = [Place(Root)]
+    while pending:
+        place = pending.pop(0)
+        yield place
+        children: Mapping[str, ResourceFactory] = place.resource.children
+        if issubclass(place.resource, Version1):
+            children = registry.api_resources
+        for name, child in children.items():
+            if isinstance(child, type) and issubclass(child, Resource):
+                pending.append(Place(child, (*place.parts, name)))
+        item = place.resource.item
+        if item is not None:
+            pending.append(Place(item, (*place.parts, item)))
+
+
+def declarations(registry: WebRegistry) -> Iterator[Declaration]:
+    """Yield the views of every place, those of core and of every enabled plugin."""
+    entries = registry.introspector.get_category("views", ())
+    for place in places(registry):
+        for entry in entries:
+            context = entry["introspectable"]["context"]
+            if isinstance(context, type) and issubclass(place.resource, context):
+                yield from _declared(place, entry)
+
+
+def _declared(place: Place, entry: Mapping[str, Any]) -> Iterator[Declaration]:
+    """Yield a view of a place, once for each of its methods."""
+    view = entry["introspectable"]
+    [permission] = [other["value"] for other in entry["related"] if other.category_name == "permissions"]
+    methods = view["request_methods"] or ()
+    for method in (methods,) if isinstance(methods, str) else methods:
+        # Pyramid adds HEAD to every GET.
+        if method != "HEAD":
+            status = view.get("status", HTTPStatus.OK)
+            yield Declaration(place, view["name"], method, view["callable"], status, permission, view)

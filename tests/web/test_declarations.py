@@ -1,0 +1,101 @@
+"""What the views declare can be read without a request."""
+
+import pytest
+
+from scheduling.web.declarations import declarations, places
+from scheduling.web.resources import Item
+
+ALL_PLUGINS = ("analytics", "bookings", "notifications", "organizations")
+
+
+@pytest.fixture
+def registry(start_app):
+    """The registry of an application with every plugin of this repository."""
+    return start_app(*ALL_PLUGINS).registry
+
+
+def path(place):
+    return "/" + "/".join(part if isinstance(part, str) else f"{{{part.__name__}}}" for part in place.parts)
+
+
+def test_the_tree_is_known(registry):
+    assert {path(place): place.below_item for place in places(registry)} == {
+        "/": False,
+        "/api": False,
+        "/health": False,
+        "/api/v1": False,
+        "/api/v1/auth": False,
+        "/api/v1/users": False,
+        "/api/v1/users/me": False,
+        "/api/v1/outbox": False,
+        "/api/v1/outbox/{OutboxMessage}": True,
+        "/api/v1/analytics": False,
+        "/api/v1/bookings": False,
+        "/api/v1/bookings/{Booking}": True,
+        "/api/v1/notifications": False,
+        "/api/v1/notifications/{Notification}": True,
+        "/api/v1/organizations": False,
+        "/api/v1/organizations/{Organization}": True,
+        "/api/v1/organizations/{Organization}/members": True,
+        "/api/v1/organizations/{Organization}/members/{Member}": True,
+    }
+
+
+def test_every_view_is_at_a_place(registry):
+    contexts = {entry["introspectable"]["context"] for entry in registry.introspector.get_category("views")}
+    ours = {
+        context for context in contexts if isinstance(context, type) and not issubclass(context, Exception)
+    }
+    assert {declaration.place.resource for declaration in declarations(registry)} == ours
+
+
+def test_codes_follow_from_what_a_view_declares(registry):
+    found = {
+        (d.method, path(d.place), d.view_name): {code.word for code in d.codes}
+        for d in declarations(registry)
+    }
+    anywhere = {"method_not_allowed", "internal", "unavailable"}
+    known = {"unauthenticated", "token_expired", "token_revoked", "forbidden"}
+    body = {"invalid", "too_large", "unsupported_media_type"}
+    assert found["GET", "/health", "live"] == anywhere
+    assert found["GET", "/api/v1/users", ""] == anywhere | known | {"invalid"}
+    assert found["GET", "/api/v1/bookings/{Booking}", ""] == anywhere | known | {"not_found"}
+    assert found["POST", "/api/v1/bookings", ""] == anywhere | known | body | {"conflict"}
+
+
+@pytest.mark.parametrize(
+    "options", ["response=7", "errors=7", "errors=(409,)"], ids=["no schema", "no tuple", "no code"]
+)
+def test_a_declaration_of_another_type_stops_the_start(install_plugin, start_app, options):
+    view = f"""
+from pyramid.security import NO_PERMISSION_REQUIRED
+from scheduling.plugin import Resource
+def wrong(context, request): ...
+config.add_view(wrong, context=Resource, name="acme", permission=NO_PERMISSION_REQUIRED, {options})
+"""
+    install_plugin("acme", includeme=view)
+    with pytest.raises(SystemExit, match="wrong"):
+        start_app("acme")
+
+
+def test_a_resource_of_somebody_else_may_find_its_children_itself(install_plugin, start_app):
+    own = """
+from scheduling.plugin import Resource
+class Things(Resource):
+    def __getitem__(self, name):
+        return Resource(self.request, name, self)
+config.add_api_resource("things", Things)
+"""
+    install_plugin("acme", includeme=own)
+    registry = start_app("acme").registry
+    assert "/api/v1/things" in {path(place) for place in places(registry)}
+    things = registry.api_resources["things"](None, "things", None)
+    assert things["anything"].__name__ == "anything"
+
+
+def test_an_item_is_found_by_its_id_alone(registry):
+    bookings = registry.api_resources["bookings"](None, "bookings", None)
+    assert isinstance(bookings["7"], Item)
+    for name in ("0", "x", "", "007"):
+        with pytest.raises(KeyError):
+            bookings[name]
