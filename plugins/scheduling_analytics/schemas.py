@@ -2,9 +2,18 @@
 
 from typing import ClassVar
 
-from marshmallow import validate
+from marshmallow import fields, validate
 
-from scheduling.plugin import JsonObject, PageQuery, RequestSchema, Text, WholeNumber
+from scheduling.plugin import (
+    AnswerSchema,
+    Choice,
+    JsonObject,
+    Moment,
+    PageQuery,
+    RequestSchema,
+    Text,
+    WholeNumber,
+)
 from scheduling_analytics.models import MAX_TYPE
 
 
@@ -27,3 +36,20 @@ class EventQuery(PageQuery):
     """``GET /analytics/events``."""
 
     type = Text(limit=MAX_TYPE)
+
+
+class SeriesQuery(RequestSchema):
+    """``GET /analytics/series``; both ends of the window have defaults that go by the interval."""
+
+    interval = Choice("hour", "day", load_default="day")
+    event_type = Text(limit=MAX_TYPE)
+    window_start = Moment(data_key="from")
+    window_end = Moment(data_key="to")
+
+
+class CountAnswer(AnswerSchema):
+    """How many events of a type there were in the hour or day that begins ``at``."""
+
+    at = Moment()
+    event_type = fields.String()
+    count = fields.Integer()

@@ -39,7 +39,7 @@ def write(site, statement, parameters=None):
         ("Straße", "x@example.org", "STRASSE"),
         ("İstanbul", "x@example.org", "İST"),
         ("A\u030angstro\u0308m", "x@example.org", "ångström"),
-        ("Ａｎｎ", "x@example.org", "ann"),
+        ("\uff21\uff4e\uff4e", "x@example.org", "ann"),
         ("渡辺 健", "x@example.org", "健"),
         ("!important", "x@example.org", "!imp"),
         ("N", "Ann.Smith+news@Example.org", "ann.smith+"),

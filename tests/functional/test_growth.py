@@ -393,6 +393,17 @@ def test_a_dashboard_of_a_year_reads_buckets(admin, plans):
     assert found.blocks() <= MOST_BLOCKS
 
 
+@pytest.mark.parametrize("query", ["interval=hour", "interval=day", "event_type=rare", "event_type=none"])
+def test_a_series_reads_the_buckets_of_its_window(admin, plans, query):
+    with plans() as found:
+        admin.get(f"/analytics/series?{query}", status=200)
+    assert found.scans() == []
+    assert found.skips() == []
+    # Of 31 days, or 24 hours, and the types of the system and of the seed.
+    assert found.rows() <= 31 * 10
+    assert found.blocks() <= MOST_BLOCKS
+
+
 MANY_TYPES = """
 INSERT INTO analytics_types (event_type, last_day)
     SELECT 'type ' || i, current_date - 2 - mod(i, 400) FROM generate_series(1, 20000) i;

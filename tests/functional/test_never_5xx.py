@@ -37,6 +37,7 @@ QUERIES = [
     ("/notifications", ["limit", "cursor"]),
     ("/notifications/unread", ["limit", "cursor"]),
     ("/analytics/dashboard", ["days"]),
+    ("/analytics/series", ["interval", "event_type", "from", "to"]),
     ("/analytics/events", ["limit", "cursor", "type"]),
     ("/outbox", ["limit", "cursor", "state", "kind"]),
 ]

@@ -18,6 +18,7 @@ LISTS = [
     "/notifications/unread",
     "/notifications/count",
     "/analytics/dashboard",
+    "/analytics/series",
     "/analytics/events",
 ]
 
