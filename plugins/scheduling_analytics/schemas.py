@@ -1,4 +1,4 @@
-"""What the analytics calls read."""
+"""What the analytics calls read and answer."""
 
 from typing import ClassVar
 
@@ -7,6 +7,7 @@ from marshmallow import fields, validate
 from scheduling.plugin import (
     AnswerSchema,
     Choice,
+    Done,
     JsonObject,
     Moment,
     PageQuery,
@@ -53,3 +54,52 @@ class CountAnswer(AnswerSchema):
     at = Moment()
     event_type = fields.String()
     count = fields.Integer()
+
+
+class RecordedEvent(AnswerSchema):
+    """An event as it is answered to who has reported it."""
+
+    id = fields.Integer()
+    event_type = fields.String()
+
+
+class EventRecorded(Done):
+    """``POST /analytics/event``."""
+
+    event = fields.Nested(RecordedEvent)
+
+
+class EventAnswer(RecordedEvent):
+    """An event with its user, if it has one."""
+
+    user_id = fields.Integer(allow_none=True)
+    metadata = JsonObject(allow_none=True)
+    created_at = Moment()
+    user_name = fields.String(allow_none=True)
+    user_email = fields.String(allow_none=True)
+
+
+class OverviewAnswer(AnswerSchema):
+    """All events of the period."""
+
+    total_events = fields.Integer()
+    unique_users = fields.Integer()
+    event_types = fields.Integer()
+
+
+class TypeAnswer(AnswerSchema):
+    """The events of one type."""
+
+    event_type = fields.String()
+    count = fields.Integer()
+    unique_users = fields.Integer()
+    first_event = Moment()
+    last_event = Moment()
+
+
+class DashboardAnswer(AnswerSchema):
+    """``GET /analytics/dashboard``."""
+
+    period = fields.String()
+    overview = fields.Nested(OverviewAnswer)
+    breakdown = fields.List(fields.Nested(TypeAnswer))

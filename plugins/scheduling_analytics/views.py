@@ -11,7 +11,16 @@ from scheduling.plugin import Keyset, Page, Permission, paginate
 from scheduling_analytics import dashboard, event_types, series, service
 from scheduling_analytics.models import analytics_events
 from scheduling_analytics.resources import Analytics
-from scheduling_analytics.schemas import CountAnswer, DashboardQuery, EventQuery, NewEvent, SeriesQuery
+from scheduling_analytics.schemas import (
+    CountAnswer,
+    DashboardAnswer,
+    DashboardQuery,
+    EventAnswer,
+    EventQuery,
+    EventRecorded,
+    NewEvent,
+    SeriesQuery,
+)
 
 if TYPE_CHECKING:
     from scheduling.plugin import Request
@@ -28,6 +37,8 @@ NEWEST_FIRST = Keyset((analytics_events.c.created_at, analytics_events.c.id), (T
     permission=NO_PERMISSION_REQUIRED,
     schema=NewEvent,
     status=201,
+    response=EventRecorded,
+    operation_id="record_event",
 )
 def record(context: Analytics, request: Request) -> dict[str, Any]:
     """Record an event that a client reports, anonymous without a valid token."""
@@ -45,6 +56,8 @@ def record(context: Analytics, request: Request) -> dict[str, Any]:
     request_method="GET",
     permission=Permission.VIEW,
     query=DashboardQuery,
+    response=DashboardAnswer,
+    operation_id="get_dashboard",
 )
 def show(context: Analytics, request: Request) -> dict[str, Any]:
     """Show how much happened in the last days."""
@@ -58,6 +71,7 @@ def show(context: Analytics, request: Request) -> dict[str, Any]:
     permission=Permission.VIEW,
     query=SeriesQuery,
     response=CountAnswer(many=True),
+    operation_id="get_event_series",
 )
 def draw(context: Analytics, request: Request) -> list[dict[str, Any]]:
     """Count the events of each type in each hour or day of a window."""
@@ -65,7 +79,13 @@ def draw(context: Analytics, request: Request) -> list[dict[str, Any]]:
 
 
 @view_config(
-    context=Analytics, name="events", request_method="GET", permission=Permission.LIST, query=EventQuery
+    context=Analytics,
+    name="events",
+    request_method="GET",
+    permission=Permission.LIST,
+    query=EventQuery,
+    response=EventAnswer(many=True),
+    operation_id="list_events",
 )
 def index(context: Analytics, request: Request) -> Page:
     """List single events, newest first."""

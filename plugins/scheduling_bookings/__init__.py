@@ -22,8 +22,10 @@ plugin = Plugin(
 def includeme(config: Configurator) -> None:
     """Register the resource, the views, the subscribers and the e-mails."""
     from scheduling_bookings.resources import Bookings  # noqa: PLC0415 - the manifest must import alone
+    from scheduling_bookings.service import BOOKING_CANCELLED  # noqa: PLC0415
 
     config.add_api_resource("bookings", Bookings)
+    config.add_problem_code(BOOKING_CANCELLED)
     config.include("scheduling_bookings.emails")
     config.include("scheduling_bookings.subscribers")
     config.scan("scheduling_bookings.views")

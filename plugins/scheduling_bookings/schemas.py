@@ -1,6 +1,19 @@
-"""What the booking calls read."""
+"""What the booking calls read and answer."""
 
-from scheduling.plugin import Choice, Moment, OneLine, PageQuery, PatchSchema, RequestSchema
+from marshmallow import fields
+
+from scheduling.plugin import (
+    AnswerSchema,
+    Choice,
+    Done,
+    Moment,
+    OneLine,
+    PageQuery,
+    PatchSchema,
+    RequestSchema,
+)
+
+STATUSES = ("confirmed", "cancelled")
 
 # Answers say start_time and end_time; requests may use these names too.
 SYNONYMS = {"start_time": "start", "end_time": "end"}
@@ -29,6 +42,25 @@ class BookingPatch(PatchSchema):
 class BookingQuery(PageQuery):
     """``GET /bookings``: ``from`` and ``to`` keep the bookings that overlap the window."""
 
-    status = Choice("confirmed", "cancelled")
+    status = Choice(*STATUSES)
     window_start = Moment(data_key="from")
     window_end = Moment(data_key="to")
+
+
+class BookingAnswer(AnswerSchema):
+    """A booking."""
+
+    id = fields.Integer()
+    user_id = fields.Integer()
+    title = fields.String()
+    start_time = Moment()
+    end_time = Moment()
+    status = Choice(*STATUSES)
+    created_at = Moment()
+    updated_at = Moment()
+
+
+class BookingDone(Done):
+    """What was done with a booking, and the booking as it is now."""
+
+    booking = fields.Nested(BookingAnswer)

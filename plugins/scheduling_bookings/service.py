@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from pyramid.httpexceptions import HTTPConflict
 
-from scheduling.plugin import Invalid, Missing, Statement, publish, utcnow
+from scheduling.plugin import Code, Invalid, Missing, Refusal, Statement, publish, utcnow
 from scheduling_bookings.events import BookingCancelled, BookingCreated, BookingEvent, BookingUpdated
 from scheduling_bookings.models import bookings
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from scheduling.plugin import Query, Row, Session
+
+BOOKING_CANCELLED = Code("booking_cancelled", 409, "The booking is cancelled and cannot be changed.")
 
 PUBLIC = (
     bookings.c.id,
@@ -77,10 +79,10 @@ def update(db: Session, booking: Row, changes: dict[str, Any]) -> Row:
     """Change ``title``, ``start`` or ``end`` of a confirmed booking and return it.
 
     Raises ``Invalid`` where the times that would result are not in order or a changed start is past,
-    and 409 for a cancelled booking.
+    and ``Refusal`` for a cancelled booking.
     """
     if booking.status == "cancelled":
-        raise HTTPConflict("This booking is cancelled.")
+        raise Refusal(BOOKING_CANCELLED, "This booking is cancelled.")
     start = changes.get("start", booking.start_time)
     _require_order(start, changes.get("end", booking.end_time))
     if start != booking.start_time:

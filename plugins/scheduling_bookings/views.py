@@ -10,7 +10,7 @@ from scheduling.plugin import Keyset, Page, Permission, paginate, set_etag
 from scheduling_bookings import service
 from scheduling_bookings.models import bookings
 from scheduling_bookings.resources import Booking, Bookings
-from scheduling_bookings.schemas import BookingPatch, BookingQuery, NewBooking
+from scheduling_bookings.schemas import BookingAnswer, BookingDone, BookingPatch, BookingQuery, NewBooking
 
 if TYPE_CHECKING:
     from scheduling.plugin import Request, Row
@@ -25,6 +25,7 @@ LATEST_START_FIRST = Keyset((bookings.c.start_time, bookings.c.id), (True, True)
     schema=NewBooking,
     status=201,
     location="/api/v1/bookings/{booking[id]}",
+    response=BookingDone,
 )
 def create(context: Bookings, request: Request) -> dict[str, Any]:
     """Make a booking of mine."""
@@ -34,7 +35,13 @@ def create(context: Bookings, request: Request) -> dict[str, Any]:
     }
 
 
-@view_config(context=Bookings, request_method="GET", permission=Permission.LIST, query=BookingQuery)
+@view_config(
+    context=Bookings,
+    request_method="GET",
+    permission=Permission.LIST,
+    query=BookingQuery,
+    response=BookingAnswer(many=True),
+)
 def index(context: Bookings, request: Request) -> Page:
     """List my bookings, the latest start first."""
     filters = {name: value for name, value in request.validated.items() if name in service.FILTERS}
@@ -43,14 +50,23 @@ def index(context: Bookings, request: Request) -> Page:
     return paginate(request, query, LATEST_START_FIRST, parameters=parameters)
 
 
-@view_config(context=Booking, request_method="GET", permission=Permission.VIEW, etag=True)
+@view_config(
+    context=Booking, request_method="GET", permission=Permission.VIEW, etag=True, response=BookingAnswer
+)
 def show(context: Booking, request: Request) -> Row:
     """Show a booking."""
     booking: Row = context.row
     return booking
 
 
-@view_config(context=Booking, request_method="PATCH", permission=Permission.EDIT, schema=BookingPatch)
+@view_config(
+    context=Booking,
+    request_method="PATCH",
+    permission=Permission.EDIT,
+    schema=BookingPatch,
+    response=BookingDone,
+    errors=(service.BOOKING_CANCELLED,),
+)
 def update(context: Booking, request: Request) -> dict[str, Any]:
     """Change a booking's title or times."""
     booking = service.update(request.db, context.row, request.validated)
@@ -58,7 +74,13 @@ def update(context: Booking, request: Request) -> dict[str, Any]:
     return {"message": "Booking updated", "booking": booking}
 
 
-@view_config(context=Booking, request_method="DELETE", permission=Permission.DELETE)
+@view_config(
+    context=Booking,
+    request_method="DELETE",
+    permission=Permission.DELETE,
+    response=BookingDone,
+    operation_id="cancel_booking",
+)
 def cancel(context: Booking, request: Request) -> dict[str, Any]:
     """Cancel a booking."""
     return {"message": "Booking cancelled", "booking": service.cancel(request.db, context.id)}

@@ -6,11 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid.view import view_config
 
-from scheduling.plugin import Keyset, Page, PageQuery, Permission, paginate, set_etag
+from scheduling.plugin import Done, Keyset, Page, PageQuery, Permission, codes, paginate, set_etag
 from scheduling_organizations import service
 from scheduling_organizations.models import organization_members, organizations
 from scheduling_organizations.resources import Member, Members, Organization, Organizations
-from scheduling_organizations.schemas import NewMember, OrganizationName, OrganizationQuery
+from scheduling_organizations.schemas import (
+    MemberAdded,
+    MemberAnswer,
+    NewMember,
+    OrganizationAnswer,
+    OrganizationDone,
+    OrganizationName,
+    OrganizationQuery,
+    OrganizationWithMembers,
+)
 
 if TYPE_CHECKING:
     from scheduling.plugin import Request
@@ -26,6 +35,7 @@ OLDEST_FIRST = Keyset((organization_members.c.joined_at, organization_members.c.
     schema=OrganizationName,
     status=201,
     location="/api/v1/organizations/{organization.id}",
+    response=OrganizationDone,
 )
 def create(context: Organizations, request: Request) -> dict[str, Any]:
     """Found an organization of mine."""
@@ -33,14 +43,26 @@ def create(context: Organizations, request: Request) -> dict[str, Any]:
     return {"message": "Organization created", "organization": row}
 
 
-@view_config(context=Organizations, request_method="GET", permission=Permission.LIST, query=OrganizationQuery)
+@view_config(
+    context=Organizations,
+    request_method="GET",
+    permission=Permission.LIST,
+    query=OrganizationQuery,
+    response=OrganizationAnswer(many=True),
+)
 def index(context: Organizations, request: Request) -> Page:
     """List my organizations, newest first."""
     query = service.select_of_user(request.identity.id, request.validated["scope"])
     return paginate(request, query, NEWEST_FIRST)
 
 
-@view_config(context=Organization, request_method="GET", permission=Permission.VIEW, etag=True)
+@view_config(
+    context=Organization,
+    request_method="GET",
+    permission=Permission.VIEW,
+    etag=True,
+    response=OrganizationWithMembers,
+)
 def show(context: Organization, request: Request) -> dict[str, Any]:
     """Show an organization with its members."""
     shown: dict[str, Any] = context.row._asdict()
@@ -49,7 +71,11 @@ def show(context: Organization, request: Request) -> dict[str, Any]:
 
 
 @view_config(
-    context=Organization, request_method="PATCH", permission=Permission.EDIT, schema=OrganizationName
+    context=Organization,
+    request_method="PATCH",
+    permission=Permission.EDIT,
+    schema=OrganizationName,
+    response=OrganizationDone,
 )
 def rename(context: Organization, request: Request) -> dict[str, Any]:
     """Give an organization another name."""
@@ -58,7 +84,7 @@ def rename(context: Organization, request: Request) -> dict[str, Any]:
     return {"message": "Organization updated", "organization": row}
 
 
-@view_config(context=Organization, request_method="DELETE", permission=Permission.DELETE)
+@view_config(context=Organization, request_method="DELETE", permission=Permission.DELETE, response=Done)
 def delete(context: Organization, request: Request) -> dict[str, Any]:
     """Delete an organization and its memberships."""
     service.delete(request.db, context.id)
@@ -72,6 +98,8 @@ def delete(context: Organization, request: Request) -> dict[str, Any]:
     schema=NewMember,
     status=201,
     location="/api/v1/organizations/{member.organization_id}/members/{member.user_id}",
+    response=MemberAdded,
+    operation_id="add_member",
 )
 def add_member(context: Members, request: Request) -> dict[str, Any]:
     """Add a user by its e-mail address."""
@@ -81,13 +109,27 @@ def add_member(context: Members, request: Request) -> dict[str, Any]:
     return {"message": "Member added", "member": row}
 
 
-@view_config(context=Members, request_method="GET", permission=Permission.VIEW, query=PageQuery)
+@view_config(
+    context=Members,
+    request_method="GET",
+    permission=Permission.VIEW,
+    query=PageQuery,
+    response=MemberAnswer(many=True),
+    operation_id="list_members",
+)
 def list_members(context: Members, request: Request) -> Page:
     """List the members, oldest membership first."""
     return paginate(request, service.select_members(context.__parent__.id), OLDEST_FIRST)
 
 
-@view_config(context=Member, request_method="DELETE", permission=Permission.DELETE)
+@view_config(
+    context=Member,
+    request_method="DELETE",
+    permission=Permission.DELETE,
+    response=Done,
+    errors=(codes.INVALID,),
+    operation_id="remove_member",
+)
 def remove_member(context: Member, request: Request) -> dict[str, Any]:
     """End a membership."""
     service.remove_member(request.db, context.__parent__.__parent__.row, context.id)

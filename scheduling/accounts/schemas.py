@@ -1,10 +1,23 @@
-"""What the account calls read."""
+"""What the account calls read and answer."""
 
 from marshmallow import ValidationError, fields, validate
 
 from scheduling.security.passwords import MAX_BYTES, MIN_CHARACTERS, fits
+from scheduling.security.permissions import Role
 from scheduling.web.pagination import PageQuery
-from scheduling.web.schemas import EmailAddress, Flag, OneLine, PatchSchema, RequestSchema, Secret, Text
+from scheduling.web.schemas import (
+    AnswerSchema,
+    Choice,
+    Done,
+    EmailAddress,
+    Flag,
+    Moment,
+    OneLine,
+    PatchSchema,
+    RequestSchema,
+    Secret,
+    Text,
+)
 
 
 def _fits_bcrypt(password: str) -> None:
@@ -64,3 +77,63 @@ class UserQuery(PageQuery):
     """``GET /users``; ``q`` is how a word of a name or of an address begins."""
 
     q = Text()
+
+
+class NewAccountAnswer(AnswerSchema):
+    """An account as it is answered to who has just registered it."""
+
+    id = fields.Integer()
+    name = fields.String()
+    # No EmailAddress: an account may be older than the rules for addresses.
+    email = fields.String()
+
+
+class AccountAnswer(NewAccountAnswer):
+    """An account as it is answered to who logs in."""
+
+    role = Choice(*Role)
+
+
+class UserAnswer(AccountAnswer):
+    """A user."""
+
+    created_at = Moment()
+
+
+class ProfileAnswer(UserAnswer):
+    """A user as it is answered to itself."""
+
+    email_deliverable = fields.Boolean()
+
+
+class RegistrationAnswer(Done):
+    """``POST /auth/register``."""
+
+    token = fields.String()
+    user = fields.Nested(NewAccountAnswer)
+
+
+class LoginAnswer(Done):
+    """``POST /auth/login``."""
+
+    token = fields.String()
+    user = fields.Nested(AccountAnswer)
+
+
+class VerifyAnswer(AnswerSchema):
+    """``GET /auth/verify``."""
+
+    valid = fields.Constant(True)
+    user = fields.Nested(AccountAnswer)
+
+
+class ProfileUpdated(Done):
+    """``PATCH /users/me``."""
+
+    user = fields.Nested(ProfileAnswer)
+
+
+class PasswordChanged(Done):
+    """``PATCH /users/me/password``."""
+
+    token = fields.String()

@@ -13,20 +13,29 @@ from scheduling.accounts.models import users
 from scheduling.accounts.resources import Auth, Me, Users
 from scheduling.accounts.schemas import (
     Credentials,
+    LoginAnswer,
     Logout,
     PasswordChange,
+    PasswordChanged,
+    ProfileAnswer,
     ProfilePatch,
+    ProfileUpdated,
     Registration,
+    RegistrationAnswer,
+    UserAnswer,
     UserQuery,
+    VerifyAnswer,
 )
 from scheduling.accounts.search import BY_TERM, range_of
 from scheduling.events import publish
 from scheduling.exceptions import Invalid
 from scheduling.security.permissions import Permission
 from scheduling.security.tokens import ACCOUNT_GONE
+from scheduling.web import codes
 from scheduling.web.pagination import Keyset, Page, paginate
 from scheduling.web.problems import problem
 from scheduling.web.responses import set_etag
+from scheduling.web.schemas import Done
 
 if TYPE_CHECKING:
     from pyramid.response import Response
@@ -46,6 +55,8 @@ WRONG_PASSWORD = "The current password is wrong."  # noqa: S105 - it is a senten
     schema=Registration,
     status=201,
     location="/api/v1/users/me",
+    response=RegistrationAnswer,
+    operation_id="register",
 )
 def register(context: Auth, request: Request) -> dict[str, Any]:
     """Create an account and log in."""
@@ -60,7 +71,14 @@ def register(context: Auth, request: Request) -> dict[str, Any]:
 
 
 @view_config(
-    context=Auth, name="login", request_method="POST", permission=NO_PERMISSION_REQUIRED, schema=Credentials
+    context=Auth,
+    name="login",
+    request_method="POST",
+    permission=NO_PERMISSION_REQUIRED,
+    schema=Credentials,
+    response=LoginAnswer,
+    errors=(codes.UNAUTHENTICATED,),
+    operation_id="log_in",
 )
 def login(context: Auth, request: Request) -> dict[str, Any] | Response:
     """Exchange address and password for a token."""
@@ -76,7 +94,15 @@ def login(context: Auth, request: Request) -> dict[str, Any] | Response:
     }
 
 
-@view_config(context=Auth, name="logout", request_method="POST", permission=Permission.EDIT, schema=Logout)
+@view_config(
+    context=Auth,
+    name="logout",
+    request_method="POST",
+    permission=Permission.EDIT,
+    schema=Logout,
+    response=Done,
+    operation_id="log_out",
+)
 def logout(context: Auth, request: Request) -> dict[str, Any]:
     """Forget the token; with ``everywhere``, end every token of the user."""
     if request.validated["everywhere"]:
@@ -85,20 +111,41 @@ def logout(context: Auth, request: Request) -> dict[str, Any]:
     return {"message": "Logged out"}
 
 
-@view_config(context=Auth, name="verify", request_method="GET", permission=Permission.VIEW)
+@view_config(
+    context=Auth,
+    name="verify",
+    request_method="GET",
+    permission=Permission.VIEW,
+    response=VerifyAnswer,
+    operation_id="verify_token",
+)
 def verify(context: Auth, request: Request) -> dict[str, Any] | Response:
     """Tell whether the token still holds, and whose it is now."""
     user = service.find(request.db, request.identity.id)
     return {"valid": True, "user": _profile(user)} if user else problem(request, 401, ACCOUNT_GONE)
 
 
-@view_config(context=Me, request_method="GET", permission=Permission.VIEW, etag=True)
+@view_config(
+    context=Me,
+    request_method="GET",
+    permission=Permission.VIEW,
+    etag=True,
+    response=ProfileAnswer,
+    operation_id="get_me",
+)
 def show(context: Me, request: Request) -> Row | Response:
     """Show my account."""
     return service.find_profile(request.db, request.identity.id) or problem(request, 401, ACCOUNT_GONE)
 
 
-@view_config(context=Me, request_method="PATCH", permission=Permission.EDIT, schema=ProfilePatch)
+@view_config(
+    context=Me,
+    request_method="PATCH",
+    permission=Permission.EDIT,
+    schema=ProfilePatch,
+    response=ProfileUpdated,
+    operation_id="update_me",
+)
 def update(context: Me, request: Request) -> dict[str, Any] | Response:
     """Change my name or address; where the setting says so, the address only with my password."""
     changes = {name: value for name, value in request.validated.items() if name != "current_password"}
@@ -112,7 +159,13 @@ def update(context: Me, request: Request) -> dict[str, Any] | Response:
 
 
 @view_config(
-    context=Me, name="password", request_method="PATCH", permission=Permission.EDIT, schema=PasswordChange
+    context=Me,
+    name="password",
+    request_method="PATCH",
+    permission=Permission.EDIT,
+    schema=PasswordChange,
+    response=PasswordChanged,
+    operation_id="change_password",
 )
 def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
     """Change my password, end all my tokens and give me a fresh one."""
@@ -131,7 +184,13 @@ def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
     }
 
 
-@view_config(context=Users, request_method="GET", permission=Permission.LIST, query=UserQuery)
+@view_config(
+    context=Users,
+    request_method="GET",
+    permission=Permission.LIST,
+    query=UserQuery,
+    response=UserAnswer(many=True),
+)
 def index(context: Users, request: Request) -> Page:
     """List all users, newest first; with ``q`` those of whom it begins a word, in the order of the words."""
     sought = request.validated.get("q")

@@ -20,6 +20,7 @@ from scheduling.email.provider import EmailProvider, OutgoingEmail, SendResult
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.relay import Relay
 from scheduling.startup import set_up
+from scheduling.testing.declared import DeclaredAnswers
 
 if TYPE_CHECKING:
     import uuid
@@ -130,7 +131,8 @@ def _psycopg_listeners(hook: Callable[[str], object]) -> dict[str, Callable[...,
 class Site:
     """The application with some plugins on a migrated database, called through WebTest.
 
-    Nothing runs in the background: :meth:`deliver` does what a worker would.
+    Nothing runs in the background: :meth:`deliver` does what a worker would. A call fails whose answer is not
+    what its view declares, see :class:`~scheduling.testing.declared.DeclaredAnswers`.
     """
 
     def __init__(
@@ -145,6 +147,7 @@ class Site:
         setup = set_up(ini, {})
         self.wsgi_app = make_app(setup, ini)
         self.registry = self.wsgi_app.registry
+        self.answers = DeclaredAnswers(self.registry)
         self.provider = RecordingProvider(setup.settings, {})
         self.registry.email_provider = self.provider
         # There is no server here whose threads log-ins could keep from others.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from marshmallow import fields
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
@@ -12,6 +13,7 @@ from scheduling.times import utcnow
 from scheduling.web.problems import RETRY_AFTER_SECONDS, problem
 from scheduling.web.readiness import Readiness
 from scheduling.web.resources import Health
+from scheduling.web.schemas import AnswerSchema, Moment
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
@@ -22,7 +24,27 @@ if TYPE_CHECKING:
 _STARTED = monotonic()
 
 
-@view_config(context=Health, request_method="GET", permission=NO_PERMISSION_REQUIRED)
+class ProbeAnswer(AnswerSchema):
+    """A process that is well."""
+
+    status = fields.Constant("OK")
+
+
+class HealthAnswer(ProbeAnswer):
+    """``GET /health``."""
+
+    uptime = fields.Float()
+    timestamp = Moment()
+    environment = fields.String()
+
+
+@view_config(
+    context=Health,
+    request_method="GET",
+    permission=NO_PERMISSION_REQUIRED,
+    response=HealthAnswer,
+    operation_id="get_health",
+)
 def health(context: Health, request: Request) -> dict[str, Any]:
     """Tell that the process answers; ``uptime`` is in seconds."""
     return {
@@ -33,14 +55,35 @@ def health(context: Health, request: Request) -> dict[str, Any]:
     }
 
 
-@view_config(context=Health, name="live", request_method="GET", permission=NO_PERMISSION_REQUIRED)
-@view_config(context=Health, name="startup", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+@view_config(
+    context=Health,
+    name="live",
+    request_method="GET",
+    permission=NO_PERMISSION_REQUIRED,
+    response=ProbeAnswer,
+    operation_id="get_liveness",
+)
+@view_config(
+    context=Health,
+    name="startup",
+    request_method="GET",
+    permission=NO_PERMISSION_REQUIRED,
+    response=ProbeAnswer,
+    operation_id="get_startup",
+)
 def live(context: Health, request: Request) -> dict[str, str]:
     """Tell that the process answers, which it does only after it has booted; nothing else is asked."""
     return {"status": "OK"}
 
 
-@view_config(context=Health, name="ready", request_method="GET", permission=NO_PERMISSION_REQUIRED)
+@view_config(
+    context=Health,
+    name="ready",
+    request_method="GET",
+    permission=NO_PERMISSION_REQUIRED,
+    response=ProbeAnswer,
+    operation_id="get_readiness",
+)
 def ready(context: Health, request: Request) -> dict[str, str] | Response:
     """Tell whether requests should come here, else 503 that says why not."""
     reason = request.registry.readiness.failure()

@@ -1,5 +1,6 @@
 """``GET /users?q=``: users by how a word of their names or addresses begins."""
 
+from base64 import urlsafe_b64encode
 from urllib.parse import urlencode
 
 import pytest
@@ -99,6 +100,15 @@ def test_pages_have_every_user_once_in_the_order_of_the_whole_list(site, admin):
         rows += page.json
         path = page.headers.get("Link", "").removeprefix("</api/v1").partition(">")[0]
     assert rows == whole
+
+
+@pytest.mark.parametrize(
+    "values", ['"a\\u0000", 1', '"a\\ud800", 1', "1, 1", '"a", "1"', '"a", 0', "null, 1"]
+)
+def test_a_cursor_that_no_page_gave_is_a_400(admin, values):
+    forged = urlsafe_b64encode(f'["user_terms.term.user_terms.user_id", {values}]'.encode()).decode()
+    answer = admin.get(f"/users?q=a&cursor={forged}", status=400).json
+    assert list(answer["errors"]) == ["cursor"]
 
 
 @pytest.mark.parametrize("changes", [{"name": "Bea Jones"}, {"email": "bea@jones.example"}])

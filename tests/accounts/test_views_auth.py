@@ -226,7 +226,7 @@ def test_wrong_credentials_are_a_401_that_does_not_say_what_was_wrong(site, emai
     answer = log_in(site, email, password, status=401)
     assert answer.json["error"] == "Invalid credentials"
     assert answer.headers["WWW-Authenticate"] == "Bearer"
-    expected = {"type", "title", "status", "detail", "error"}
+    expected = {"type", "title", "status", "code", "detail", "error"}
     assert answer.json.keys() == expected
 
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 import orjson
 import pytest
 import sqlalchemy as sa
+from marshmallow import fields
 from pyramid.interfaces import IExceptionResponse, IRootFactory, ISecurityPolicy, ITraverser
 
 from scheduling.accounts.models import users
@@ -16,6 +17,7 @@ from scheduling.messaging.models import State, outbox
 from scheduling.security.permissions import Permission
 from scheduling.testing import Client
 from scheduling.testing.site import PASSWORD
+from scheduling.web.declarations import declarations
 from scheduling.web.request import Request
 from scheduling.web.resources import Item, Resource
 from scheduling_bookings.models import bookings
@@ -249,6 +251,28 @@ def test_the_table_has_every_view(site):
     requests = [(method, traversed(site, scene.path(path, "owner"))) for method, path, _ in rows(VIEWS, 2)]
     tabled = {(type(request.context), request.view_name, method) for method, request in requests}
     assert tabled == set(registered_views(site))
+
+
+def schemas_of(schema):
+    """Give the class of a schema, and those of the schemas in it."""
+    yield type(schema)
+    for field in schema.fields.values():
+        inner = field.inner if isinstance(field, fields.List) else field
+        if isinstance(inner, fields.Nested):
+            yield from schemas_of(inner.schema)
+
+
+def test_every_view_and_every_schema_of_an_answer_has_been_compared_with_a_real_one(site):
+    declared = [view.response for view in declarations(site.registry) if view.response is not None]
+    site.answers.compared.clear()
+    for method, template, statuses in rows(VIEWS, 2):
+        assert any(status.startswith("2") for status in statuses.values())
+        scene = set_scene(site)
+        scene.clients["owner"].post("/analytics/event", {"eventType": "VIEWED"}, status=201)
+        for principal in ("owner", "site_admin"):
+            send(scene, method, template, principal, scene.clients[principal].token)
+    schemas = {cls for each in declared for cls in schemas_of(each() if isinstance(each, type) else each)}
+    assert schemas - site.answers.compared == set()
 
 
 @pytest.mark.parametrize(("method", "template"), [row[:2] for row in rows(VIEWS, 2)])

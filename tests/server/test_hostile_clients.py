@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from scheduling.testing.processes import wait_for
+from scheduling.web.codes import DEFAULTS
 from scheduling.web.tweens import SECURITY_HEADERS
 from tests.server.serverkit.messages import (
     CHUNKED,
@@ -53,6 +54,9 @@ def is_problem(answer):
     assert answer.headers["Cache-Control"] == "no-store"
     assert len(answer.headers["X-Request-Id"]) == 32
     assert {(name.title(), value) for name, value in SECURITY_HEADERS} <= set(answer.headers.items())
+    assert body["code"] == DEFAULTS[answer.status].word
+    if answer.status >= 500:
+        assert body["request_id"] == answer.headers["X-Request-Id"]
     return body["status"] == answer.status and body["error"] == body["detail"]
 
 

@@ -49,6 +49,10 @@ def test_every_view_is_at_a_place(registry):
     assert {declaration.place.resource for declaration in declarations(registry)} == ours
 
 
+def test_every_view_of_ours_says_what_it_answers(registry):
+    assert [view.callable for view in declarations(registry) if not view.is_declared] == []
+
+
 def test_codes_follow_from_what_a_view_declares(registry):
     found = {
         (d.method, path(d.place), d.view_name): {code.word for code in d.codes}

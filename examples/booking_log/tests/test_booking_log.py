@@ -59,3 +59,15 @@ def test_a_line_that_was_interrupted_is_written_anew(site, log):
     write_line(second, site.registry)
 
     assert [record["booking_id"] for record in records(log)] == [1, 2]
+
+
+def test_admins_see_the_log(site):
+    admin = site.user("Ada", admin=True)
+    assert admin.get("/booking-log", status=404).json["code"] == "no_log"
+    booking = admin.post("/bookings", STANDUP, status=201).json["booking"]
+    site.deliver()
+    [line] = admin.get("/booking-log", status=200).json
+    assert (line["event"], line["booking_id"]) == ("BookingCreated", booking["id"])
+    assert admin.get(f"/booking-log/{line['id']}", status=200).json == line
+    assert admin.get(f"/booking-log/{uuid.uuid4()}", status=404).json["code"] == "not_found"
+    site.user("Bob").get("/booking-log", status=403)

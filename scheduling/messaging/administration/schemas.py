@@ -1,8 +1,10 @@
-"""The schemas of what requests to ``/outbox`` may say."""
+"""What the calls of ``/outbox`` read and answer."""
+
+from marshmallow import fields
 
 from scheduling.messaging.models import State
 from scheduling.web.pagination import PageQuery
-from scheduling.web.schemas import Choice, Text
+from scheduling.web.schemas import AnswerSchema, Choice, Done, JsonObject, Moment, Text
 
 
 class OutboxQuery(PageQuery):
@@ -10,3 +12,34 @@ class OutboxQuery(PageQuery):
 
     state = Choice(*State)
     kind = Text(limit=100)
+
+
+class MessageAnswer(AnswerSchema):
+    """A message in a list."""
+
+    id = fields.UUID()
+    kind = fields.String()
+    consumer = fields.String()
+    state = Choice(*State)
+    attempts = fields.Integer()
+    due_at = Moment()
+    created_at = Moment()
+    done_at = Moment(allow_none=True)
+    provider_id = fields.String(allow_none=True)
+    last_error = fields.String(allow_none=True)
+    dedupe_key = fields.String(allow_none=True)
+
+
+class WholeMessageAnswer(MessageAnswer):
+    """A message with its payload."""
+
+    payload = JsonObject()
+    lease_until = Moment(allow_none=True)
+    owner = fields.String(allow_none=True)
+    traceparent = fields.String(allow_none=True)
+
+
+class Redriven(Done):
+    """``POST /outbox/{id}/redrive``."""
+
+    outbox = fields.Nested(WholeMessageAnswer)
