@@ -119,6 +119,7 @@ GROWTHS = (
            FROM generate_series({first}, {last}) n""",
         (
             call("GET", "/analytics/dashboard?days=30"),
+            call("GET", "/analytics/series?interval=day"),
             call("POST", "/analytics/event", {"eventType": "EVENT_1"}, status=HTTPStatus.CREATED),
             call("GET", "/analytics/events", users=ADMIN),
             call("GET", "/analytics/events?type=EVENT_1", users=ADMIN),

@@ -9,16 +9,11 @@ from pathlib import Path
 import pytest
 
 from scheduling.testing.processes import Installation, wait_for
+from tests.kit import tours
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 TOUR = README[README.index("## A tour") : README.index("## On PostgreSQL")]
-BLOCKS = re.findall(r"^```console\n(.*?)^```", TOUR, re.DOTALL | re.MULTILINE)
-# A command goes on in lines that are indented, its output ends at the next command.
-COMMANDS = [
-    part.rstrip("\n") for block in BLOCKS for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part
-]
-END = "\x1e"
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("curl") or not shutil.which("make"), reason="no curl, no make"
@@ -36,33 +31,10 @@ def installation(tmp_path_factory):
         yield installation
 
 
-def split(command):
-    """Return a command and the output that README.md shows for it."""
-    lines = command.splitlines()
-    length = next((n for n, line in enumerate(lines) if n and not line.startswith("    ")), len(lines))
-    return "\n".join(lines[:length]), "\n".join(lines[length:])
-
-
-def masked(output):
-    """Replace what is another in each run: tokens and moments."""
-    output = re.sub(r"eyJ[\w.…-]+", "TOKEN", output)
-    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "MOMENT", output)
-
-
-def test_the_tour_answers_as_shown(installation):
-    commands, shown = zip(*map(split, COMMANDS), strict=True)
-    script = "".join(f"{command}\nprintf '{END}'\n" for command in commands)
-    script = script.replace("http://localhost:3000", installation.web.url)
-    done = subprocess.run(
-        ["sh", "-eu", "-c", script],
-        env=installation.environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    outputs = done.stdout.split(END)[:-1]
-    assert [masked(output.strip()) for output in outputs] == [masked(output) for output in shown]
+def test_the_tour_answers_as_shown(installation, tmp_path):
+    commands, shown = zip(*tours.commands(TOUR), strict=True)
+    outputs = tours.run(commands, installation, tmp_path)
+    assert [tours.masked(output) for output in outputs] == [tours.masked(output) for output in shown]
     # The e-mail that README.md shows: all of its lines but the first, and those with the day.
     email = re.search(r"^```\n( *\d.*? E-mail .*?)^```", TOUR, re.DOTALL | re.MULTILINE)[1]
     lines = [line for line in email.splitlines()[1:] if not re.search(r" \d{4}, ", line)]

@@ -6,6 +6,7 @@ from marshmallow import fields, validate
 
 from scheduling.plugin import (
     AnswerSchema,
+    Choice,
     Done,
     JsonObject,
     Moment,
@@ -38,6 +39,23 @@ class EventQuery(PageQuery):
     """``GET /analytics/events``."""
 
     type = Text(limit=MAX_TYPE)
+
+
+class SeriesQuery(RequestSchema):
+    """``GET /analytics/series``; both ends of the window have defaults that go by the interval."""
+
+    interval = Choice("hour", "day", load_default="day")
+    event_type = Text(limit=MAX_TYPE)
+    window_start = Moment(data_key="from")
+    window_end = Moment(data_key="to")
+
+
+class CountAnswer(AnswerSchema):
+    """How many events of a type there were in the hour or day that begins ``at``."""
+
+    at = Moment()
+    event_type = fields.String()
+    count = fields.Integer()
 
 
 class RecordedEvent(AnswerSchema):

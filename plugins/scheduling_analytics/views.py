@@ -8,16 +8,18 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
 
 from scheduling.plugin import Keyset, Page, Permission, paginate
-from scheduling_analytics import dashboard, event_types, service
+from scheduling_analytics import dashboard, event_types, series, service
 from scheduling_analytics.models import analytics_events
 from scheduling_analytics.resources import Analytics
 from scheduling_analytics.schemas import (
+    CountAnswer,
     DashboardAnswer,
     DashboardQuery,
     EventAnswer,
     EventQuery,
     EventRecorded,
     NewEvent,
+    SeriesQuery,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +62,20 @@ def record(context: Analytics, request: Request) -> dict[str, Any]:
 def show(context: Analytics, request: Request) -> dict[str, Any]:
     """Show how much happened in the last days."""
     return dashboard.read(request.db, request.validated["days"])
+
+
+@view_config(
+    context=Analytics,
+    name="series",
+    request_method="GET",
+    permission=Permission.VIEW,
+    query=SeriesQuery,
+    response=CountAnswer(many=True),
+    operation_id="get_event_series",
+)
+def draw(context: Analytics, request: Request) -> list[dict[str, Any]]:
+    """Count the events of each type in each hour or day of a window."""
+    return series.read(request.db, request.validated)
 
 
 @view_config(

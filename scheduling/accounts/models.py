@@ -1,4 +1,4 @@
-"""The tables of users, and of addresses to which no e-mail is sent any more."""
+"""The tables of users, of what they are found by, and of addresses to which no e-mail is sent any more."""
 
 import secrets
 from datetime import datetime
@@ -48,6 +48,28 @@ sa.Index("uq_users_normal_email", users.c.normal_email, unique=True)
 sa.Index("ix_users_email_as_typed", sa.func.lower(bytewise(users.c.email)))
 sa.Index("ix_users_created_at_id", users.c.created_at, users.c.id)
 
+
+MAX_TERM = 100
+"""How many characters of a text in ``user_terms`` count."""
+
+
+class UserTermColumns(sa.TypedColumns):
+    """A text that begins with a word of a user's name or address, without case: what a search looks for.
+
+    A trigger writes the whole name and the whole address in lower case, that of ASCII, so that also whoever
+    does not know of this table keeps it true; :mod:`scheduling.accounts.search` adds all else.
+    """
+
+    # Compared by its bytes, so that an index finds how texts begin.
+    term: sa.Named[str] = sa.Column(
+        sa.Text(collation="C").with_variant(sa.Text(), "sqlite"), primary_key=True
+    )
+    user_id: sa.Named[int] = sa.Column(
+        BigId, sa.ForeignKey(users.c.id, ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+user_terms = sa.Table("user_terms", metadata, UserTermColumns)
 
 MAX_REASON = 500
 """How many characters the reason of a suppression has at most."""

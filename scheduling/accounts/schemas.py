@@ -4,6 +4,7 @@ from marshmallow import ValidationError, fields, validate
 
 from scheduling.security.passwords import MAX_BYTES, MIN_CHARACTERS, fits
 from scheduling.security.permissions import Role
+from scheduling.web.pagination import PageQuery
 from scheduling.web.schemas import (
     AnswerSchema,
     Choice,
@@ -15,6 +16,7 @@ from scheduling.web.schemas import (
     PatchSchema,
     RequestSchema,
     Secret,
+    Text,
 )
 
 
@@ -76,6 +78,12 @@ class PasswordChange(RequestSchema):
 
     current_password = Secret(required=True, data_key="currentPassword")
     new_password = Secret(required=True, data_key="newPassword", validate=NEW_PASSWORD)
+
+
+class UserQuery(PageQuery):
+    """``GET /users``; ``q`` is how a word of a name or of an address begins."""
+
+    q = Text()
 
 
 class NewAccountAnswer(AnswerSchema):

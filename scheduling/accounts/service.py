@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from scheduling.accounts.events import UserRegistered
 from scheduling.accounts.models import users
+from scheduling.accounts.search import add_terms, narrowed
 from scheduling.accounts.suppressions import reason_of_user
 from scheduling.addresses import normal_form
 from scheduling.db.metadata import bytewise, database_now
@@ -36,6 +37,7 @@ FOR_TOKEN = (*PUBLIC, users.c.token_key, database_now().label("read_at"))
 EMAIL_TAKEN = "Email already in use"
 
 select_user = sa.select(*PUBLIC)
+select_found = narrowed(select_user)
 
 
 def email_is(address: str) -> sa.ColumnElement[bool]:
@@ -79,6 +81,7 @@ def register(db: Session, *, name: str, email: str, password_hash: str, role: st
     insert = sa.insert(users).values(name=name, email=email, password_hash=password_hash, role=role)
     with _unless_taken():
         user = db.write(insert.values(normal_email=normal).returning(*FOR_TOKEN)).one()
+    add_terms(db, user.id, name, email, normal)
     publish(UserRegistered(db=db, user_id=user.id, name=user.name))
     publish(Notice(db=db, user_id=user.id, email="WELCOME"))
     return user
@@ -94,6 +97,8 @@ def update_profile(db: Session, user_id: int, changes: dict[str, Any]) -> Row | 
             # By itself: where one statement changes the address and leaves the normal form, a trigger clears
             # that, since whoever wrote the statement does not know of it.
             user = db.write(update.values(normal_email=normal).returning(*PROFILE)).first()
+    if user is not None:
+        add_terms(db, user.id, user.name, user.email, normal_form(user.email))
     return user
 
 

@@ -23,14 +23,16 @@ from scheduling.accounts.schemas import (
     Registration,
     RegistrationAnswer,
     UserAnswer,
+    UserQuery,
     VerifyAnswer,
 )
+from scheduling.accounts.search import BY_TERM, range_of
 from scheduling.events import publish
 from scheduling.exceptions import Invalid
 from scheduling.security.permissions import Permission
 from scheduling.security.tokens import ACCOUNT_GONE
 from scheduling.web import codes
-from scheduling.web.pagination import Keyset, Page, PageQuery, paginate
+from scheduling.web.pagination import Keyset, Page, paginate
 from scheduling.web.problems import problem
 from scheduling.web.responses import set_etag
 from scheduling.web.schemas import Done
@@ -186,12 +188,15 @@ def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
     context=Users,
     request_method="GET",
     permission=Permission.LIST,
-    query=PageQuery,
+    query=UserQuery,
     response=UserAnswer(many=True),
 )
 def index(context: Users, request: Request) -> Page:
-    """List all users, newest first."""
-    return paginate(request, service.select_user, NEWEST_FIRST)
+    """List all users, newest first; with ``q`` those of whom it begins a word, in the order of the words."""
+    sought = request.validated.get("q")
+    if sought is None:
+        return paginate(request, service.select_user, NEWEST_FIRST)
+    return paginate(request, service.select_found, BY_TERM, parameters=range_of(sought))
 
 
 def _may_change_address(request: Request) -> bool:

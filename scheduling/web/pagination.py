@@ -136,6 +136,8 @@ def _value(column: sa.Column[Any], value: Any) -> Any:
     least = 1 if column.primary_key else -MAX_ID
     if type(value) is not kind or (kind is int and not least <= value <= MAX_ID):
         raise TypeError("a value of another type")
+    if kind is str and "\0" in value:
+        raise ValueError("a text that PostgreSQL cannot have")
     return value
 
 

@@ -90,6 +90,7 @@ PATCH   /api/v1/notifications/{notification}/read     401  200  404  404  404  4
 DELETE  /api/v1/notifications/{notification}          401  200  404  404  404  404
 POST    /api/v1/analytics/event                       201  201  201  201  201  201
 GET     /api/v1/analytics/dashboard                   401  200  200  200  200  200
+GET     /api/v1/analytics/series                      401  200  200  200  200  200
 GET     /api/v1/analytics/events                      401  403  403  403  403  200
 GET     /api/v1/outbox                                401  403  403  403  403  200
 GET     /api/v1/outbox/{message}                      401  403  403  403  403  200

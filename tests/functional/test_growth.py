@@ -239,6 +239,8 @@ def many_notes_that_went(big_site):
 # Of many rows each.
 LONG_LISTS = [
     "/users",
+    "/users?q=u",
+    "/users?q=user+",
     "/bookings",
     "/bookings?status=confirmed",
     "/bookings?from=2020-01-01T00:00:00Z",
@@ -257,6 +259,8 @@ LONG_LISTS = [
 
 # Of few rows, or none, among many others.
 SHORT_LISTS = [
+    "/users?q=u1234@",
+    "/users?q=nobody",
     "/notifications/unread",
     "/analytics/events?type=rare",
     "/analytics/events?type=none",
@@ -386,6 +390,17 @@ def test_a_dashboard_of_a_year_reads_buckets(admin, plans):
     assert found.scans() == []
     assert found.skips() == []
     assert found.rows() <= (60 + 24 + 30 + 13) * (types + 1) + MOST_ROWS
+    assert found.blocks() <= MOST_BLOCKS
+
+
+@pytest.mark.parametrize("query", ["interval=hour", "interval=day", "event_type=rare", "event_type=none"])
+def test_a_series_reads_the_buckets_of_its_window(admin, plans, query):
+    with plans() as found:
+        admin.get(f"/analytics/series?{query}", status=200)
+    assert found.scans() == []
+    assert found.skips() == []
+    # Of 31 days, or 24 hours, and the types of the system and of the seed.
+    assert found.rows() <= 31 * 10
     assert found.blocks() <= MOST_BLOCKS
 
 

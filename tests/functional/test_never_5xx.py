@@ -30,13 +30,14 @@ BODIES = [
     ("POST", "/analytics/event", ["eventType", "event_type", "metadata"]),
 ]
 QUERIES = [
-    ("/users", ["limit", "cursor"]),
+    ("/users", ["limit", "cursor", "q"]),
     ("/bookings", ["limit", "cursor", "status", "from", "to"]),
     ("/organizations", ["limit", "cursor", "scope"]),
     ("/organizations/{organization}/members", ["limit", "cursor"]),
     ("/notifications", ["limit", "cursor"]),
     ("/notifications/unread", ["limit", "cursor"]),
     ("/analytics/dashboard", ["days"]),
+    ("/analytics/series", ["interval", "event_type", "from", "to"]),
     ("/analytics/events", ["limit", "cursor", "type"]),
     ("/outbox", ["limit", "cursor", "state", "kind"]),
 ]

@@ -7,6 +7,7 @@ from tests.kit.factories import BOOKING, book, create_organization
 
 LISTS = [
     "/users",
+    "/users?q=member",
     "/bookings",
     "/bookings?limit=2",
     "/organizations",
@@ -17,6 +18,7 @@ LISTS = [
     "/notifications/unread",
     "/notifications/count",
     "/analytics/dashboard",
+    "/analytics/series",
     "/analytics/events",
 ]
 
