@@ -23,7 +23,6 @@ NO_LOG = Code("no_log", 404, "No booking has been logged yet.")
     request_method="GET",
     permission=Permission.LIST,
     response=LineAnswer(many=True),
-    errors=(NO_LOG,),
     operation_id="list_booking_log",
 )
 def index(context: Log, request: Request) -> list[dict[str, Any]]:
@@ -41,14 +40,19 @@ def index(context: Log, request: Request) -> list[dict[str, Any]]:
 )
 def show(context: Line, request: Request) -> dict[str, Any]:
     """Show the line of a message."""
-    for line in _lines(request):
+    lines = _lines(request)
+    if not lines:
+        raise Refusal(NO_LOG, "No booking has been logged yet.")
+    for line in lines:
         if line["id"] == str(context.id):
             return line
     raise Missing("This message has no line.")
 
 
 def _lines(request: Request) -> list[dict[str, Any]]:
+    """Return the lines that are complete: a worker may be writing another one at this moment."""
     path = Path(request.registry.plugin_settings["booking_log"]["path"])
     if not path.exists():
-        raise Refusal(NO_LOG, "No booking has been logged yet.")
-    return [json.loads(line) for line in path.read_text().splitlines()]
+        return []
+    lines = path.read_bytes().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith(b"\n")]
