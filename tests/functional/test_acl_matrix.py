@@ -34,6 +34,8 @@ LETTERS = {letter[0].upper(): letter for letter in Permission}
 GRANTS = """
 Root           /                                     -     -     -     -     -     -
 Health         /health                               -     -     -     -     -     -
+StaticFiles    /static                               -     -     -     -     -     -
+StaticFile     /static/{file}                        -     -     -     -     -     -
 Api            /api                                  -     -     -     -     -     -
 Version1       /api/v1                               -     -     -     -     -     -
 Auth           /api/v1/auth                          -     VE    VE    VE    VE    VE
@@ -55,6 +57,10 @@ OutboxMessage  /api/v1/outbox/{message}              -     -     -     -     -  
 
 # One request to each view, and its status for each of PRINCIPALS. "public" views need no token.
 VIEWS = """
+GET     /                                             200  200  200  200  200  200
+GET     /docs                                         200  200  200  200  200  200
+GET     /.well-known/api-catalog                      200  200  200  200  200  200
+GET     /static/{file}                                200  200  200  200  200  200
 GET     /health                                       200  200  200  200  200  200
 GET     /health/live                                  200  200  200  200  200  200
 GET     /health/ready                                 200  200  200  200  200  200
@@ -149,6 +155,7 @@ def set_scene(site):
         start = datetime(2099, 1, 1, 10, tzinfo=UTC)
         times = {"start_time": start, "end_time": start + timedelta(hours=1)}
         ids = {
+            "file": next(iter(site.registry.static_files.by_name)),
             "booking": insert(bookings, user_id=owner, title="T", **times),
             "org": insert(organizations, name="O", owner_id=owner),
             "notification": insert(notifications, user_id=owner, type="T", title="T", message="T"),
