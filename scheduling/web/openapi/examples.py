@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _OF_FORMAT = {
     "date": "2099-04-01",
@@ -19,13 +19,17 @@ _OF_FORMAT = {
 _OF_TYPE = {"string": "text", "integer": 1, "number": 1.5, "boolean": True, "null": None}
 
 
-def example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+def example(
+    schema: Mapping[str, Any], schemas: Mapping[str, Any], *, inside: frozenset[str] = frozenset()
+) -> Any:
     """Return a value of a schema; ``schemas`` are those that a ``$ref`` can lead to, by name.
 
-    It is the schema's own example or default where there is one. An object has all its members.
+    It is the schema's own example or default where there is one. An object has all its members, but for those
+    that would have it in them once more: ``inside`` names the schemas of which the value will be a part.
     """
     if "$ref" in schema:
-        return example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+        name = _referred(schema)
+        return example(schemas[name], schemas, inside=inside | {name})
     if "const" in schema:
         return schema["const"]
     for name in ("examples", "enum"):
@@ -35,17 +39,42 @@ def example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
         return schema["default"]
     for name in ("anyOf", "oneOf", "allOf"):
         if name in schema:
-            return example(schema[name][0], schemas)
-    return _of_type(schema, schemas)
+            return example(_first(schema[name], inside), schemas, inside=inside)
+    return _of_type(schema, schemas, inside)
 
 
-def _of_type(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+def _referred(schema: Mapping[str, Any]) -> str:
+    name: str = schema.get("$ref", "").rpartition("/")[2]
+    return name
+
+
+def _first(choices: Sequence[Mapping[str, Any]], inside: frozenset[str]) -> Mapping[str, Any]:
+    """Return the first of several schemas that does not lead back, such as null of what may be missing."""
+    return next((choice for choice in choices if _referred(choice) not in inside), choices[0])
+
+
+def _leads_back(schema: Mapping[str, Any], inside: frozenset[str]) -> bool:
+    """Tell whether each value of a schema has one in it of which it is itself a part."""
+    for name in ("anyOf", "oneOf", "allOf"):
+        if name in schema:
+            return all(_leads_back(choice, inside) for choice in schema[name])
+    return _referred(schema) in inside
+
+
+def _of_type(schema: Mapping[str, Any], schemas: Mapping[str, Any], inside: frozenset[str]) -> Any:
     kinds = schema.get("type", "object")
     kind = kinds if isinstance(kinds, str) else kinds[0]
     if kind == "object":
-        return {name: example(inner, schemas) for name, inner in schema.get("properties", {}).items()}
+        members = schema.get("properties", {}).items()
+        return {
+            name: example(member, schemas, inside=inside)
+            for name, member in members
+            if not _leads_back(member, inside)
+        }
     if kind == "array":
-        return [example(schema["items"], schemas)] if "items" in schema else []
+        items = schema.get("items")
+        is_empty = items is None or _leads_back(items, inside)
+        return [] if is_empty else [example(items, schemas, inside=inside)]
     if kind == "string" and schema.get("format") in _OF_FORMAT:
         return _OF_FORMAT[schema["format"]]
     return max(_OF_TYPE[kind], schema["minimum"]) if "minimum" in schema else _OF_TYPE[kind]
