@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from scheduling.web.registry import WebRegistry
     from scheduling.web.resources import ResourceFactory
 
-_WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+"""The methods whose views are told, in this order; HEAD is part of each GET."""
+
+_WRITING = frozenset(METHODS) - {"GET"}
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,6 @@ def _declared(place: Place, entry: Mapping[str, Any]) -> Iterator[Declaration]:
     [permission] = [other["value"] for other in entry["related"] if other.category_name == "permissions"]
     methods = view["request_methods"] or ()
     for method in (methods,) if isinstance(methods, str) else methods:
-        # Pyramid adds HEAD to every GET.
-        if method != "HEAD":
+        if method in METHODS:
             status = view.get("status", HTTPStatus.OK)
             yield Declaration(place, view["name"], method, view["callable"], status, permission, view)

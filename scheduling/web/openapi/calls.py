@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scheduling.db.metadata import MAX_ID
-from scheduling.web.declarations import declarations, places
+from scheduling.web.declarations import METHODS, declarations, places
 from scheduling.web.schemas import parse_id, parse_uuid
 
 if TYPE_CHECKING:
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from scheduling.web.declarations import Declaration
     from scheduling.web.registry import WebRegistry
     from scheduling.web.resources import Item
-
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-"""In the order in which the document has them."""
 
 _API = ("api", "v1")
 

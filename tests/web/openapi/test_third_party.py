@@ -107,6 +107,11 @@ def undeclared(context, request):
     """Do something."""
 
 
+@view(context=Thing, request_method=("OPTIONS", "REPORT"))
+def other_methods(context, request):
+    """Do what OpenAPI has no word for."""
+
+
 @view(context=Folder, request_method="GET", response=FolderAnswer, operation_id="get_thing")
 def folder(context, request):
     """Show a folder."""
@@ -153,6 +158,10 @@ def test_paths_are_those_of_the_declared_tree(paths):
         "/folders/{name}/things/{thing_id}",
         "/folders/{name}/things/head-count",
     }
+
+
+def test_a_view_of_another_method_is_not_told(paths):
+    assert set(paths["/things/{thing_id}"]) == {"get", "patch", "delete", "put"}
 
 
 def test_an_id_is_what_its_parser_reads(paths):
