@@ -15,6 +15,7 @@ from scheduling.web.openapi.examples import example
 from scheduling.web.openapi.headers import HEADERS
 from scheduling.web.openapi.names import operation_ids
 from scheduling.web.openapi.operations import BEARER, JSON, operation, tag
+from scheduling.web.responses import to_json
 from scheduling.web.schemas import Problem
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def make_document(registry: WebRegistry) -> dict[str, Any]:
     found = calls(registry)
     _add_problems(spec, found, names)
     _add_calls(spec, found, names)
-    document: dict[str, Any] = orjson.loads(orjson.dumps(spec.to_dict()))
+    document: dict[str, Any] = orjson.loads(to_json(spec.to_dict()))
     json_schemas.open_answers(document, names)
     _add_examples(document)
     return _in_order(document)

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import Schema
-from marshmallow.fields import Constant
+from marshmallow.fields import Constant, Integer
 
 from scheduling.web.schemas import AnswerSchema, PatchSchema, RequestSchema
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from apispec import APISpec
     from apispec.ext.marshmallow import MarshmallowPlugin
+    from marshmallow import Schema
     from marshmallow.fields import Field
 
     AnySchema = type[Schema] | Schema
 
-_MODIFIERS = ("only", "exclude", "partial")
+_MODIFIERS = ("only", "exclude", "load_only", "dump_only", "partial")
+"""What makes an instance of a schema different from its class; apispec goes by these too."""
 
 
 class SchemaNames:
     """Names the schemas of the document after their classes.
 
-    Of two classes with one name, of different plugins perhaps, the later has its package's name before it.
+    Of two classes with one name, of different plugins perhaps, the later has its package's name before it,
+    or its module's where that is taken as well.
     """
 
     def __init__(self) -> None:
@@ -31,14 +36,28 @@ class SchemaNames:
 
     def __call__(self, schema: AnySchema) -> str:
         """Return the name, or an empty one for a part of a schema, which is told where it is used."""
-        kind = _class_of(schema)
-        if isinstance(schema, Schema) and any(getattr(schema, name) for name in _MODIFIERS):
+        if not _is_whole(schema):
             return ""
-        name = kind.__name__
-        if self.classes.setdefault(name, kind) is not kind:
-            name = f"{kind.__module__.partition('.')[0]}.{name}"
-            self.classes[name] = kind
-        return name
+        kind = _class_of(schema)
+        return next(name for name in _possible_names(kind) if self.classes.setdefault(name, kind) is kind)
+
+
+def _possible_names(kind: type[Schema]) -> Iterator[str]:
+    package = kind.__module__.partition(".")[0]
+    yield kind.__name__
+    yield f"{package}.{kind.__name__}"
+    yield f"{kind.__module__}.{kind.__name__}"
+    # Classes that a function makes have one name and one module.
+    for number in count(2):
+        yield f"{kind.__module__}.{kind.__name__}{number}"
+
+
+def _is_whole(schema: AnySchema) -> bool:
+    """Tell whether a schema is what its class says, and no instance that was given other options."""
+    if isinstance(schema, type):
+        return True
+    whole = type(schema)()
+    return all(getattr(schema, name) == getattr(whole, name) for name in _MODIFIERS)
 
 
 def _class_of(schema: AnySchema) -> type[Schema]:
@@ -54,11 +73,16 @@ def add_our_fields(plugin: MarshmallowPlugin) -> None:
 
 
 def field_says(converter: Any, field: Field[Any], *, ret: dict[str, Any]) -> dict[str, Any]:
-    """Return what the class of a field says of its JSON, in its attribute ``json_schema``."""
+    """Return what the class of a field says of its JSON, in its attribute ``json_schema``.
+
+    Whole numbers have 64 bits, in bodies as in paths, unless the field names another format.
+    """
     if isinstance(field, Constant):
         ret.pop("default", None)
         return {"const": field.constant}
     said = {name: value for name, value in getattr(field, "json_schema", {}).items() if name not in ret}
+    if isinstance(field, Integer) and "format" not in ret:
+        said.setdefault("format", "int64")
     if field.allow_none and "type" in said:
         said["type"] = [said["type"], "null"]
     return said
@@ -89,7 +113,8 @@ def add(spec: APISpec, names: SchemaNames, schema: AnySchema) -> None:
 def open_answers(document: dict[str, Any], names: SchemaNames) -> None:
     """Take out that an answer has no other members, since a later release may add some."""
     for name, schema in document["components"]["schemas"].items():
-        if issubclass(names.classes[name], AnswerSchema):
+        kind = names.classes.get(name)
+        if kind is not None and issubclass(kind, AnswerSchema):
             _open(schema)
     for path in document["paths"].values():
         for operation in path.values():

@@ -141,6 +141,7 @@ def test_parameters_are_those_of_the_path_the_query_and_the_pages(document):
     assert set(parameters("/api/v1/bookings", "get")) >= {"limit", "cursor", "status", "from", "to"}
     assert parameters("/api/v1/bookings", "get")["limit"]["schema"] | {"type": "integer"} == {
         "type": "integer",
+        "format": "int64",
         "minimum": 1,
         "maximum": 200,
     }
@@ -172,6 +173,19 @@ def test_parameters_are_those_of_the_path_the_query_and_the_pages(document):
 )
 def test_headers_are_told(document, path, method, status, header):
     assert header in response(document, path, method, status)["headers"]
+
+
+def test_whole_numbers_have_64_bits_in_paths_and_in_bodies(document):
+    schemas = document["components"]["schemas"]
+    [booking_id] = named(document, "/api/v1/bookings/{booking_id}", "delete")["parameters"]
+    assert booking_id["schema"]["format"] == "int64"
+    found = [
+        (name, member)
+        for name, schema in schemas.items()
+        for member, told in schema.get("properties", {}).items()
+        if "integer" in told.get("type", "") and told.get("format") != "int64"
+    ]
+    assert found == []
 
 
 def test_every_answer_has_the_id_of_its_request(document):

@@ -5,6 +5,7 @@ import pytest
 from scheduling.web.openapi.document import make_document
 
 VIEWS = '''
+from decimal import Decimal
 from marshmallow import Schema, fields, validate
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config, view_defaults
@@ -54,6 +55,7 @@ class NewBooking(RequestSchema):
     synonyms = {"tint": "colour"}
     colour = Colour(required=True, metadata={"description": "As in HTML.", "examples": ["#ff0000"]})
     size = fields.Integer(load_default=3, validate=validate.Range(1, 9))
+    price = fields.Decimal(load_default=Decimal("1.50"))
 
 
 class Change(PatchSchema):
@@ -72,6 +74,7 @@ class ThingAnswer(AnswerSchema):
 class FolderAnswer(AnswerSchema):
     name = fields.String()
     first = fields.Nested(ThingAnswer(only=("id",)))
+    last = fields.Nested(ThingAnswer(load_only=("note",)))
 
 
 def view(**options):
@@ -196,10 +199,15 @@ def test_a_body_is_told_with_what_fields_say_of_themselves(document, paths):
             "description": "As in HTML. `tint` is understood too.",
             "examples": ["#ff0000"],
         },
-        "size": {"type": "integer", "default": 3, "minimum": 1, "maximum": 9},
+        "size": {"type": "integer", "format": "int64", "default": 3, "minimum": 1, "maximum": 9},
+        "price": {"type": "number", "default": 1.5},
     }
     assert body["required"] is True
-    assert body["content"]["application/json"]["example"] == {"colour": "#ff0000", "size": 3}
+    assert body["content"]["application/json"]["example"] == {
+        "colour": "#ff0000",
+        "size": 3,
+        "price": 1.5,
+    }
 
 
 def test_two_schemas_of_one_name_are_two(document):
@@ -225,9 +233,11 @@ def test_an_answer_is_told_with_what_may_be_missing_or_null(document):
 
 
 def test_a_part_of_a_schema_is_told_in_place(document):
-    first = document["components"]["schemas"]["FolderAnswer"]["properties"]["first"]
-    assert list(first["properties"]) == ["id"]
-    assert "additionalProperties" not in first
+    members = document["components"]["schemas"]["FolderAnswer"]["properties"]
+    assert list(members["first"]["properties"]) == ["id"]
+    assert set(members["last"]["properties"]) == {"id", "note", "kind", "seen_at", "extra"}
+    assert "additionalProperties" not in members["first"]
+    assert [name for name in document["components"]["schemas"] if "ThingAnswer" in name] == ["ThingAnswer"]
 
 
 def test_a_code_of_their_own_is_among_the_problems(document, paths):
