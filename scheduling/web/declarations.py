@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from scheduling.web import codes
-from scheduling.web.resources import Item, Resource, Root, Version1
+from scheduling.web.resources import Item, Resource, Root, Version1, children_of, item_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from scheduling.web.codes import Code
     from scheduling.web.registry import WebRegistry
-    from scheduling.web.resources import ResourceFactory
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 """The methods whose views are told, in this order; HEAD is part of each GET."""
@@ -97,24 +96,27 @@ def places(registry: WebRegistry) -> Iterator[Place]:
             continue
         above |= {place.resource}
         yield place
-        children: Mapping[str, ResourceFactory] = place.resource.children
-        if issubclass(place.resource, Version1):
-            children = registry.api_resources
+        is_api = issubclass(place.resource, Version1)
+        children = registry.api_resources if is_api else children_of(place.resource)
         for name, child in children.items():
             if isinstance(child, type) and issubclass(child, Resource):
                 pending.append((Place(child, (*place.parts, name)), above))
-        item = place.resource.item
+        item = item_of(place.resource)
         if item is not None:
             pending.append((Place(item, (*place.parts, item)), above))
 
 
 def declarations(registry: WebRegistry) -> Iterator[Declaration]:
-    """Yield the views of every place, those of core and of every enabled plugin."""
+    """Yield the views of every place, those of core and of every enabled plugin.
+
+    Of two of one name and method Pyramid calls the one for the more special class: that comes later.
+    """
     entries = registry.introspector.get_category("views", ())
+    of_classes = [entry for entry in entries if isinstance(entry["introspectable"]["context"], type)]
+    of_classes.sort(key=lambda entry: len(entry["introspectable"]["context"].__mro__))
     for place in places(registry):
-        for entry in entries:
-            context = entry["introspectable"]["context"]
-            if isinstance(context, type) and issubclass(place.resource, context):
+        for entry in of_classes:
+            if issubclass(place.resource, entry["introspectable"]["context"]):
                 yield from _declared(place, entry)
 
 

@@ -48,14 +48,29 @@ class Resource:
         self.__parent__ = parent
 
     def __getitem__(self, name: str) -> Resource:
-        child = self.children.get(name)
+        child, item = children_of(type(self)).get(name), item_of(type(self))
         if child is not None:
             return child(self.request, name, self)
         # Read from the class, where it is a function and no method.
-        item_id = type(self).parse_item_id(name) if self.item is not None else None
-        if self.item is None or item_id is None:
+        item_id = type(self).parse_item_id(name) if item is not None else None
+        if item is None or item_id is None:
             raise KeyError(name)
-        return self.item(self.request, item_id, self)
+        return item(self.request, item_id, self)
+
+
+def children_of(resource: type[Resource]) -> Mapping[str, ResourceFactory]:
+    """Return the children that a class declares.
+
+    In a plugin that was written before there was this declaration the word may mean something else, such as
+    a property; that declares none.
+    """
+    return resource.children if isinstance(resource.children, Mapping) else {}
+
+
+def item_of(resource: type[Resource]) -> type[Item] | None:
+    """Return the class that a class declares for what is found below it by an id, or None."""
+    item = resource.item
+    return item if isinstance(item, type) and issubclass(item, Item) else None
 
 
 ResourceFactory = Callable[["Request", str, Resource], Resource]

@@ -107,6 +107,50 @@ config.add_api_resource("things", Things)
     assert things["anything"].__name__ == "anything"
 
 
+def test_a_word_that_meant_something_else_in_an_older_plugin_declares_nothing(install_plugin, start_app):
+    own = """
+from pyramid.decorator import reify
+from scheduling.plugin import Resource
+class Things(Resource):
+    def children(self):
+        return ["one"]
+    @reify
+    def item(self):
+        return "the newest one"
+config.add_api_resource("things", Things)
+"""
+    install_plugin("acme", includeme=own)
+    registry = start_app("acme").registry
+    below = {path(place) for place in places(registry) if path(place).startswith("/api/v1/things")}
+    assert below == {"/api/v1/things"}
+    things = registry.api_resources["things"](None, "things", None)
+    assert things.item == "the newest one"
+    with pytest.raises(KeyError):
+        things["7"]
+
+
+@pytest.mark.parametrize("order", [("Resource", "Things"), ("Things", "Resource")])
+def test_the_view_for_the_more_special_class_comes_last(install_plugin, start_app, order):
+    own = """
+from pyramid.security import NO_PERMISSION_REQUIRED
+from scheduling.plugin import Resource
+class Things(Resource):
+    pass
+def of_resource(context, request): ...
+def of_things(context, request): ...
+views = {"Resource": of_resource, "Things": of_things}
+def add(name):
+    context = {"Resource": Resource, "Things": Things}[name]
+    config.add_view(views[name], context=context, name="acme", request_method="GET",
+                    permission=NO_PERMISSION_REQUIRED)
+config.add_api_resource("things", Things)
+"""
+    install_plugin("acme", includeme=own + "\n".join(f"add({name!r})" for name in order))
+    found = declarations(start_app("acme").registry)
+    at_things = [one for one in found if path(one.place) == "/api/v1/things" and one.view_name == "acme"]
+    assert [one.callable.__name__ for one in at_things] == ["of_resource", "of_things"]
+
+
 def test_an_item_is_found_by_its_id_alone(registry):
     bookings = registry.api_resources["bookings"](None, "bookings", None)
     assert isinstance(bookings["7"], Item)

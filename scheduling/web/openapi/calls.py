@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scheduling.db.metadata import MAX_ID
 from scheduling.web.declarations import METHODS, declarations, places
+from scheduling.web.resources import item_of
 from scheduling.web.schemas import parse_id, parse_uuid
 
 if TYPE_CHECKING:
@@ -63,10 +64,9 @@ def calls(registry: WebRegistry) -> list[Call]:
     """
     # Where several resources have one kind of item, the uppermost says what its id looks like.
     upwards = reversed(list(places(registry)))
-    parsers = {place.resource.item: place.resource.parse_item_id for place in upwards}
+    parsers = {item_of(place.resource): place.resource.parse_item_id for place in upwards}
     found: dict[tuple[str, int], Call] = {}
-    # Of two views that would do, Pyramid takes the one for the more special class: it comes last.
-    for declared in sorted(declarations(registry), key=lambda one: len(one.options["context"].__mro__)):
+    for declared in declarations(registry):
         if declared.is_declared or declared.place.parts[:2] == _API:
             path = _path(declared)
             items = [part for part in declared.place.parts if not isinstance(part, str)]
