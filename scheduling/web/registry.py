@@ -31,6 +31,9 @@ class WebRegistry(DatabaseRegistry):
     api_resource_claims: dict[str, str]
     """Who added each of them, as an operator knows it."""
 
+    operation_ids: dict[str, Any]
+    """The view, and its attribute if it is a class, that gave itself an ``operation_id``."""
+
     openapi: OpenApi
     """The document that describes the API."""
 

@@ -113,7 +113,7 @@ def status_and_etag_deriver(view: View, info: Any) -> View:
 def declaration_deriver(view: View, info: Any) -> View:
     """View deriver that changes nothing: Pyramid keeps the options that describe a view for the introspector.
 
-    Raises ``ConfigurationError`` for a declaration of another type.
+    Raises ``ConfigurationError`` for a declaration of another type, and for an operation id of another view.
     """
     response, errors = info.options.get("response"), info.options.get("errors", ())
     is_schema = isinstance(response, Schema) or (isinstance(response, type) and issubclass(response, Schema))
@@ -121,6 +121,13 @@ def declaration_deriver(view: View, info: Any) -> View:
         raise ConfigurationError(f"response= of {info.original_view!r} is no schema: {response!r}")
     if not isinstance(errors, tuple) or not all(isinstance(code, Code) for code in errors):
         raise ConfigurationError(f"errors= of {info.original_view!r} is no tuple of codes: {errors!r}")
+    operation_id, this = info.options.get("operation_id"), (info.original_view, info.options.get("attr"))
+    # A view that is registered for several contexts has one id; the document names the others by their paths.
+    if operation_id and info.registry.operation_ids.setdefault(operation_id, this) != this:
+        other = info.registry.operation_ids[operation_id][0]
+        raise ConfigurationError(
+            f"operation_id={operation_id!r} of {info.original_view!r} is that of {other!r}"
+        )
     return view
 
 
@@ -135,6 +142,7 @@ def includeme(config: Configurator) -> None:
 
     All are below Pyramid's ``secured_view``: permissions are decided before a body is read.
     """
+    config.registry.operation_ids = {}
     config.add_renderer("json", json_renderer)
     config.add_renderer(None, json_renderer)
     config.set_response_factory(empty_response)

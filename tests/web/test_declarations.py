@@ -92,6 +92,27 @@ config.add_view(wrong, context=Resource, name="acme", permission=NO_PERMISSION_R
         start_app("acme")
 
 
+def test_two_views_with_one_operation_id_stop_the_start(install_plugin, start_app):
+    views = """
+from pyramid.security import NO_PERMISSION_REQUIRED
+from scheduling.plugin import Resource
+class One(Resource): ...
+class Other(Resource): ...
+def first(context, request): ...
+def second(context, request): ...
+def add(view, context):
+    config.add_view(view, context=context, name="acme", permission=NO_PERMISSION_REQUIRED,
+                    operation_id="do_acme")
+add(first, One)
+add(first, Other)
+"""
+    install_plugin("acme", includeme=views)
+    start_app("acme")
+    install_plugin("twice", includeme=f"{views}add(second, Resource)")
+    with pytest.raises(SystemExit, match="operation_id='do_acme'"):
+        start_app("twice")
+
+
 def test_a_resource_of_somebody_else_may_find_its_children_itself(install_plugin, start_app):
     own = """
 from scheduling.plugin import Resource

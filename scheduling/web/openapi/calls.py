@@ -37,6 +37,9 @@ class Call:
 
     path_parameters: tuple[dict[str, Any], ...]
 
+    is_bundled: bool
+    """Whether the view is one of core or of a plugin that comes with it."""
+
     @property
     def method(self) -> str:
         """The method, in capital letters."""
@@ -65,14 +68,22 @@ def calls(registry: WebRegistry) -> list[Call]:
     # Where several resources have one kind of item, the uppermost says what its id looks like.
     upwards = reversed(list(places(registry)))
     parsers = {item_of(place.resource): place.resource.parse_item_id for place in upwards}
+    bundled = _bundled_packages(registry)
     found: dict[tuple[str, int], Call] = {}
     for declared in declarations(registry):
         if declared.is_declared or declared.place.parts[:2] == _API:
             path = _path(declared)
             items = [part for part in declared.place.parts if not isinstance(part, str)]
             parameters = tuple(_path_parameter(item, parsers[item]) for item in items)
-            found[path, METHODS.index(declared.method)] = Call(declared, path, parameters)
+            is_bundled = declared.callable.__module__.partition(".")[0] in bundled
+            found[path, METHODS.index(declared.method)] = Call(declared, path, parameters, is_bundled)
     return [found[key] for key in sorted(found)]
+
+
+def _bundled_packages(registry: WebRegistry) -> set[str]:
+    core = __name__.partition(".")[0]
+    plugins = (one for one in registry.plugins if one.distribution.partition(" ")[0] == core)
+    return {core, *(plugin.package.partition(".")[0] for plugin in plugins)}
 
 
 def _path(declared: Declaration) -> str:

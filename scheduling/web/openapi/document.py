@@ -72,17 +72,18 @@ def _add_problems(spec: APISpec, found: list[Call], names: json_schemas.SchemaNa
 
 
 def _add_calls(spec: APISpec, found: list[Call], names: json_schemas.SchemaNames) -> None:
-    tags: dict[str, str] = {}
+    # No plugin of another distribution takes the name of a schema of ours.
+    for call in sorted(found, key=lambda call: not call.is_bundled):
+        for schema in (call.option("schema"), call.declared.response):
+            if schema is not None:
+                json_schemas.add(spec, names, schema)
     with_etag = {call.path for call in found if call.option("etag")}
     for call, operation_id in zip(found, operation_ids(found), strict=True):
-        if schema := call.option("schema"):
-            json_schemas.add(spec, names, schema)
         # A PATCH of a thing answers the ETag that a GET of it has then.
         has_etag = call.path in with_etag and call.method in ("GET", "PATCH")
         told = operation(call, operation_id, has_etag=has_etag)
         spec.path(call.path, operations={call.method.lower(): told})
-        tags.setdefault(tag(call), "")
-    for name in sorted(tags):
+    for name in sorted({tag(call) for call in found}):
         spec.tag({"name": name})
 
 

@@ -19,13 +19,14 @@ _VERBS = {"GET": "get", "POST": "create", "PUT": "replace", "PATCH": "update", "
 def operation_ids(calls: Sequence[Call]) -> list[str]:
     """Return the id of each call: what its view says, or else a verb and the thing.
 
-    Where two calls would have the same one, the later is named after its method and its whole path.
+    Where two calls would have the same one, the later is named after its method and its whole path. Those of
+    other distributions come last, so that no plugin renames a call of ours.
     """
-    given: list[str] = []
-    for call in calls:
+    given: dict[tuple[str, str], str] = {}
+    for call in sorted(calls, key=lambda call: (not call.is_bundled, not call.option("operation_id"))):
         name = call.option("operation_id") or _default(call)
-        given.append(name if name not in given else _by_path(call))
-    return given
+        given[call.path, call.method] = name if name not in given.values() else _by_path(call)
+    return [given[call.path, call.method] for call in calls]
 
 
 def _default(call: Call) -> str:

@@ -94,7 +94,6 @@ def test_every_example_is_one(document):
 
 
 def test_every_example_of_a_body_is_understood(own_site, document):
-    schemas = {call.path: call for call in calls(own_site.registry)}
     read = 0
     for call in calls(own_site.registry):
         if schema := call.option("schema"):
@@ -103,7 +102,7 @@ def test_every_example_of_a_body_is_understood(own_site, document):
             ]
             assert schema().load(body["example"]), call.path
             read += 1
-    assert read > len(schemas) / 4
+    assert read == sum("requestBody" in operation for _, _, operation in operations(document)) > 10
 
 
 def test_every_view_is_there(own_site, document):
