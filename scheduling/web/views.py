@@ -21,8 +21,10 @@
     :class:`~scheduling.web.codes.Code`
 ``operation_id``
     what generated clients call the view, where the name made of its path and method is not a good one
+``optional_token``
+    True for a public view that looks who sends a request: clients send the token that they have
 
-These three describe the view (:mod:`scheduling.web.declarations`) and cost a request nothing.
+These four describe the view (:mod:`scheduling.web.declarations`) and cost a request nothing.
 
 ``permission`` is mandatory; ``NO_PERMISSION_REQUIRED`` makes a view public. What a view returns is written by
 the JSON renderer, unless it names another one or returns a response.
@@ -131,7 +133,7 @@ def declaration_deriver(view: View, info: Any) -> View:
     return view
 
 
-declaration_deriver.options = ("response", "errors", "operation_id")  # type: ignore[attr-defined]
+declaration_deriver.options = ("response", "errors", "operation_id", "optional_token")  # type: ignore[attr-defined]
 input_deriver.options = ("schema", "query")  # type: ignore[attr-defined]
 location_deriver.options = ("location",)  # type: ignore[attr-defined]
 status_and_etag_deriver.options = ("status", "etag")  # type: ignore[attr-defined]

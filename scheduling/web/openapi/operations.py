@@ -28,12 +28,19 @@ def operation(call: Call, operation_id: str, *, has_etag: bool) -> dict[str, Any
         "summary": summary,
         "description": description,
         "tags": [tag(call)],
-        "security": [] if call.declared.is_public else [{BEARER: []}],
+        "security": _security(call),
         "parameters": _parameters(call),
         "requestBody": _body(call),
         "responses": _responses(call, has_etag=has_etag),
     }
     return {name: value for name, value in told.items() if value or name == "security"}
+
+
+def _security(call: Call) -> list[dict[str, list[str]]]:
+    token: dict[str, list[str]] = {BEARER: []}
+    if not call.declared.is_public:
+        return [token]
+    return [{}, token] if call.option("optional_token") else []
 
 
 def tag(call: Call) -> str:

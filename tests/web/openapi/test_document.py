@@ -130,6 +130,7 @@ def test_every_call_has_a_summary_and_answers_that_say_what_they_are(document):
 def test_a_token_is_wanted_where_the_view_wants_one(document):
     assert named(document, "/api/v1/bookings", "get")["security"] == [{"bearer": []}]
     assert named(document, "/api/v1/auth/login", "post")["security"] == []
+    assert named(document, "/api/v1/analytics/event", "post")["security"] == [{}, {"bearer": []}]
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
 
 
