@@ -69,8 +69,8 @@ class Declaration:
 
     @property
     def codes(self) -> list[Code]:
-        """Every code with which the view may fail, by status and word."""
-        found = {codes.METHOD_NOT_ALLOWED, codes.INTERNAL, codes.UNAVAILABLE, *self.options.get("errors", ())}
+        """Every code with which the view may fail, by status and word; a 405 comes from no view."""
+        found = {codes.INTERNAL, codes.UNAVAILABLE, *self.options.get("errors", ())}
         if self.options.get("schema"):
             found |= {codes.INVALID, codes.TOO_LARGE, codes.UNSUPPORTED_MEDIA_TYPE}
         if self.options.get("query"):

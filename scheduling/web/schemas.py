@@ -256,7 +256,7 @@ class Problem(AnswerSchema):
     code = fields.String()
     detail = fields.String()
     error = fields.String()
-    errors = fields.Dict(keys=fields.String(), values=fields.Raw())
+    errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
     path = fields.String()
     method = fields.String()
     request_id = fields.String()

@@ -11,7 +11,7 @@ from pyramid.httpexceptions import HTTPRequestEntityTooLarge, HTTPUnsupportedMed
 from scheduling.exceptions import Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from scheduling.web.request import Request
     from scheduling.web.schemas import RequestSchema
@@ -61,10 +61,23 @@ def validate(schema: RequestSchema, data: Mapping[str, Any]) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = schema.load(data)
     except marshmallow.ValidationError as error:
-        messages = error.messages_dict
+        messages = dict(_by_path(error.messages_dict))
         whole = messages.pop(marshmallow.exceptions.SCHEMA, None)
         raise Invalid(messages | ({BODY: whole} if whole else {}), whole[0] if whole else None) from error
     return loaded
+
+
+def _by_path(messages: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Yield what is wrong with each value; inside of arrays and objects its name is as ``guests.0.name``."""
+    for name, found in messages.items():
+        path = f"{above}.{name}" if above else str(name)
+        if isinstance(found, dict):
+            yield from _by_path(found, path)
+        else:
+            yield (
+                path.removesuffix(f".{marshmallow.exceptions.SCHEMA}"),
+                found if isinstance(found, list) else [found],
+            )
 
 
 def holds_nul(value: Any) -> bool:

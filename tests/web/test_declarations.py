@@ -68,7 +68,7 @@ def test_codes_follow_from_what_a_view_declares(registry):
         (d.method, path(d.place), d.view_name): {code.word for code in d.codes}
         for d in declarations(registry)
     }
-    anywhere = {"method_not_allowed", "internal", "unavailable"}
+    anywhere = {"internal", "unavailable"}
     known = {"unauthenticated", "token_expired", "token_revoked", "forbidden"}
     body = {"invalid", "too_large", "unsupported_media_type"}
     assert found["GET", "/health", "live"] == anywhere

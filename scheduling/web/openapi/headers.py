@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 _TEXT = {"type": "string"}
 
 HEADERS: dict[str, dict[str, Any]] = {
-    "Allow": {"description": "The methods that are possible here.", "required": True, "schema": _TEXT},
     "ETag": {
         "description": "Stands for this state of the thing; for `If-None-Match`.",
         "required": True,
@@ -57,7 +56,6 @@ IF_NONE_MATCH = {
 
 _OF_STATUS = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
-    HTTPStatus.METHOD_NOT_ALLOWED: ("Allow",),
     HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
     HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
 }

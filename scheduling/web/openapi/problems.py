@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from scheduling.web.codes import METHOD_NOT_ALLOWED
+from scheduling.web.codes import INVALID
 from scheduling.web.openapi import headers
 from scheduling.web.problems import PROBLEM, problem_document
 from scheduling.web.schemas import Problem
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 
 
 def codes_by_status(call: Call) -> Iterator[tuple[int, list[Code]]]:
-    """Yield the codes with which a call can fail, for each status; that a method is unknown is not one."""
-    found = (code for code in call.declared.codes if code != METHOD_NOT_ALLOWED)
-    for status, codes in groupby(found, key=lambda code: code.status):
+    """Yield the codes with which a call can fail, for each status."""
+    for status, codes in groupby(call.declared.codes, key=lambda code: code.status):
         yield status, list(codes)
 
 
@@ -33,10 +33,12 @@ def response_name(codes: list[Code]) -> str:
 
 def response(codes: list[Code]) -> dict[str, Any]:
     """Return the response of these codes, which have one status."""
-    schema = {
+    schema: dict[str, Any] = {
         "$ref": f"#/components/schemas/{Problem.__name__}",
         "properties": {"code": {"enum": [code.word for code in codes]}},
     }
+    if codes[0].status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        schema["required"] = ["request_id"]
     return {
         "description": "\n\n".join(f"`{code.word}`: {code.meaning}" for code in codes),
         "headers": headers.of_problem(codes[0].status),
@@ -45,4 +47,9 @@ def response(codes: list[Code]) -> dict[str, Any]:
 
 
 def _example(code: Code) -> dict[str, Any]:
-    return {"value": orjson.loads(problem_document(code.status, code.meaning, code))}
+    members: dict[str, Any] = {}
+    if code == INVALID:
+        members["errors"] = {"name": ["is required"]}
+    if code.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        members["request_id"] = "0af7651916cd43dd8448eb211c80319c"
+    return {"value": orjson.loads(problem_document(code.status, code.meaning, code, **members))}

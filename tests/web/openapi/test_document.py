@@ -200,6 +200,30 @@ def test_problems_name_their_codes(document):
     assert problem["examples"]["unauthenticated"]["value"]["status"] == 401
 
 
+@pytest.mark.parametrize(("status", "code"), [(500, "internal"), (503, "unavailable")])
+def test_a_fault_of_the_server_names_the_request(document, status, code):
+    problem = response(document, "/api/v1/bookings", "get", status)["content"]["application/problem+json"]
+    assert problem["schema"]["required"] == ["request_id"]
+    assert problem["examples"][code]["value"]["request_id"]
+
+
+def test_what_was_refused_is_told_by_arrays_of_sentences(document):
+    errors = document["components"]["schemas"]["Problem"]["properties"]["errors"]
+    assert errors["additionalProperties"] == {"type": "array", "items": {"type": "string"}}
+    problem = response(document, "/api/v1/bookings", "post", 400)["content"]["application/problem+json"]
+    assert problem["examples"]["invalid"]["value"]["errors"] == {"name": ["is required"]}
+
+
+def test_every_header_is_one_of_some_answer(document):
+    used = {
+        name
+        for path, method, operation in operations(document)
+        for status in operation["responses"]
+        for name in response(document, path, method, status)["headers"]
+    }
+    assert used == set(document["components"]["headers"])
+
+
 def test_the_servers_address_is_right_below_a_prefix(document):
     # As RFC 3986 resolves it against /prefix/api/v1/openapi.json.
     from urllib.parse import urljoin
