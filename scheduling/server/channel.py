@@ -13,6 +13,7 @@ from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
 from scheduling.server.parser import Parser
+from scheduling.web.codes import title
 from scheduling.web.problems import PROBLEM, problem_document
 from scheduling.web.request import request_id
 from scheduling.web.tweens import SECURITY_HEADERS
@@ -58,12 +59,13 @@ class ErrorResponseTask(ErrorTask):
         status = HTTPStatus(self.request.error.code)
         # Whatever waitress quotes, a token perhaps, stands neither in the log nor in the answer.
         what, _, _ = self.request.error.body.partition('"')
-        reason = f"{status.phrase}: {what.strip(' .')}."
+        phrase = title(status)
+        reason = f"{phrase}: {what.strip(' .')}."
         mine = request_id(self.request.headers.get("X_REQUEST_ID"))
         logger.info("%s", reason, extra={"status": status, "request_id": mine})
         members = {"request_id": mine} if status >= HTTPStatus.INTERNAL_SERVER_ERROR else {}
         document = problem_document(status, reason, None, **members)
-        self.status = f"{status} {status.phrase}"
+        self.status = f"{status} {phrase}"
         headers = [("Content-Type", PROBLEM), ("Cache-Control", "no-store"), ("X-Request-ID", mine)]
         self.response_headers = [*headers, *SECURITY_HEADERS]
         self.set_close_on_finish()

@@ -65,6 +65,21 @@ ALL = (*DEFAULTS.values(), TOKEN_EXPIRED, TOKEN_REVOKED)
 """Every code of core."""
 
 
+# Words and titles of these depend on the release of Python, or are fixed by the contract.
+_WORDS = {
+    414: "uri_too_long",
+    416: "range_not_satisfiable",
+    422: "unprocessable_content",
+    429: "rate_limited",
+}
+_TITLES = {
+    413: "Request Entity Too Large",
+    414: "Request-URI Too Long",
+    416: "Requested Range Not Satisfiable",
+    422: "Unprocessable Entity",
+}
+
+
 class Refusal(Exception):
     """Raised where a call cannot be done: it is answered with a code, its status and a sentence."""
 
@@ -77,7 +92,12 @@ class Refusal(Exception):
 def default_word(status: int) -> str:
     """Return the word of a problem that names no code; a status that has none here is told by its name."""
     known = DEFAULTS.get(status)
-    return known.word if known else HTTPStatus(status).name.lower()
+    return known.word if known else _WORDS.get(status) or HTTPStatus(status).name.lower()
+
+
+def title(status: int) -> str:
+    """Return the title of a problem: the phrase of its status."""
+    return _TITLES.get(status) or HTTPStatus(status).phrase
 
 
 def add_problem_code(config: Configurator, code: Code) -> None:

@@ -15,7 +15,7 @@ from webob.request import DisconnectionError
 
 from scheduling.db.failures import is_unavailable, one_line
 from scheduling.exceptions import Invalid, Missing
-from scheduling.web.codes import Refusal, default_word
+from scheduling.web.codes import Refusal, default_word, title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def problem_document(status: int, sentence: str, code: Code | None = None, **mem
     """Return the JSON of a problem (RFC 9457, 3); its code is by default the one of the status."""
     common = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": title(status),
         "status": status,
         "code": code.word if code else default_word(status),
         "detail": sentence,

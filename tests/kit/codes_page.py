@@ -14,7 +14,7 @@ HEAD = """# Codes of problems
 
 Every problem has a `code`, a stable word for programs, beside `error`, a sentence for people that may change.
 These are the codes of Scheduling and of the plugins that come with it; other plugins may add theirs. A status
-that is not listed here has its own name as its code, such as `gone` for 410.
+that is not listed here has its own name as its code, such as `gone` for 410; 429 is `rate_limited`.
 
 | code | status | meaning |
 |---|---|---|

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import orjson
 import pytest
 import sqlalchemy as sa
 
@@ -104,6 +105,22 @@ def test_a_word_cannot_be_taken_twice(install_plugin, start_app):
     install_plugin("acme", includeme=taken)
     with pytest.raises(StartupError, match="invalid"):
         start_app("acme")
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "title"),
+    [
+        (413, "too_large", "Request Entity Too Large"),
+        (414, "uri_too_long", "Request-URI Too Long"),
+        (416, "range_not_satisfiable", "Requested Range Not Satisfiable"),
+        (422, "unprocessable_content", "Unprocessable Entity"),
+        (429, "rate_limited", "Too Many Requests"),
+        (410, "gone", "Gone"),
+    ],
+)
+def test_words_and_titles_are_the_same_with_every_release_of_python(status, word, title):
+    problem = orjson.loads(problem_document(status, "No."))
+    assert (problem["code"], problem["title"]) == (word, title)
 
 
 def test_what_a_server_writes_itself_has_a_code_too():
