@@ -64,13 +64,14 @@ def upgrade() -> None:
     op.create_index("ix_user_terms_user_id", "user_terms", ["user_id"])
     fill(sa.true())
     if is_postgresql():
-        op.execute("DELETE FROM user_terms t WHERE NOT EXISTS (SELECT FROM users WHERE users.id = t.user_id)")
         # From here on nobody can write accounts until the commit. What is in the table is not checked once
-        # more, which would take long: it came from accounts that were there.
+        # more, which would take long: it came from accounts that were there, and those of which one was
+        # deleted meanwhile are removed now that no more can be.
         op.execute(
             "ALTER TABLE user_terms ADD CONSTRAINT fk_user_terms_user_id_users "
             "FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE NOT VALID"
         )
+        op.execute("DELETE FROM user_terms t WHERE NOT EXISTS (SELECT FROM users WHERE users.id = t.user_id)")
         op.get_bind().exec_driver_sql(POSTGRESQL_TRIGGER)
         fill(users.c.updated_at > began - CLOCKS_DIFFER_BY)
         return
