@@ -7,10 +7,9 @@ so that one range of the index has all of them. See docs/decisions/user-search.m
 
 from __future__ import annotations
 
-import re
 from itertools import islice
 from typing import TYPE_CHECKING
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 import sqlalchemy as sa
 
@@ -18,14 +17,14 @@ from scheduling.accounts.models import MAX_TERM, user_terms, users
 from scheduling.web.pagination import Keyset
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scheduling.db.metadata import Query
     from scheduling.db.session import Session
 
 MAX_TERMS = 8
 """How many terms a name or an address has at most: its first words."""
 
-# The beginning of the text, and each letter or digit after something that is neither.
-_WORD = re.compile(r"^|(?<=[\W_])[^\W_]")
 _LAST_LETTER = "\U0010ffff"
 
 BY_TERM = Keyset((user_terms.c.term, user_terms.c.user_id), (False, False))
@@ -60,7 +59,7 @@ def range_of(sought: str) -> dict[str, str]:
 def terms_of(*texts: str | None) -> set[str]:
     """Return the terms by which a name and addresses are found; None has none."""
     folded = [_fold(text) for text in texts if text]
-    begins = ((text, word.start()) for text in folded for word in islice(_WORD.finditer(text), MAX_TERMS))
+    begins = ((text, start) for text in folded for start in islice(_beginnings(text), MAX_TERMS))
     return {text[start : start + MAX_TERM] for text, start in begins}
 
 
@@ -71,6 +70,22 @@ def add_terms(db: Session, user_id: int, *texts: str | None) -> None:
     """
     rows = [{"user_id": user_id, "term": term} for term in sorted(terms_of(*texts))]
     db.write(db.insert(user_terms).values(rows).on_conflict_do_nothing())
+
+
+def _beginnings(text: str) -> Iterator[int]:
+    """Yield where words begin: with the text, and with a letter or digit after something that is neither.
+
+    A mark belongs to what it is on. Scripts of India and Thai write vowels as marks, and the small letter of
+    İ is an i with a dot as a mark of its own: what follows them begins no word.
+    """
+    is_inside = False
+    for position, character in enumerate(text):
+        kind = category(character)[0]
+        begins = kind in "LN" and not is_inside
+        if begins or position == 0:
+            yield position
+        if kind != "M":
+            is_inside = kind in "LN"
 
 
 def _fold(text: str) -> str:

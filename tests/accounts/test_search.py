@@ -42,6 +42,8 @@ def write(site, statement, parameters=None):
         ("A\u030angstro\u0308m", "x@example.org", "ångström"),
         ("\uff21\uff4e\uff4e", "x@example.org", "ann"),
         ("渡辺 健", "x@example.org", "健"),
+        ("नमस्ते हिन्दी", "x@example.org", "हिन्"),
+        ("สวัสดี", "x@example.org", "สวั"),
         ("!important", "x@example.org", "!imp"),
         ("N", "Ann.Smith+news@Example.org", "ann.smith+"),
         ("N", "Ann.Smith+news@Example.org", "smith"),
@@ -60,6 +62,14 @@ def test_a_user_is_found_by_how_a_word_begins(site, admin, name, email, sought):
 @pytest.mark.parametrize("sought", ["%", "_", "a%", "an_", "a.*", "\\", "mith", "ann  smith", "nobody"])
 def test_what_begins_no_word_finds_nobody_and_nothing_is_a_wildcard(site, admin, sought):
     site.user("Ann Smith")
+    assert found(admin, sought) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "sought"), [("İstanbul", "stanbul"), ("हिन्दी", "न्दी"), ("हिन्दी", "दी"), ("สวัสดี", "สดี")]
+)
+def test_a_letter_after_a_mark_begins_no_word(site, admin, name, sought):
+    site.user(name)
     assert found(admin, sought) == []
 
 
