@@ -1,4 +1,4 @@
-"""The breakdown of the dashboard: the types with the most events, and one row for all others."""
+"""Which types are told by name, and the breakdown of the dashboard: those, and one row for all others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scheduling_analytics.models import analytics_pending as pending
 from scheduling_analytics.models import analytics_seen as seen
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from scheduling.plugin import Query, Row, Session
@@ -28,14 +28,10 @@ _types = sa.bindparam("types", type_=ARRAY(sa.String))
 
 
 def breakdown(db: Session, since: datetime, types: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return the rows that are shown of the counts of all types, the largest count first.
-
-    The system's own types come before clients', who could else hide them behind 100 that they send often.
-    """
-    own = set(activity_types())
-    named = [row for row in types if row.event_type != OTHER]
-    shown = sorted(named, key=lambda row: row.event_type not in own)[:MAX_TYPES]
-    names = {row.event_type for row in shown}
+    """Return the rows that are shown of the counts of all types, the largest count first."""
+    by_name = {row.event_type: row for row in types}
+    names = named_types(by_name)
+    shown = [by_name[name] for name in names]
     others = [row for row in types if row.event_type not in names]
     rows = [_row(row.event_type, row.events, row.users, row.first_event, row.last_event) for row in shown]
     if others:
@@ -44,6 +40,16 @@ def breakdown(db: Session, since: datetime, types: Sequence[Row]) -> list[dict[s
         first, last = min(row.first_event for row in others), max(row.last_event for row in others)
         rows.append(_row(OTHER, count, users, first, last))
     return sorted(rows, key=lambda row: row["count"], reverse=True)
+
+
+def named_types(types: Iterable[str]) -> list[str]:
+    """Return the types that are shown by name, of all in the order of their counts.
+
+    The system's own types come before clients', who could else hide them behind 100 that they send often.
+    """
+    own = set(activity_types())
+    named = [name for name in types if name != OTHER]
+    return sorted(named, key=lambda name: name not in own)[:MAX_TYPES]
 
 
 def _row(event_type: str, count: int, users: int, first: datetime, last: datetime) -> dict[str, Any]:

@@ -5,6 +5,7 @@ As the dashboard it is exact, and read on PostgreSQL from the rollups, elsewhere
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +15,8 @@ import sqlalchemy as sa
 from scheduling.plugin import Invalid, Statement, Timestamp, bytewise, utcnow
 from scheduling_analytics import rollups
 from scheduling_analytics.dashboard import MAX_PENDING, buckets, events, pending
+from scheduling_analytics.event_types import OTHER
+from scheduling_analytics.others import named_types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,6 +50,7 @@ _event_type = sa.bindparam("event_type", type_=sa.String)
 def read(db: Session, sent: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the counts of a window as the API answers them, by time and then type; none of 0.
 
+    Types are told by name as in the dashboard, and all others together as ``OTHER``: clients can send any.
     ``sent`` is what :class:`~scheduling_analytics.schemas.SeriesQuery` has read. Raises ``Invalid`` for a
     window that ends before it begins or is too long.
     """
@@ -54,7 +58,19 @@ def read(db: Session, sent: Mapping[str, Any]) -> list[dict[str, Any]]:
     values = {"since": since, "until": until}
     narrowing = {"event_type": sent["event_type"]} if "event_type" in sent else {}
     rows = _count(db, sent["interval"], {**values, **narrowing}, narrowed=bool(narrowing))
-    return [{"at": row.at, "event_type": row.event_type, "count": row.events} for row in rows if row.events]
+    counts = _told(rows)
+    return [{"at": at, "event_type": name, "count": count} for (at, name), count in counts if count]
+
+
+def _told(rows: Sequence[Row]) -> list[tuple[tuple[datetime, str], int]]:
+    """Return the counts of the types that are told by name, and of all others together, in order."""
+    totals, counts = Counter[str](), Counter[tuple[datetime, str]]()
+    for row in rows:
+        totals[row.event_type] += row.events
+    names = set(named_types(sorted(totals, key=lambda name: (-totals[name], name))))
+    for row in rows:
+        counts[row.at, row.event_type if row.event_type in names else OTHER] += row.events
+    return sorted(counts.items())
 
 
 def _count(db: Session, name: str, values: Mapping[str, Any], *, narrowed: bool) -> Sequence[Row]:
@@ -74,14 +90,19 @@ def _window(sent: Mapping[str, Any]) -> tuple[datetime, datetime]:
     until: datetime = min(sent.get("window_end") or utcnow(), _CALENDAR_ENDS)
     since: datetime = sent.get("window_start") or max(until, rollups.ORIGIN) - interval.default
     if since >= until:
-        raise Invalid({"to" if "window_end" in sent else "from": ["from must be before to"]})
+        raise Invalid(_backwards(sent))
     if until - since > interval.most:
-        longest = f"at most {interval.most.days} days for the interval {sent['interval']}"
-        raise Invalid(
-            {"from" if "window_start" in sent else "to": [f"must be {longest} apart from the other"]}
-        )
+        longest = f"the window may have at most {interval.most.days} days"
+        raise Invalid({"from" if "window_start" in sent else "to": [longest]}, longest)
     last = until - timedelta(microseconds=1)
     return beginning(sent["interval"], since), beginning(sent["interval"], last) + interval.length
+
+
+def _backwards(sent: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what is wrong with a window that ends before it begins."""
+    if "window_end" not in sent:
+        return {"from": ["must be in the past, or send to as well"]}
+    return {"to": ["must be after from" if "window_start" in sent else "is too early"]}
 
 
 def beginning(name: str, moment: datetime) -> datetime:
@@ -128,7 +149,7 @@ def _buckets(name: str, narrowed: bool) -> Query:  # noqa: FBT001
 
 def _notes(name: str, narrowed: bool) -> Query:  # noqa: FBT001
     """Return what the buckets lack; what is not of the window counts 0, at its beginning."""
-    at = sa.func.date_trunc(sa.literal_column(f"'{name}'"), pending.c.created_at, sa.literal_column("'UTC'"))
+    at = _beginning_of(name, pending.c.created_at)
     counts = sa.and_(pending.c.created_at >= _since, pending.c.created_at < _until)
     if narrowed:
         counts = sa.and_(counts, pending.c.event_type == _event_type)
@@ -141,15 +162,18 @@ def _notes(name: str, narrowed: bool) -> Query:  # noqa: FBT001
     )
 
 
+def _beginning_of(name: str, moment: sa.ColumnElement[datetime]) -> sa.ColumnElement[Any]:
+    """Return what :func:`beginning` does as an expression of PostgreSQL."""
+    return sa.func.date_trunc(sa.literal_column(f"'{name}'"), moment, sa.literal_column("'UTC'"))
+
+
 @cache
 def _events_counted(name: str, dialect: str, narrowed: bool) -> Statement:  # noqa: FBT001
     """Return the statement that counts the events of a window."""
     if dialect == "sqlite":
         at: sa.ColumnElement[Any] = sa.func.strftime(_SQLITE_FORMATS[name], events.c.created_at)
     else:
-        at = sa.func.date_trunc(
-            sa.literal_column(f"'{name}'"), events.c.created_at, sa.literal_column("'UTC'")
-        )
+        at = _beginning_of(name, events.c.created_at)
     at = sa.type_coerce(at, Timestamp).label("at")
     query = (
         sa.select(at, events.c.event_type, sa.func.count().label("events"))

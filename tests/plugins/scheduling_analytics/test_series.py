@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from scheduling.db.session import session_scope
 from scheduling.times import format_timestamp, utcnow
 from scheduling_analytics import dashboard, housekeeping, rollups, series
+from scheduling_analytics.event_types import OTHER
 from scheduling_analytics.models import analytics_events as events
+from scheduling_analytics.others import MAX_TYPES
 
 DAY = datetime(2027, 3, 15, tzinfo=UTC)
 
@@ -166,6 +168,34 @@ def rollups_are_there(site):
 def fold(site):
     while housekeeping.fold(site.registry):
         pass
+
+
+def test_a_hundred_types_are_told_by_name_the_systems_own_first_and_others_together(site, alice):
+    happened(site, DAY, event_type="LOGIN")
+    for number in range(MAX_TYPES + 1):
+        happened(site, DAY, DAY + timedelta(hours=1), event_type=f"type-{number:03}")
+    happened(site, DAY + timedelta(hours=1), event_type="type-000")
+    happened(site, DAY, event_type=OTHER)
+    window = "interval=hour&from=2027-03-15T00:00:00Z&to=2027-03-15T02:00:00Z"
+    rows = counts(alice, window)
+    assert rows == sorted(rows)
+    told = {name for _, name, _ in rows}
+    assert told == {"LOGIN", OTHER, *(f"type-{number:03}" for number in range(MAX_TYPES - 1))}
+    assert [count for _, name, count in rows if name == OTHER] == [3, 2]
+    assert len(counts(alice, f"{window}&event_type=type-100")) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("from=2027-03-15T00:00:00Z&to=2027-03-15T00:00:00Z", "to must be after from"),
+        ("from=2999-01-01T00:00:00Z", "from must be in the past, or send to as well"),
+        ("to=0001-01-01T00:00:00Z", "to is too early"),
+        ("from=2026-01-01T00:00:00Z&to=2028-01-02T00:00:00Z", "the window may have at most 366 days"),
+    ],
+)
+def test_a_wrong_window_is_told_in_a_sentence(alice, query, sentence):
+    assert alice.get(f"/analytics/series?{query}", status=400).json["error"] == sentence
 
 
 def test_what_nobody_has_counted_yet_is_counted_by_its_events(site, alice):
