@@ -1,4 +1,4 @@
-"""Compares every answer of a site with what its view declares: members, types, statuses and codes."""
+"""Compares every answer of a site with what its view declares: members, types, status, headers and codes."""
 
 from __future__ import annotations
 
@@ -46,6 +46,11 @@ class DeclaredAnswers:
         self._declared: dict[tuple[type, str, str], Declaration] = {
             (view.place.resource, view.view_name, view.method): view for view in declarations(registry)
         }
+        self._with_etag = {
+            (view.place.resource, view.view_name)
+            for view in self._declared.values()
+            if view.options.get("etag")
+        }
         self.compared: set[type[Schema]] = set()
         """The schemas with which something has been compared so far."""
         registry.registerHandler(self._check, (INewResponse,))
@@ -73,7 +78,20 @@ class DeclaredAnswers:
                 yield "the status 304 is only for a view with etag=True"
         elif status != view.status:
             yield f"the status is not {view.status}"
-        elif view.response is None:
+        else:
+            yield from self._header_faults(view, response)
+            yield from self._body_faults(view, response)
+
+    def _header_faults(self, view: Declaration, response: Response) -> Iterator[str]:
+        """Yield which header is missing that the OpenAPI document promises."""
+        is_of_thing = (view.place.resource, view.view_name) in self._with_etag
+        if is_of_thing and view.method in ("GET", "PATCH") and "ETag" not in response.headers:
+            yield "there is no ETag, and the view of the GET has etag=True"
+        if view.options.get("location") and "Location" not in response.headers:
+            yield "there is no Location, and the view has location="
+
+    def _body_faults(self, view: Declaration, response: Response) -> Iterator[str]:
+        if view.response is None:
             if response.body:
                 yield "there is a body, and response= is None"
         elif response.content_type != "application/json":

@@ -8,7 +8,8 @@ VIEWS = """
 from marshmallow import fields
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.view import view_config
-from scheduling.plugin import AnswerSchema, Code, Missing, Moment, Refusal, Resource, problem
+from scheduling.plugin import (
+    AnswerSchema, Code, Missing, Moment, Refusal, Resource, json_response, problem, set_etag)
 
 class Part(AnswerSchema):
     size = fields.Integer()
@@ -38,6 +39,24 @@ def echo(context, request):
 def early(context, request):
     request.response.status_int = 200
     return request.json_body
+
+def view_of_thing(method, **options):
+    return view_config(context=Resource, name="seen", request_method=method, response=Thing,
+                       permission=NO_PERMISSION_REQUIRED, **options)
+
+@view_of_thing("GET", etag=True)
+def seen(context, request):
+    raise NotImplementedError
+
+@view_of_thing("PATCH")
+def changed(context, request):
+    if "tagged" in request.GET:
+        set_etag(request, request.json_body)
+    return request.json_body
+
+@view("placed", response=Thing, status=201, location="/api/v1/things/{id}")
+def placed(context, request):
+    return json_response(request.json_body, 201) if "nowhere" in request.GET else request.json_body
 
 @view("refused", response=None)
 def refused(context, request):
@@ -80,7 +99,11 @@ def things(install_plugin, tmp_path):
     )
     install_plugin("acme", includeme=includeme, files={"views.py": VIEWS})
     site = Site(f"sqlite:///{tmp_path}/declared.db", ["acme"])
-    yield lambda name, body=None, status=200: site.anonymous.post(f"/things/{name}", body, status=status)
+
+    def call(name, body=None, status=200, method="post"):
+        return getattr(site.anonymous, method)(f"/things/{name}", body, status=status)
+
+    yield call
     site.close()
 
 
@@ -109,6 +132,15 @@ def test_the_message_says_which_of_many(things):
         things("things", [GOOD, WRONG["id is missing"]])
     with pytest.raises(AssertionError, match="the body is no array"):
         things("things", GOOD)
+
+
+def test_headers_that_the_document_promises_are_there(things):
+    assert "ETag" in things("seen?tagged=1", GOOD, method="patch").headers
+    with pytest.raises(AssertionError, match="there is no ETag"):
+        things("seen", GOOD, method="patch")
+    assert things("placed", GOOD, 201).headers["Location"] == "/api/v1/things/7"
+    with pytest.raises(AssertionError, match="there is no Location"):
+        things("placed?nowhere=1", GOOD, 201)
 
 
 @pytest.mark.parametrize(
