@@ -30,7 +30,7 @@ PUBLIC = (
     bookings.c.created_at,
     bookings.c.updated_at,
 )
-"""The columns of a booking as the API answers it (docs/api.md)."""
+"""The columns of a booking as the API answers it (schemas.py)."""
 
 _find_statement = Statement(sa.select(*PUBLIC).where(bookings.c.id == sa.bindparam("booking_id")))
 _insert_statement = Statement(sa.insert(bookings))

@@ -22,7 +22,7 @@ PUBLIC = (
     notifications.c.metadata,
     notifications.c.created_at,
 )
-"""The columns of a notification as the API answers it (docs/api.md)."""
+"""The columns of a notification as the API answers it (schemas.py)."""
 
 _MAX_TITLE = 255
 

@@ -21,7 +21,7 @@ PUBLIC = (
     organizations.c.created_at,
     organizations.c.updated_at,
 )
-"""The columns of an organization as the API answers it (docs/api.md)."""
+"""The columns of an organization as the API answers it (schemas.py)."""
 
 MEMBERSHIP = (members.c.id, members.c.organization_id, members.c.user_id, members.c.role, members.c.joined_at)
 """The columns that make a membership, as it is answered when it was added."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from scheduling.db.session import Session
 
 PUBLIC = (users.c.id, users.c.name, users.c.email, users.c.role, users.c.created_at)
-"""The columns of a user as the API answers it (docs/api.md)."""
+"""The columns of a user as the API answers it (schemas.py)."""
 
 PROFILE = (*PUBLIC, reason_of_user.is_(None).label("email_deliverable"))
 """The columns of a user as they are answered to itself."""

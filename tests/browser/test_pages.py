@@ -78,6 +78,17 @@ def test_the_keyboard_reaches_the_content_first(visit):
     expect(home.page.locator("#main")).to_be_focused()
 
 
+def test_a_log_in_that_meets_the_page_of_a_proxy_is_told_in_a_sentence(visit):
+    page = visit("/docs").page
+    away = {"status": 502, "content_type": "text/html", "body": "<h1>Bad Gateway</h1>"}
+    page.route("**/auth/login", lambda route: route.fulfill(**away))
+    page.locator("#login [name=email]").fill("ada@example.com")
+    page.locator("#login [name=password]").fill("correct horse")
+    page.locator("#login button").click()
+    sentence = "The server cannot be reached: the answer was 502 and no JSON."
+    expect(page.locator("#message")).to_have_text(sentence)
+
+
 @pytest.mark.parametrize("path", ["/", "/docs"])
 def test_the_policy_stops_what_is_inline_and_other_hosts(visit, path):
     page = visit(path).page

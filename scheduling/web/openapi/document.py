@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,6 +16,7 @@ from scheduling.web.openapi.names import operation_ids
 from scheduling.web.openapi.operations import BEARER, JSON, operation, tag
 from scheduling.web.responses import to_json
 from scheduling.web.schemas import Problem
+from scheduling.web.version import VERSION
 
 if TYPE_CHECKING:
     from scheduling.web.registry import WebRegistry
@@ -43,7 +43,7 @@ def make_document(registry: WebRegistry) -> dict[str, Any]:
     plugin = MarshmallowPlugin(schema_name_resolver=names)
     spec = APISpec(
         "Scheduling",
-        version("scheduling"),
+        VERSION,
         "3.1.0",
         plugins=[plugin],
         info=_INFO,

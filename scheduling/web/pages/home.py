@@ -13,6 +13,7 @@ from scheduling.web.pages.layout import page, policy
 from scheduling.web.pages.links import CATALOG, DOCS, HEALTH, OPENAPI
 from scheduling.web.resources import Root
 from scheduling.web.responses import json_response
+from scheduling.web.version import VERSION
 
 if TYPE_CHECKING:
     from pyramid.response import Response
@@ -53,7 +54,7 @@ def facts(request: Request) -> dict[str, Any]:
     return {
         "name": "Scheduling",
         "summary": about["Summary"],
-        "version": about["Version"],
+        "version": VERSION,
         "ready": reason is None,
         "reason": reason,
         "plugins": plugins,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 from pyramid.response import Response
+
+from scheduling.web.pages.links import DOCS, OPENAPI
+from scheduling.web.version import VERSION
 
 if TYPE_CHECKING:
     from scheduling.web.request import Request
@@ -28,7 +30,7 @@ _ENVIRONMENT = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.globals["version"] = version("scheduling")
+_ENVIRONMENT.globals.update(version=VERSION, DOCS=DOCS, OPENAPI=OPENAPI)
 
 
 def policy(**more: str) -> str:
@@ -43,8 +45,8 @@ def policy(**more: str) -> str:
 def page(request: Request, template: str, page_policy: str, **values: Any) -> Response:
     """Return a page: a template with its values, under a policy that :func:`policy` made.
 
-    In the template ``link("/docs")`` is the address of a path of this server and ``file("home.css")`` that
-    of a file of the folder ``static``, both below the prefix of a proxy.
+    In the template ``link(DOCS)`` is the address of a path of this server and ``file("home.css")`` that of a
+    file of the folder ``static``, both below the prefix of a proxy.
     """
     request.content_security_policy = page_policy
     files = request.registry.static_files

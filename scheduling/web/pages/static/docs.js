@@ -43,6 +43,15 @@ function showSession(name) {
   message.textContent = "";
 }
 
+// What is no JSON comes from a proxy: a page that says that the server is away, perhaps.
+async function read(answer) {
+  try {
+    return await answer.json();
+  } catch {
+    throw new Error(`The server cannot be reached: the answer was ${answer.status} and no JSON.`);
+  }
+}
+
 async function logIn() {
   const { email, password } = form.elements;
   const answer = await fetch(form.action, {
@@ -50,7 +59,7 @@ async function logIn() {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ email: email.value, password: password.value }),
   });
-  const body = await answer.json();
+  const body = await read(answer);
   if (!answer.ok) {
     throw new Error(body.error);
   }
