@@ -50,7 +50,7 @@ class SeriesQuery(RequestSchema):
     window_end = Moment(data_key="to")
 
 
-class CountAnswer(AnswerSchema):
+class EventCount(AnswerSchema):
     """How many events of a type there were in the hour or day that begins ``at``."""
 
     at = Moment()
@@ -58,7 +58,7 @@ class CountAnswer(AnswerSchema):
     count = fields.Integer()
 
 
-class RecordedEvent(AnswerSchema):
+class EventReference(AnswerSchema):
     """An event as it is answered to who has reported it."""
 
     id = fields.Integer()
@@ -68,10 +68,10 @@ class RecordedEvent(AnswerSchema):
 class EventRecorded(Done):
     """``POST /analytics/event``."""
 
-    event = fields.Nested(RecordedEvent)
+    event = fields.Nested(EventReference)
 
 
-class EventAnswer(RecordedEvent):
+class EventAnswer(EventReference):
     """An event with its user, if it has one."""
 
     user_id = fields.Integer(allow_none=True)
@@ -81,7 +81,7 @@ class EventAnswer(RecordedEvent):
     user_email = fields.String(allow_none=True)
 
 
-class OverviewAnswer(AnswerSchema):
+class DashboardOverview(AnswerSchema):
     """All events of the period."""
 
     total_events = fields.Integer()
@@ -89,7 +89,7 @@ class OverviewAnswer(AnswerSchema):
     event_types = fields.Integer()
 
 
-class TypeAnswer(AnswerSchema):
+class EventTypeCount(AnswerSchema):
     """The events of one type."""
 
     event_type = fields.String()
@@ -103,5 +103,5 @@ class DashboardAnswer(AnswerSchema):
     """``GET /analytics/dashboard``."""
 
     period = fields.String()
-    overview = fields.Nested(OverviewAnswer)
-    breakdown = fields.List(fields.Nested(TypeAnswer))
+    overview = fields.Nested(DashboardOverview)
+    breakdown = fields.List(fields.Nested(EventTypeCount))

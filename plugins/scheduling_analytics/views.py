@@ -12,10 +12,10 @@ from scheduling_analytics import dashboard, event_types, series, service
 from scheduling_analytics.models import analytics_events
 from scheduling_analytics.resources import Analytics
 from scheduling_analytics.schemas import (
-    CountAnswer,
     DashboardAnswer,
     DashboardQuery,
     EventAnswer,
+    EventCount,
     EventQuery,
     EventRecorded,
     NewEvent,
@@ -71,10 +71,10 @@ def show(context: Analytics, request: Request) -> dict[str, Any]:
     request_method="GET",
     permission=Permission.VIEW,
     query=SeriesQuery,
-    response=CountAnswer(many=True),
+    response=EventCount(many=True),
     operation_id="get_event_series",
 )
-def draw(context: Analytics, request: Request) -> list[dict[str, Any]]:
+def count(context: Analytics, request: Request) -> list[dict[str, Any]]:
     """Count the events of each type in each hour or day of a window."""
     return series.read(request.db, request.validated)
 

@@ -28,7 +28,7 @@ LATEST_START_FIRST = Keyset((bookings.c.start_time, bookings.c.id), (True, True)
     response=BookingDone,
 )
 def create(context: Bookings, request: Request) -> dict[str, Any]:
-    """Make a booking of mine."""
+    """Create a booking."""
     return {
         "message": "Booking created",
         "booking": service.create(request.db, request.identity.id, **request.validated),

@@ -24,7 +24,7 @@ class UnreadCount(AnswerSchema):
     unread = fields.Integer()
 
 
-class AllRead(Done):
+class AllNotificationsRead(Done):
     """``PATCH /notifications/read-all``: ``updated`` is how many were unread."""
 
     updated = fields.Integer()

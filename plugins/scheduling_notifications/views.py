@@ -10,7 +10,12 @@ from scheduling.plugin import Done, Keyset, Page, PageQuery, Permission, paginat
 from scheduling_notifications import service
 from scheduling_notifications.models import notifications
 from scheduling_notifications.resources import Notification, Notifications
-from scheduling_notifications.schemas import AllRead, NotificationAnswer, NotificationRead, UnreadCount
+from scheduling_notifications.schemas import (
+    AllNotificationsRead,
+    NotificationAnswer,
+    NotificationRead,
+    UnreadCount,
+)
 
 if TYPE_CHECKING:
     from scheduling.plugin import Request
@@ -69,8 +74,8 @@ def count(context: Notifications, request: Request) -> dict[str, int]:
     name="read-all",
     request_method="PATCH",
     permission=Permission.EDIT,
-    response=AllRead,
-    operation_id="read_all_notifications",
+    response=AllNotificationsRead,
+    operation_id="mark_all_notifications_read",
 )
 def read_all(context: Notifications, request: Request) -> dict[str, Any]:
     """Mark all my notifications as read."""
@@ -84,7 +89,7 @@ def read_all(context: Notifications, request: Request) -> dict[str, Any]:
     request_method="PATCH",
     permission=Permission.EDIT,
     response=NotificationRead,
-    operation_id="read_notification",
+    operation_id="mark_notification_read",
 )
 def read(context: Notification, request: Request) -> dict[str, Any]:
     """Mark a notification as read."""

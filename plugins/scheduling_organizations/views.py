@@ -38,7 +38,7 @@ OLDEST_FIRST = Keyset((organization_members.c.joined_at, organization_members.c.
     response=OrganizationDone,
 )
 def create(context: Organizations, request: Request) -> dict[str, Any]:
-    """Found an organization of mine."""
+    """Create an organization."""
     row = service.create(request.db, request.identity.id, request.validated["name"])
     return {"message": "Organization created", "organization": row}
 

@@ -127,7 +127,7 @@ class LoginAnswer(Done):
     user = fields.Nested(AccountAnswer)
 
 
-class VerifyAnswer(AnswerSchema):
+class TokenVerified(AnswerSchema):
     """``GET /auth/verify``."""
 
     valid = fields.Constant(True)

@@ -22,9 +22,9 @@ from scheduling.accounts.schemas import (
     ProfileUpdated,
     Registration,
     RegistrationAnswer,
+    TokenVerified,
     UserAnswer,
     UserQuery,
-    VerifyAnswer,
 )
 from scheduling.accounts.search import BY_TERM, range_of
 from scheduling.events import publish
@@ -104,7 +104,7 @@ def login(context: Auth, request: Request) -> dict[str, Any] | Response:
     operation_id="log_out",
 )
 def logout(context: Auth, request: Request) -> dict[str, Any]:
-    """Forget the token; with ``everywhere``, end every token of the user."""
+    """Log out; with ``everywhere``, end all my tokens."""
     if request.validated["everywhere"]:
         request.registry.tokens.cut_off(request.db, request.identity.id)
         return {"message": "Logged out everywhere"}
@@ -116,7 +116,7 @@ def logout(context: Auth, request: Request) -> dict[str, Any]:
     name="verify",
     request_method="GET",
     permission=Permission.VIEW,
-    response=VerifyAnswer,
+    response=TokenVerified,
     operation_id="verify_token",
 )
 def verify(context: Auth, request: Request) -> dict[str, Any] | Response:
@@ -192,7 +192,10 @@ def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
     response=UserAnswer(many=True),
 )
 def index(context: Users, request: Request) -> Page:
-    """List all users, newest first; with ``q`` those of whom it begins a word, in the order of the words."""
+    """List users, newest first; ``q`` finds those with a word of the name or address that begins so.
+
+    Who is found by ``q`` comes in the order of the words that were found.
+    """
     sought = request.validated.get("q")
     if sought is None:
         return paginate(request, service.select_user, NEWEST_FIRST)

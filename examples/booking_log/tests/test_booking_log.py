@@ -66,7 +66,7 @@ def test_the_openapi_document_has_the_calls_without_a_line_for_them(site):
     told = document["paths"]["/api/v1/booking-log"]["get"]
     assert told["operationId"] == "list_booking_log"
     answered = told["responses"]["200"]["content"]["application/json"]["schema"]
-    assert answered == {"type": "array", "items": {"$ref": "#/components/schemas/LineAnswer"}}
+    assert answered == {"type": "array", "items": {"$ref": "#/components/schemas/Line"}}
     assert "/api/v1/booking-log/{line_id}" in document["paths"]
 
 

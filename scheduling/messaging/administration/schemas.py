@@ -14,7 +14,7 @@ class OutboxQuery(PageQuery):
     kind = Text(limit=100)
 
 
-class MessageAnswer(AnswerSchema):
+class OutboxMessageAnswer(AnswerSchema):
     """A message in a list."""
 
     id = fields.UUID()
@@ -30,7 +30,7 @@ class MessageAnswer(AnswerSchema):
     dedupe_key = fields.String(allow_none=True)
 
 
-class WholeMessageAnswer(MessageAnswer):
+class OutboxMessageWithPayload(OutboxMessageAnswer):
     """A message with its payload."""
 
     payload = JsonObject()
@@ -39,7 +39,7 @@ class WholeMessageAnswer(MessageAnswer):
     traceparent = fields.String(allow_none=True)
 
 
-class Redriven(Done):
+class OutboxMessageRedriven(Done):
     """``POST /outbox/{id}/redrive``."""
 
-    outbox = fields.Nested(WholeMessageAnswer)
+    outbox = fields.Nested(OutboxMessageWithPayload)

@@ -9,10 +9,10 @@ from pyramid.view import view_config
 from scheduling.messaging.administration import service
 from scheduling.messaging.administration.resources import Outbox, OutboxMessage
 from scheduling.messaging.administration.schemas import (
-    MessageAnswer,
+    OutboxMessageAnswer,
+    OutboxMessageRedriven,
+    OutboxMessageWithPayload,
     OutboxQuery,
-    Redriven,
-    WholeMessageAnswer,
 )
 from scheduling.security.permissions import Permission
 from scheduling.web.pagination import Page, paginate
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     request_method="GET",
     permission=Permission.LIST,
     query=OutboxQuery,
-    response=MessageAnswer(many=True),
+    response=OutboxMessageAnswer(many=True),
     operation_id="list_outbox_messages",
 )
 def index(context: Outbox, request: Request) -> Page:
@@ -41,7 +41,7 @@ def index(context: Outbox, request: Request) -> Page:
     request_method="GET",
     permission=Permission.VIEW,
     etag=True,
-    response=WholeMessageAnswer,
+    response=OutboxMessageWithPayload,
     operation_id="get_outbox_message",
 )
 def show(context: OutboxMessage, request: Request) -> Row:
@@ -55,7 +55,7 @@ def show(context: OutboxMessage, request: Request) -> Row:
     request_method="POST",
     permission=Permission.EDIT,
     status=202,
-    response=Redriven,
+    response=OutboxMessageRedriven,
     operation_id="redrive_outbox_message",
 )
 def redrive(context: OutboxMessage, request: Request) -> dict[str, Any]:

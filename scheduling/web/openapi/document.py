@@ -55,7 +55,8 @@ def make_document(registry: WebRegistry) -> dict[str, Any]:
         spec.components.header(name, header)
     found = calls(registry)
     _add_problems(spec, found, names)
-    _add_calls(spec, found, names)
+    _add_schemas(spec, found, names)
+    _add_calls(spec, found)
     document: dict[str, Any] = orjson.loads(to_json(spec.to_dict()))
     json_schemas.open_answers(document, names)
     _add_examples(document)
@@ -71,12 +72,23 @@ def _add_problems(spec: APISpec, found: list[Call], names: json_schemas.SchemaNa
                 spec.components.response(name, problems.response(codes))
 
 
-def _add_calls(spec: APISpec, found: list[Call], names: json_schemas.SchemaNames) -> None:
-    # No plugin of another distribution takes the name of a schema of ours.
-    for call in sorted(found, key=lambda call: not call.is_bundled):
-        for schema in (call.option("schema"), call.declared.response):
+def _add_schemas(spec: APISpec, found: list[Call], names: json_schemas.SchemaNames) -> None:
+    """Add what calls take and answer.
+
+    What is added first has its name: our own, so that no plugin of another distribution takes one of these,
+    and what is sent, of which answers may have the name with ``Answer`` behind it.
+    """
+    for is_bundled in (True, False):
+        these = [call for call in found if call.is_bundled is is_bundled]
+        for schema in (
+            *(call.option("schema") for call in these),
+            *(call.declared.response for call in these),
+        ):
             if schema is not None:
                 json_schemas.add(spec, names, schema)
+
+
+def _add_calls(spec: APISpec, found: list[Call]) -> None:
     with_etag = {call.path for call in found if call.option("etag")}
     for call, operation_id in zip(found, operation_ids(found), strict=True):
         # A PATCH of a thing answers the ETag that a GET of it has then.

@@ -24,10 +24,10 @@ _MODIFIERS = ("only", "exclude", "load_only", "dump_only", "partial")
 
 
 class SchemaNames:
-    """Names the schemas of the document after their classes.
+    """Names the schemas of the document after their classes: clients have types of these names.
 
-    Of two classes with one name, of different plugins perhaps, the later has its package's name before it,
-    or its module's where that is taken as well.
+    ``BookingAnswer`` is ``Booking``, unless something else is. Of two classes with one name, of different
+    plugins perhaps, the later has its package's name before it, or its module's where that is taken as well.
     """
 
     def __init__(self) -> None:
@@ -44,6 +44,8 @@ class SchemaNames:
 
 def _possible_names(kind: type[Schema]) -> Iterator[str]:
     package = kind.__module__.partition(".")[0]
+    if issubclass(kind, AnswerSchema):
+        yield kind.__name__.removesuffix("Answer") or kind.__name__
     yield kind.__name__
     yield f"{package}.{kind.__name__}"
     yield f"{kind.__module__}.{kind.__name__}"

@@ -30,7 +30,7 @@ def operation_ids(calls: Sequence[Call]) -> list[str]:
 
 
 def _default(call: Call) -> str:
-    """Return such as ``list_bookings``, ``create_booking``, ``get_booking`` or ``read_notification``."""
+    """Return such as ``list_bookings``, ``create_booking``, ``get_booking`` or ``redrive_booking``."""
     resource = call.declared.place.resource
     thing, name = snake_case(resource.__name__), re.sub(r"\W+", "_", call.name)
     if call.method == "GET":

@@ -4,6 +4,7 @@ import pytest
 from marshmallow import Schema, fields
 
 from scheduling.web.openapi.json_schemas import SchemaNames
+from scheduling.web.schemas import AnswerSchema
 
 
 class Thing(Schema):
@@ -26,6 +27,15 @@ def test_each_of_many_schemas_of_one_name_has_a_name_of_its_own():
     assert [names(kind) for kind in kinds] == expected
     assert [names(kind(many=True)) for kind in reversed(kinds)] == expected[::-1]
     assert names.classes == dict(zip(expected, kinds, strict=True))
+
+
+def test_an_answer_is_called_after_the_thing_unless_something_else_is():
+    names = SchemaNames()
+    answer, other = (
+        type("BookingAnswer", (AnswerSchema,), {"__module__": module}) for module in ("ours.schemas", "acme")
+    )
+    assert [names(answer), names(other)] == ["Booking", "BookingAnswer"]
+    assert names(type("Answer", (AnswerSchema,), {})) == "Answer"
 
 
 @pytest.mark.parametrize("option", ["only", "exclude", "load_only", "dump_only", "partial"])

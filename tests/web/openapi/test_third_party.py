@@ -211,7 +211,7 @@ def test_calls_and_schemas_of_ours_are_called_as_without_the_plugin(document, st
     added = document["paths"]["/api/v1/aaa"]["get"]
     assert added["operationId"] == "get_api_v1_aaa"
     answered = added["responses"]["200"]["content"]["application/json"]["schema"]
-    assert answered == {"$ref": "#/components/schemas/acme.BookingAnswer"}
+    assert answered == {"$ref": "#/components/schemas/BookingAnswer"}
 
 
 def test_a_docstring_is_summary_and_description(paths):
@@ -253,7 +253,7 @@ def test_a_patch_wants_one_member(document):
 
 
 def test_an_answer_is_told_with_what_may_be_missing_or_null(document):
-    thing = document["components"]["schemas"]["ThingAnswer"]
+    thing = document["components"]["schemas"]["Thing"]
     assert thing["required"] == ["extra", "id", "kind", "seen_at"]
     assert thing["properties"]["kind"] == {"const": "thing"}
     assert thing["properties"]["seen_at"] == {"type": ["string", "null"], "format": "date-time"}
@@ -263,11 +263,11 @@ def test_an_answer_is_told_with_what_may_be_missing_or_null(document):
 
 
 def test_a_part_of_a_schema_is_told_in_place(document):
-    members = document["components"]["schemas"]["FolderAnswer"]["properties"]
+    members = document["components"]["schemas"]["Folder"]["properties"]
     assert list(members["first"]["properties"]) == ["id"]
     assert set(members["last"]["properties"]) == {"id", "note", "kind", "seen_at", "extra"}
     assert "additionalProperties" not in members["first"]
-    assert [name for name in document["components"]["schemas"] if "ThingAnswer" in name] == ["ThingAnswer"]
+    assert [name for name in document["components"]["schemas"] if "Thing" in name] == ["Thing"]
 
 
 def test_a_code_of_their_own_is_among_the_problems(document, paths):
