@@ -8,7 +8,7 @@ from scheduling.plugin import SITE_ADMIN, Acl, Permission, Resource
 
 
 class Analytics(Resource):
-    """The dashboard is for everybody who is logged in, single events are for site admins."""
+    """Events: counts are for everybody who is logged in, single events for site admins."""
 
     def __acl__(self) -> Acl:
         return [(Allow, Authenticated, Permission.VIEW), (Allow, SITE_ADMIN, Permission.LIST)]

@@ -35,7 +35,7 @@ class Booking(Item):
 
 
 class Bookings(Resource):
-    """Everybody makes and lists bookings of their own."""
+    """Bookings: everybody makes and lists their own."""
 
     item = Booking
 

@@ -23,7 +23,7 @@ SYNONYMS = {"start_time": "start", "end_time": "end"}
 
 
 class NewBooking(RequestSchema):
-    """``POST /bookings``."""
+    """A booking that somebody wants."""
 
     synonyms = SYNONYMS
 
@@ -33,7 +33,7 @@ class NewBooking(RequestSchema):
 
 
 class BookingPatch(PatchSchema):
-    """``PATCH /bookings/{id}``."""
+    """What changes of a booking; the rest stays."""
 
     synonyms = SYNONYMS
 
@@ -45,7 +45,7 @@ class BookingPatch(PatchSchema):
 class BookingQuery(PageQuery):
     """``GET /bookings``: ``from`` and ``to`` keep the bookings that overlap the window."""
 
-    status = Choice(*STATUSES)
+    status = Choice(*STATUSES, metadata={"description": "Only bookings with this status."})
     window_start = Moment(data_key="from", metadata={"description": "Bookings that end after this moment."})
     window_end = Moment(data_key="to", metadata={"description": "Bookings that start before this moment."})
 

@@ -65,7 +65,7 @@ class Organization(Item):
 
 
 class Organizations(Resource):
-    """Everybody founds organizations and lists their own."""
+    """Organizations: everybody makes some, and lists their own."""
 
     item = Organization
 

@@ -14,21 +14,30 @@ from scheduling.plugin import (
     Role,
 )
 
+_NAME = {"examples": ["Example Ltd"]}
+_USER_NAME = {"examples": ["Alice"]}
+_EMAIL = {"examples": ["alice@example.com"]}
+
 
 class OrganizationName(RequestSchema):
-    """``POST /organizations`` and ``PATCH /organizations/{id}``."""
+    """An organization that somebody wants, or its other name."""
 
-    name = OneLine(limit=100, required=True, metadata={"examples": ["Example Ltd"]})
+    name = OneLine(limit=100, required=True, metadata=_NAME)
 
 
 class OrganizationQuery(PageQuery):
     """``GET /organizations``: those that I own, or with ``scope=member`` those that I belong to."""
 
-    scope = Choice("owner", "member", load_default="owner")
+    scope = Choice(
+        "owner",
+        "member",
+        load_default="owner",
+        metadata={"description": "`owner`: those that I own; `member`: those that I belong to."},
+    )
 
 
 class NewMember(RequestSchema):
-    """``POST /organizations/{id}/members``."""
+    """Who becomes a member, and with which role."""
 
     email = EmailAddress(required=True)
     role = Choice(*Role, load_default=Role.MEMBER.value)
@@ -41,8 +50,8 @@ class MemberAnswer(AnswerSchema):
     role = Choice(*Role)
     joined_at = Moment()
     user_id = fields.Integer()
-    name = fields.String()
-    email = fields.String()
+    name = fields.String(metadata=_USER_NAME)
+    email = fields.String(metadata=_EMAIL)
 
 
 class MembershipAnswer(AnswerSchema):
@@ -59,7 +68,7 @@ class OrganizationAnswer(AnswerSchema):
     """An organization."""
 
     id = fields.Integer()
-    name = fields.String()
+    name = fields.String(metadata=_NAME)
     owner_id = fields.Integer()
     created_at = Moment()
     updated_at = Moment()
@@ -78,6 +87,6 @@ class OrganizationDone(Done):
 
 
 class MemberAdded(Done):
-    """``POST /organizations/{id}/members``."""
+    """That a member was added, and the membership."""
 
     member = fields.Nested(MembershipAnswer)

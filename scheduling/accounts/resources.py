@@ -11,21 +11,21 @@ from scheduling.web.resources import Acl, Resource
 
 
 class Auth(Resource):
-    """``/auth``: whoever has a token may look at it and end it."""
+    """Accounts and tokens: registration, log-in and log-out."""
 
     def __acl__(self) -> Acl:
         return [(Allow, Authenticated, (Permission.VIEW, Permission.EDIT))]
 
 
 class Me(Resource):
-    """``/users/me``: everybody's own account."""
+    """Everybody's own account."""
 
     def __acl__(self) -> Acl:
         return [(Allow, Authenticated, (Permission.VIEW, Permission.EDIT))]
 
 
 class Users(Resource):
-    """``/users``: the list is for site admins."""
+    """Users: everybody's own account, and for site admins the list of all."""
 
     children: ClassVar = {"me": Me}
 

@@ -32,35 +32,47 @@ NEW_PASSWORD = (
 
 
 _NAME = {"examples": ["Alice"]}
+_EMAIL = {"examples": ["alice@example.com"]}
+_TOKEN = {
+    "description": "What `Authorization: Bearer …` is to have.",
+    "examples": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.Xk3v9d0f"],
+}
+_BYTES = f"At most {MAX_BYTES} bytes in UTF-8, as it is sent and in Unicode's NFC."
 
 
 class Registration(RequestSchema):
-    """``POST /auth/register``."""
+    """Who wants an account."""
 
     name = OneLine(required=True, metadata=_NAME)
     email = EmailAddress(required=True)
-    password = Secret(required=True, validate=NEW_PASSWORD)
+    password = Secret(required=True, validate=NEW_PASSWORD, metadata={"description": _BYTES})
 
 
 class Credentials(RequestSchema):
-    """``POST /auth/login``."""
+    """An address with its password."""
 
     email = fields.String(
         required=True,
         error_messages={"invalid": "must be a string"},
-        metadata={"examples": ["alice@example.com"]},
+        metadata=_EMAIL,
     )
     password = Secret(required=True)
 
 
 class Logout(RequestSchema):
-    """``POST /auth/logout``."""
+    """Which tokens end."""
 
-    everywhere = Flag(load_default=False)
+    everywhere = Flag(
+        load_default=False,
+        metadata={"description": "End all tokens of the account; otherwise the client forgets its token."},
+    )
 
 
 class ProfilePatch(PatchSchema):
-    """``PATCH /users/me``; with the setting ``email_change_needs_password`` an address needs the password."""
+    """What changes of an account; the rest stays.
+
+    Where an installation asks for it, another address needs the password.
+    """
 
     name = OneLine(metadata=_NAME)
     email = EmailAddress()
@@ -74,25 +86,30 @@ class NewPassword(RequestSchema):
 
 
 class PasswordChange(RequestSchema):
-    """``PATCH /users/me/password``."""
+    """The password, and the one that is to hold instead."""
 
     current_password = Secret(required=True, data_key="currentPassword")
-    new_password = Secret(required=True, data_key="newPassword", validate=NEW_PASSWORD)
+    new_password = Secret(
+        required=True,
+        data_key="newPassword",
+        validate=NEW_PASSWORD,
+        metadata={"description": _BYTES, "examples": ["another horse, another battery"]},
+    )
 
 
 class UserQuery(PageQuery):
-    """``GET /users``; ``q`` is how a word of a name or of an address begins."""
+    """``GET /users``."""
 
-    q = Text()
+    q = Text(metadata={"description": "How a word of the name or address begins, in whichever case."})
 
 
 class NewAccountAnswer(AnswerSchema):
     """An account as it is answered to who has just registered it."""
 
     id = fields.Integer()
-    name = fields.String()
+    name = fields.String(metadata=_NAME)
     # No EmailAddress: an account may be older than the rules for addresses.
-    email = fields.String()
+    email = fields.String(metadata=_EMAIL)
 
 
 class AccountAnswer(NewAccountAnswer):
@@ -110,37 +127,39 @@ class UserAnswer(AccountAnswer):
 class ProfileAnswer(UserAnswer):
     """A user as it is answered to itself."""
 
-    email_deliverable = fields.Boolean()
+    email_deliverable = fields.Boolean(
+        metadata={"description": "False where nothing is mailed to the address any more."}
+    )
 
 
 class RegistrationAnswer(Done):
-    """``POST /auth/register``."""
+    """A new account, with a token."""
 
-    token = fields.String()
+    token = fields.String(metadata=_TOKEN)
     user = fields.Nested(NewAccountAnswer)
 
 
 class LoginAnswer(Done):
-    """``POST /auth/login``."""
+    """A token, and whose it is."""
 
-    token = fields.String()
+    token = fields.String(metadata=_TOKEN)
     user = fields.Nested(AccountAnswer)
 
 
 class TokenVerified(AnswerSchema):
-    """``GET /auth/verify``."""
+    """That a token holds, and whose it is."""
 
     valid = fields.Constant(True)
     user = fields.Nested(AccountAnswer)
 
 
 class ProfileUpdated(Done):
-    """``PATCH /users/me``."""
+    """That the account was changed, and the account as it is now."""
 
     user = fields.Nested(ProfileAnswer)
 
 
 class PasswordChanged(Done):
-    """``PATCH /users/me/password``."""
+    """That the password was changed, and a token, since all others have ended."""
 
-    token = fields.String()
+    token = fields.String(metadata=_TOKEN)

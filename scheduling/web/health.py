@@ -31,11 +31,11 @@ class ProbeAnswer(AnswerSchema):
 
 
 class HealthAnswer(ProbeAnswer):
-    """``GET /health``."""
+    """A process that is well, and since when it runs."""
 
-    uptime = fields.Float()
+    uptime = fields.Float(metadata={"description": "In seconds."})
     timestamp = Moment()
-    environment = fields.String()
+    environment = fields.String(metadata={"examples": ["production"]})
 
 
 @view_config(

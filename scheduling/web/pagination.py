@@ -44,7 +44,10 @@ class PageQuery(RequestSchema):
 
     limit = WholeNumber(
         validate=validate.Range(1, MAX_LIMIT, error="must be from {min} to {max}"),
-        metadata={"description": "How many of the list are wanted at most."},
+        metadata={
+            "description": "How many rows are wanted at most; by default the first 1,000, of some lists the "
+            "first 50."
+        },
     )
     cursor = fields.String(
         metadata={"description": "Where the page begins: part of the address that `Link` names."}

@@ -107,7 +107,7 @@ class Item(Resource):
 
 
 class Health(Resource):
-    """``/health``: the views of :mod:`scheduling.web.health`, which everybody may call."""
+    """Whether a process answers, and whether requests should come to it."""
 
 
 class StaticFile(Resource):

@@ -242,7 +242,9 @@ class AnswerSchema(Schema):
 class Done(AnswerSchema):
     """The answer of a call that only tells what it has done."""
 
-    message = fields.String()
+    message = fields.String(
+        metadata={"description": "What was done, in words that may change.", "examples": ["Done"]}
+    )
 
 
 class Problem(AnswerSchema):

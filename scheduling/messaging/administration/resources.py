@@ -25,7 +25,7 @@ class OutboxMessage(Item):
 
 
 class Outbox(Resource):
-    """``/outbox``: the list is for site admins."""
+    """Messages that leave the system, such as e-mails, for site admins."""
 
     item = OutboxMessage
     parse_item_id = parse_uuid

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from scheduling.web.registry import WebRegistry
     from scheduling.web.resources import Item
 
-_API = ("api", "v1")
+API = ("api", "v1")
+"""The names that lead to the resources of the API."""
 
 _IDS: dict[Callable[[str], Any], dict[str, Any]] = {
     parse_id: {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID},
@@ -71,7 +72,7 @@ def calls(registry: WebRegistry) -> list[Call]:
     bundled = _bundled_packages(registry)
     found: dict[tuple[str, int], Call] = {}
     for declared in declarations(registry):
-        if declared.is_declared or declared.place.parts[:2] == _API:
+        if declared.is_declared or declared.place.parts[: len(API)] == API:
             path = _path(declared)
             items = [part for part in declared.place.parts if not isinstance(part, str)]
             parameters = tuple(_path_parameter(item, parsers[item]) for item in items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -10,10 +11,11 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 
 from scheduling.web.openapi import json_schemas, problems
 from scheduling.web.openapi.calls import Call, calls
-from scheduling.web.openapi.examples import example
+from scheduling.web.openapi.examples import NoExample, example
 from scheduling.web.openapi.headers import HEADERS
 from scheduling.web.openapi.names import operation_ids
-from scheduling.web.openapi.operations import BEARER, JSON, operation, tag
+from scheduling.web.openapi.operations import BEARER, JSON, operation
+from scheduling.web.openapi.tags import tags
 from scheduling.web.responses import to_json
 from scheduling.web.schemas import Problem
 from scheduling.web.version import VERSION
@@ -28,6 +30,13 @@ _INFO = {
     "a problem (RFC 9457): `code` is for programs, `error` for people, `errors` for the fields of a form. "
     "Lists are arrays; the header `Link` has the address of the next page.",
     "license": {"name": "ISC", "identifier": "ISC"},
+}
+
+_SECURITY_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "The `token` that `POST /api/v1/auth/register` and `POST /api/v1/auth/login` answer.",
 }
 
 # Relative to the document's own address, so that it is right below the prefix of a proxy.
@@ -50,15 +59,18 @@ def make_document(registry: WebRegistry) -> dict[str, Any]:
         servers=_SERVERS,
     )
     json_schemas.add_our_fields(plugin)
-    spec.components.security_scheme(BEARER, {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
+    spec.components.security_scheme(BEARER, _SECURITY_SCHEME)
     for name, header in HEADERS.items():
         spec.components.header(name, header)
     found = calls(registry)
     _add_problems(spec, found, names)
     _add_schemas(spec, found, names)
     _add_calls(spec, found)
+    for one in tags(registry, found):
+        spec.tag(one)
     document: dict[str, Any] = orjson.loads(to_json(spec.to_dict()))
     json_schemas.open_answers(document, names)
+    json_schemas.describe(document, names)
     _add_examples(document)
     return _in_order(document)
 
@@ -95,12 +107,10 @@ def _add_calls(spec: APISpec, found: list[Call]) -> None:
         has_etag = call.path in with_etag and call.method in ("GET", "PATCH")
         told = operation(call, operation_id, has_etag=has_etag)
         spec.path(call.path, operations={call.method.lower(): told})
-    for name in sorted({tag(call) for call in found}):
-        spec.tag({"name": name})
 
 
 def _add_examples(document: dict[str, Any]) -> None:
-    """Give every body of JSON an example."""
+    """Give every body of JSON an example, where there can be one."""
     known = document["components"]["schemas"]
     for path in document["paths"].values():
         for told in path.values():
@@ -108,7 +118,8 @@ def _add_examples(document: dict[str, Any]) -> None:
             for body in bodies:
                 for media_type, content in body.get("content", {}).items():
                     if media_type == JSON:
-                        content["example"] = example(content["schema"], known)
+                        with suppress(NoExample):
+                            content["example"] = example(content["schema"], known)
 
 
 def _in_order(document: dict[str, Any]) -> dict[str, Any]:

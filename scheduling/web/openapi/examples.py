@@ -11,12 +11,18 @@ _OF_FORMAT = {
     "date": "2099-04-01",
     "date-time": "2099-04-01T09:00:00.000Z",
     "email": "alice@example.com",
+    "idn-email": "alice@example.com",
     "password": "correct horse battery staple",
     "uri": "https://example.com/",
     "uuid": "0198c5d2-7c1a-7d3e-9b5f-2f6a1c0e4d8b",
 }
 
-_OF_TYPE = {"string": "text", "integer": 1, "number": 1.5, "boolean": True, "null": None}
+_NUMBERS = {"integer": 1, "number": 1.5}
+_CONSTANTS = {"boolean": True, "null": None}
+
+
+class NoExample(Exception):
+    """Nobody can tell a value from the schema alone: it has a pattern, and no example of its own."""
 
 
 def example(
@@ -26,6 +32,7 @@ def example(
 
     It is the schema's own example or default where there is one. An object has all its members, but for those
     that would have it in them once more: ``inside`` names the schemas of which the value will be a part.
+    Raises :class:`NoExample`.
     """
     if "$ref" in schema:
         name = _referred(schema)
@@ -75,6 +82,21 @@ def _of_type(schema: Mapping[str, Any], schemas: Mapping[str, Any], inside: froz
         items = schema.get("items")
         is_empty = items is None or _leads_back(items, inside)
         return [] if is_empty else [example(items, schemas, inside=inside)]
-    if kind == "string" and schema.get("format") in _OF_FORMAT:
-        return _OF_FORMAT[schema["format"]]
-    return max(_OF_TYPE[kind], schema["minimum"]) if "minimum" in schema else _OF_TYPE[kind]
+    if kind == "string":
+        return _text(schema)
+    return _number(schema, _NUMBERS[kind]) if kind in _NUMBERS else _CONSTANTS[kind]
+
+
+def _text(schema: Mapping[str, Any]) -> str:
+    if "pattern" in schema:
+        raise NoExample
+    text = _OF_FORMAT.get(schema.get("format", ""), "text")
+    return text.ljust(schema.get("minLength", 0), "t")[: schema.get("maxLength")]
+
+
+def _number(schema: Mapping[str, Any], number: float) -> float:
+    if "exclusiveMinimum" in schema:
+        number = max(number, schema["exclusiveMinimum"] + 1)
+    if "exclusiveMaximum" in schema:
+        number = min(number, schema["exclusiveMaximum"] - 1)
+    return max(min(number, schema.get("maximum", number)), schema.get("minimum", number))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from marshmallow.fields import Constant, Integer
+from marshmallow.fields import Constant, Email, Integer
 
+from scheduling.web.openapi.docstrings import text
 from scheduling.web.schemas import AnswerSchema, PatchSchema, RequestSchema
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ def field_says(converter: Any, field: Field[Any], *, ret: dict[str, Any]) -> dic
         ret.pop("default", None)
         return {"const": field.constant}
     said = {name: value for name, value in getattr(field, "json_schema", {}).items() if name not in ret}
+    if isinstance(field, Email) and "format" not in field.metadata:
+        # "email" is an address of ASCII alone (RFC 5321), and one such as ann@münchen.de is understood.
+        said["format"] = "idn-email"
     if isinstance(field, Integer) and "format" not in ret:
         said.setdefault("format", "int64")
     if field.allow_none and "type" in said:
@@ -121,6 +125,14 @@ def open_answers(document: dict[str, Any], names: SchemaNames) -> None:
     for path in document["paths"].values():
         for operation in path.values():
             _open(operation["responses"])
+
+
+def describe(document: dict[str, Any], names: SchemaNames) -> None:
+    """Give each schema what the docstring of its class says."""
+    for name, schema in document["components"]["schemas"].items():
+        kind = names.classes.get(name)
+        if kind is not None and kind.__doc__:
+            schema.setdefault("description", text(kind))
 
 
 def _open(node: Any) -> None:

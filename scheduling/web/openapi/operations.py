@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from scheduling.web.openapi import headers, problems
+from scheduling.web.openapi.docstrings import first_line, text
+from scheduling.web.openapi.names import answers_list
+from scheduling.web.openapi.tags import tag
 from scheduling.web.schemas import PatchSchema
 
 if TYPE_CHECKING:
@@ -43,17 +45,11 @@ def _security(call: Call) -> list[dict[str, list[str]]]:
     return [{}, token] if call.option("optional_token") else []
 
 
-def tag(call: Call) -> str:
-    """Return the tag that groups a call with others: the first name of its path, below ``/api/v1``."""
-    return call.path.removeprefix("/api/v1").split("/")[1].removesuffix(".json")
-
-
 def _texts(call: Call) -> tuple[str, str]:
-    """Return the first line of the view's docstring and the rest, in Markdown."""
+    """Return the first line of the view's docstring, which is plain text, and the rest, in Markdown."""
     view, attribute = call.declared.callable, call.option("attr")
-    text = inspect.getdoc(getattr(view, attribute) if attribute else view) or ""
-    summary, _, description = text.replace("``", "`").partition("\n")
-    return summary.removesuffix("."), description.strip()
+    documented = getattr(view, attribute) if attribute else view
+    return first_line(documented).replace("`", ""), text(documented).partition("\n")[2].strip()
 
 
 def _parameters(call: Call) -> list[dict[str, Any]]:
@@ -73,10 +69,19 @@ def _body(call: Call) -> dict[str, Any] | None:
     return {"required": required, "content": {JSON: {"schema": schema}}}
 
 
+def _description(call: Call) -> str:
+    """Return what a good answer is, as its schema says it."""
+    response = call.declared.response
+    if response is None:
+        return ""
+    said = first_line(response if isinstance(response, type) else type(response))
+    return f"A list. Each element: {said}" if said and answers_list(call) else said
+
+
 def _responses(call: Call, *, has_etag: bool) -> dict[str, Any]:
     status = HTTPStatus(call.declared.status)
     good: dict[str, Any] = {
-        "description": status.phrase,
+        "description": _description(call) or status.phrase,
         "headers": headers.of_answer(call, has_etag=has_etag),
     }
     if call.declared.response is not None:

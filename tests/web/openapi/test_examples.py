@@ -1,6 +1,8 @@
 """Examples that are put together from a schema."""
 
-from scheduling.web.openapi.examples import example
+import pytest
+
+from scheduling.web.openapi.examples import NoExample, example
 
 NODE = {"$ref": "#/components/schemas/Node"}
 
@@ -15,6 +17,28 @@ def test_a_thing_that_may_have_others_of_its_kind_has_none_in_the_example():
     schemas = {"Node": {"type": "object", "properties": members}}
     assert example(NODE, schemas) == {"name": "root", "parent": None, "children": []}
     assert example({"type": "array", "items": NODE}, schemas) == [example(NODE, schemas)]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "integer", "minimum": 5}, 5),
+        ({"type": "integer", "minimum": -9, "maximum": -3}, -3),
+        ({"type": "integer", "exclusiveMinimum": 1}, 2),
+        ({"type": "number", "exclusiveMaximum": 0}, -1),
+        ({"type": "string", "minLength": 6}, "texttt"),
+        ({"type": "string", "maxLength": 2}, "te"),
+        ({"type": "string", "pattern": "^#", "examples": ["#ff0000"]}, "#ff0000"),
+        ({"type": ["string", "null"], "examples": [None]}, None),
+    ],
+)
+def test_limits_hold(schema, value):
+    assert example(schema, {}) == value
+
+
+def test_a_pattern_has_no_example_but_its_own():
+    with pytest.raises(NoExample):
+        example({"type": "object", "properties": {"colour": {"type": "string", "pattern": "^#"}}}, {})
 
 
 def test_two_things_that_have_each_other_end_too():

@@ -216,7 +216,7 @@ def test_calls_and_schemas_of_ours_are_called_as_without_the_plugin(document, st
 
 def test_a_docstring_is_summary_and_description(paths):
     told = paths["/things"]["post"]
-    assert (told["summary"], told["description"]) == ("Make a `thing`", "It is kept.")
+    assert (told["summary"], told["description"]) == ("Make a thing", "It is kept.")
     assert paths["/things/head-count"]["get"]["summary"] == "Count things"
 
 
