@@ -13,6 +13,7 @@ from pyramid.interfaces import INewResponse
 from scheduling.times import format_timestamp
 from scheduling.web.declarations import declarations
 from scheduling.web.problems import PROBLEM
+from scheduling.web.request import API_POLICY
 from scheduling.web.schemas import JsonObject, Moment, Problem
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ class DeclaredAnswers:
         found = vars(request)
         method = "GET" if request.method == "HEAD" else request.method
         view = self._declared.get((type(found.get("context")), found.get("view_name", ""), method))
-        if view is None or not view.is_declared:
+        # What a browser is shown instead is a page, which has a policy of its own.
+        is_page = request.content_security_policy != API_POLICY
+        if view is None or not view.is_declared or is_page:
             return
         faults = list(self._faults(view, event.response))
         if faults:

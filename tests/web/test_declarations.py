@@ -8,7 +8,7 @@ from scheduling.web.resources import Item
 ALL_PLUGINS = ("analytics", "bookings", "notifications", "organizations")
 
 # What these answer is no JSON that a schema could describe.
-PAGES = {f"scheduling.web.pages.{name}" for name in ("catalog", "docs", "home", "static")}
+PAGES = {f"scheduling.web.pages.{name}" for name in ("catalog", "docs", "static")}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pyramid.view import view_config
 
 from scheduling.web.pages.layout import page, policy
 from scheduling.web.pages.links import CATALOG, DOCS, HEALTH, OPENAPI
+from scheduling.web.pages.schemas import Installation
 from scheduling.web.resources import Root
 from scheduling.web.responses import json_response
 from scheduling.web.version import VERSION
@@ -26,9 +27,18 @@ POLICY = policy()
 _TYPES = ("application/json", "text/html")
 
 
-@view_config(context=Root, request_method="GET", permission=NO_PERMISSION_REQUIRED)
+@view_config(
+    context=Root,
+    request_method="GET",
+    permission=NO_PERMISSION_REQUIRED,
+    response=Installation,
+    operation_id="get_installation",
+)
 def home(context: Root, request: Request) -> Response:
-    """Tell about this installation; also while it is not ready, since only a page can say so to people."""
+    """Tell about this installation; who prefers HTML gets a page.
+
+    It answers while the installation is not ready, too, and says why it is not.
+    """
     told = facts(request)
     offers = request.accept.acceptable_offers(_TYPES)
     if offers and offers[0][0] == "text/html":

@@ -151,6 +151,20 @@ def test_every_tag_schema_and_parameter_of_a_query_is_described(document):
     assert [one for one in told if not one.get("description")] == []
 
 
+def test_what_the_root_answers_to_programs_is_told(document):
+    root = named(document, "/", "get")
+    assert (root["operationId"], root["tags"], root["security"]) == ("get_installation", ["discovery"], [])
+    assert set(document["components"]["schemas"]["Installation"]["required"]) == {
+        "name",
+        "summary",
+        "version",
+        "ready",
+        "reason",
+        "plugins",
+        "links",
+    }
+
+
 def test_summaries_are_plain_text(document):
     assert [one["summary"] for _, _, one in operations(document) if "`" in one["summary"]] == []
 
