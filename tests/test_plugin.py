@@ -89,7 +89,8 @@ def test_everything_that_is_found_by_an_id_is_an_item(build_app):
     registry = build_app().registry
     request = typing.cast("typing.Any", type("Request", (), {"registry": registry}))()
     names = {view["introspectable"]["name"] for view in registry.introspector.get_category("views")}
-    known = {"api", "v1", "health", "me", "members", *registry.api_resources} | names
+    file = next(iter(registry.static_files.by_name))
+    known = {"api", "v1", "health", "static", file, "me", "members", *registry.api_resources} | names
     met, pending = set(), [registry.queryUtility(pyramid.interfaces.IRootFactory)(request)]
     while pending:
         resource = pending.pop()
