@@ -76,7 +76,7 @@ def calls(registry: WebRegistry) -> list[Call]:
             path = _path(declared)
             items = [part for part in declared.place.parts if not isinstance(part, str)]
             parameters = tuple(_path_parameter(item, parsers[item]) for item in items)
-            is_bundled = declared.callable.__module__.partition(".")[0] in bundled
+            is_bundled = getattr(declared.callable, "__module__", "").partition(".")[0] in bundled
             found[path, METHODS.index(declared.method)] = Call(declared, path, parameters, is_bundled)
     return [found[key] for key in sorted(found)]
 

@@ -91,7 +91,7 @@ def _add_schemas(spec: APISpec, found: list[Call], names: json_schemas.SchemaNam
     and what is sent, of which answers may have the name with ``Answer`` behind it.
     """
     for is_bundled in (True, False):
-        these = [call for call in found if call.is_bundled is is_bundled]
+        these = [call for call in found if call.is_bundled == is_bundled]
         for schema in (
             *(call.option("schema") for call in these),
             *(call.declared.response for call in these),

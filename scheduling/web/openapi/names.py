@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scheduling.web.openapi.calls import snake_case
 from scheduling.web.pagination import PageQuery
+from scheduling.web.resources import item_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +38,9 @@ def _default(call: Call) -> str:
         return "_".join(filter(None, ("list" if answers_list(call) else "get", name, thing)))
     if name:
         return f"{name}_{thing}"
-    if call.method == "POST" and resource.item:
-        thing = snake_case(resource.item.__name__)
+    item = item_of(resource)
+    if call.method == "POST" and item is not None:
+        thing = snake_case(item.__name__)
     return f"{_VERBS[call.method]}_{thing}"
 
 
