@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from scheduling.web.codes import Code
     from scheduling.web.registry import WebRegistry
+    from scheduling.web.resources import ResourceFactory
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 """The methods whose views are told, in this order; HEAD is part of each GET."""
@@ -97,7 +98,9 @@ def places(registry: WebRegistry) -> Iterator[Place]:
         above |= {place.resource}
         yield place
         is_api = issubclass(place.resource, Version1)
-        children = registry.api_resources if is_api else children_of(place.resource)
+        children: Mapping[str, ResourceFactory] = (
+            registry.api_resources if is_api else children_of(place.resource)
+        )
         for name, child in children.items():
             if isinstance(child, type) and issubclass(child, Resource):
                 pending.append((Place(child, (*place.parts, name)), above))
