@@ -35,6 +35,9 @@ LONGEST_ASKED = 900.0
 REFUSED_PAUSE = 300.0
 """The pause where it refuses the installation: mail servers lock an account for wrong passwords."""
 
+PROBE_SECONDS = 60.0
+"""For how long no other e-mail is tried than one; it may take much longer, as where a server says nothing."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -49,7 +52,7 @@ class SendingPause:
         self._until: float | None = None
         self._reason = ""
         self._pauses = 0
-        self._is_probing = False
+        self._probing_until = 0.0
         self._is_refused = False
 
     @property
@@ -65,7 +68,7 @@ class SendingPause:
     def is_on(self) -> bool:
         """Tell whether no e-mail may be begun now."""
         until = self._until  # another thread may end the pause meanwhile
-        return until is not None and (self._is_probing or monotonic() < until)
+        return until is not None and monotonic() < max(until, self._probing_until)
 
     def is_probe_due(self) -> bool:
         """Tell whether a single e-mail may be tried now."""
@@ -89,7 +92,7 @@ class SendingPause:
         finally:
             with self._lock:
                 if probing:
-                    self._is_probing = False
+                    self._probing_until = 0.0
                 if probing and self._pauses == pauses:
                     self._until, self._pauses = None, 0
                     logger.warning("The e-mail provider takes e-mails again")
@@ -98,8 +101,10 @@ class SendingPause:
         with self._lock:
             if self.is_on():
                 raise NotNow(self._reason)
-            self._is_probing = self._until is not None
-            return self._is_probing
+            if self._until is None:
+                return False
+            self._probing_until = monotonic() + PROBE_SECONDS
+            return True
 
     def begin(self, reason: str, *, seconds: float | None = None, refused: bool = False) -> None:
         """Pause from now on and log what the provider said.
@@ -108,7 +113,7 @@ class SendingPause:
         installation, not that it is away.
         """
         with self._lock:
-            if self.is_on() and not self._is_probing:
+            if self._until is not None and monotonic() < self._until:
                 return  # since another thread, which tried at the same time, has begun the pause
             if refused:
                 seconds = REFUSED_PAUSE

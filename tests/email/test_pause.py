@@ -1,13 +1,22 @@
 """The pause while the provider takes nothing: what is tried meanwhile, and what becomes of an outage."""
 
 import pytest
+import sqlalchemy as sa
 
-from scheduling.email.pause import FIRST_PAUSE, LONGEST_ASKED, LONGEST_PAUSE, REFUSED_PAUSE, SendingPause
+from scheduling.email import limit
+from scheduling.email.pause import (
+    FIRST_PAUSE,
+    LONGEST_ASKED,
+    LONGEST_PAUSE,
+    PROBE_SECONDS,
+    REFUSED_PAUSE,
+    SendingPause,
+)
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State
 from scheduling.messaging.outcomes import NotNow
-from scheduling.plugin import Misconfigured, Permanent, Throttled, Unavailable
-from tests.kit.emails import most_in_a_minute, rate_limit, write_email
+from scheduling.plugin import Ambiguous, Misconfigured, Permanent, Throttled, Unavailable
+from tests.kit.emails import ScriptedWithKeys, most_in_a_minute, rate_limit, write_email
 from tests.kit.messages import mark, rows
 
 
@@ -54,6 +63,16 @@ def test_after_a_pause_one_is_tried_and_no_other_until_it_was_taken(pause, clock
             passes(pause)
     assert (pause.is_on(), pause.is_probe_due(), pause.reason) == (False, False, None)
     assert passes(pause) is False
+
+
+def test_another_is_tried_where_nothing_is_heard_of_the_first(pause, clock):
+    fails(pause)
+    clock.advance(seconds=FIRST_PAUSE)
+    with pause.passing():
+        clock.advance(seconds=PROBE_SECONDS)
+        assert pause.is_probe_due()
+        assert passes(pause) is True
+    assert pause.reason is None
 
 
 def test_after_one_that_was_taken_pauses_are_short_again(pause, clock):
@@ -146,6 +165,18 @@ def test_a_pause_is_over_when_the_provider_answers_whatever_it_says(site, provid
     clock.advance(seconds=FIRST_PAUSE)
     site.deliver()
     assert site.registry.sending_pause.reason is None
+
+
+def test_what_the_provider_said_is_written_where_the_pause_cannot_be_noted(site, provide, monkeypatch):
+    def locked(registry, until):
+        raise sa.exc.OperationalError("INSERT", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(limit, "note_pause", locked)
+    provide(Ambiguous("no answer"), kind=ScriptedWithKeys)
+    site.user()
+    assert site.deliver() == [State.RETRY]
+    [written] = rows(site)
+    assert (written.attempts, written.handed is None) == (0, False)
 
 
 def test_a_pause_is_not_over_where_the_rate_limit_has_no_room(site, provide, clock):
