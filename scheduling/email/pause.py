@@ -29,6 +29,12 @@ So a single 503 of a provider that is up hardly keeps anybody's e-mail back.
 LONGEST_PAUSE = 60.0
 """The longest pause where the provider is away, in seconds."""
 
+FAILURES = 3
+"""After how many e-mails in succession that failed a pause begins, where the provider does not ask for one.
+
+A provider that fails at one e-mail in five is up, and the others need not wait.
+"""
+
 LONGEST_ASKED = 900.0
 """The longest pause where the provider says when to come again: it may be back long before."""
 
@@ -52,6 +58,7 @@ class SendingPause:
         self._until: float | None = None
         self._reason = ""
         self._pauses = 0
+        self._failures = 0
         self._probing_until = 0.0
         self._is_refused = False
 
@@ -105,6 +112,23 @@ class SendingPause:
                 return False
             self._probing_until = monotonic() + PROBE_SECONDS
             return True
+
+    def took(self) -> None:
+        """Note that the provider took an e-mail."""
+        self._failures = 0
+
+    def failed(self, reason: str, *, seconds: float | None = None) -> bool:
+        """Note that the provider could not take an e-mail; tell whether sending pauses now.
+
+        It does after :data:`FAILURES` in succession, after one that was tried in a pause, and where the
+        provider asks to come again in ``seconds``.
+        """
+        with self._lock:
+            self._failures += 1
+            begins = seconds is not None or self._until is not None or self._failures >= FAILURES
+        if begins:
+            self.begin(reason, seconds=seconds)
+        return begins
 
     def begin(self, reason: str, *, seconds: float | None = None, refused: bool = False) -> None:
         """Pause from now on and log what the provider said.

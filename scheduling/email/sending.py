@@ -48,6 +48,9 @@ DEFERRED_WAITS = (timedelta(minutes=6), timedelta(minutes=30), timedelta(hours=2
 The first is for mail servers that greylist, most of which take an e-mail after five minutes.
 """
 
+SOON = timedelta(seconds=2)
+"""How long an e-mail waits that the provider could not take while it takes others."""
+
 _PROBE_WAIT = timedelta(seconds=30)
 """How much longer than a pause the e-mail waits that began it anew, so that another is tried next."""
 
@@ -172,8 +175,9 @@ def _hand_over(
         registry.throttle.complained(error.retry_after)
         raise NotNow(str(error)) from error
     except Unavailable as error:
-        registry.sending_pause.begin(str(error), seconds=error.retry_after)
-        raise _paused(str(error), registry, probing=probing) from error
+        if registry.sending_pause.failed(str(error), seconds=error.retry_after):
+            raise _paused(str(error), registry, probing=probing) from error
+        raise Postpone(str(error), utcnow() + SOON, delay=Delay.OUTAGE) from error
     except Misconfigured as error:
         registry.sending_pause.begin(str(error), refused=True)
         raise _paused(str(error), registry, probing=probing) from error
@@ -185,9 +189,10 @@ def _hand_over(
         raise _deferred(message, error, registry) from error
     except Ambiguous as error:
         # It says as much of the next e-mail as of this one: a gateway without its server answers 502 to all.
-        registry.sending_pause.begin(str(error), seconds=error.retry_after)
+        registry.sending_pause.failed(str(error), seconds=error.retry_after)
         raise _unknown(message, outgoing, error, registry, probing=probing) from error
     registry.throttle.took()
+    registry.sending_pause.took()
     return sent.provider_id
 
 
@@ -200,6 +205,8 @@ def _paused(reason: str, registry: EmailRegistry, *, probing: bool) -> Exception
 def _note_pause(registry: EmailRegistry) -> datetime:
     """Note for metrics that sending pauses, and return until when."""
     until = utcnow() + registry.sending_pause.rest()
+    if not registry.sending_pause.is_on():
+        return until
     # What the provider said is to be written to the message, whether or not this can be written.
     with contextlib.suppress(sa.exc.DBAPIError):
         limit.note_pause(registry, until)
@@ -210,7 +217,7 @@ def _unknown(
     message: Message, outgoing: OutgoingEmail, error: Ambiguous, registry: EmailRegistry, *, probing: bool
 ) -> Exception:
     """Return what is raised where nobody knows whether the provider has the e-mail."""
-    until = _note_pause(registry)
+    until = max(_note_pause(registry), utcnow() + SOON)
     until += _PROBE_WAIT if probing else timedelta()
     if registry.email_provider.deduplicates:
         # The same key asks again for as long as the provider knows it, and hours of 502 use up no attempt.
