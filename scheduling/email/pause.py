@@ -101,7 +101,7 @@ class SendingPause:
                 if probing:
                     self._probing_until = 0.0
                 if probing and self._pauses == pauses:
-                    self._until, self._pauses = None, 0
+                    self._until, self._pauses, self._failures = None, 0, 0
                     logger.warning("The e-mail provider takes e-mails again")
 
     def _enter(self) -> bool:

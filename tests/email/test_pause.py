@@ -149,6 +149,14 @@ def test_a_pause_begins_after_some_in_succession(site, provide, error):
     assert {row.attempts for row in rows(site)} == {0}
 
 
+def test_after_a_pause_the_count_begins_anew(pause, clock):
+    while not pause.failed("away"):
+        pass
+    clock.advance(seconds=FIRST_PAUSE)
+    assert passes(pause) is True
+    assert not pause.failed("away")
+
+
 def test_one_that_is_taken_begins_the_count_anew(pause):
     for _ in range(5):
         assert not pause.failed("away")
