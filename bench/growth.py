@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.client import ClientError
-from bench.delivery import measure_delivery
+from bench.delivery import measure_delivery, measure_flood
 from bench.measure import machine
 from bench.report import NOISE_PERCENT
 from bench.run import Runner
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from bench.scenarios import Site
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
+FLOOD = 100_000
+"""How many messages wait where delivery behind a flood is measured."""
+
 OWNERS = range(1, 11)
 ADMIN = range(1000, 1001)
 OUT = ROOT / "var" / "growth.json"
@@ -180,6 +183,7 @@ def measure(stack: Stack, runner: Runner, growth: Growth, sizes: Sequence[int]) 
             note(costs, scenario.name, dict.fromkeys(figures, "failed") if run.failed else figures)
         if growth.table == "outbox":
             note(costs, "delivery by a worker", measure_delivery(stack))
+            note(costs, f"the same while {FLOOD:,} wait", measure_flood(stack, FLOOD))
     empty(stack.site.database_url, growth)
     return costs
 

@@ -29,11 +29,20 @@ So a single 503 of a provider that is up hardly keeps anybody's e-mail back.
 LONGEST_PAUSE = 60.0
 """The longest pause where the provider is away, in seconds."""
 
+FAILURES = 3
+"""After how many e-mails in succession that failed a pause begins, where the provider does not ask for one.
+
+A provider that fails at one e-mail in five is up, and the others need not wait.
+"""
+
 LONGEST_ASKED = 900.0
 """The longest pause where the provider says when to come again: it may be back long before."""
 
 REFUSED_PAUSE = 300.0
 """The pause where it refuses the installation: mail servers lock an account for wrong passwords."""
+
+PROBE_SECONDS = 60.0
+"""For how long no other e-mail is tried than one; it may take much longer, as where a server says nothing."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +58,8 @@ class SendingPause:
         self._until: float | None = None
         self._reason = ""
         self._pauses = 0
-        self._is_probing = False
+        self._failures = 0
+        self._probing_until = 0.0
         self._is_refused = False
 
     @property
@@ -65,7 +75,7 @@ class SendingPause:
     def is_on(self) -> bool:
         """Tell whether no e-mail may be begun now."""
         until = self._until  # another thread may end the pause meanwhile
-        return until is not None and (self._is_probing or monotonic() < until)
+        return until is not None and monotonic() < max(until, self._probing_until)
 
     def is_probe_due(self) -> bool:
         """Tell whether a single e-mail may be tried now."""
@@ -89,17 +99,36 @@ class SendingPause:
         finally:
             with self._lock:
                 if probing:
-                    self._is_probing = False
+                    self._probing_until = 0.0
                 if probing and self._pauses == pauses:
-                    self._until, self._pauses = None, 0
+                    self._until, self._pauses, self._failures = None, 0, 0
                     logger.warning("The e-mail provider takes e-mails again")
 
     def _enter(self) -> bool:
         with self._lock:
             if self.is_on():
                 raise NotNow(self._reason)
-            self._is_probing = self._until is not None
-            return self._is_probing
+            if self._until is None:
+                return False
+            self._probing_until = monotonic() + PROBE_SECONDS
+            return True
+
+    def took(self) -> None:
+        """Note that the provider took an e-mail."""
+        self._failures = 0
+
+    def failed(self, reason: str, *, seconds: float | None = None) -> bool:
+        """Note that the provider could not take an e-mail; tell whether sending pauses now.
+
+        It does after :data:`FAILURES` in succession, after one that was tried in a pause, and where the
+        provider asks to come again in ``seconds``.
+        """
+        with self._lock:
+            self._failures += 1
+            begins = seconds is not None or self._until is not None or self._failures >= FAILURES
+        if begins:
+            self.begin(reason, seconds=seconds)
+        return begins
 
     def begin(self, reason: str, *, seconds: float | None = None, refused: bool = False) -> None:
         """Pause from now on and log what the provider said.
@@ -108,7 +137,7 @@ class SendingPause:
         installation, not that it is away.
         """
         with self._lock:
-            if self.is_on() and not self._is_probing:
+            if self._until is not None and monotonic() < self._until:
                 return  # since another thread, which tried at the same time, has begun the pause
             if refused:
                 seconds = REFUSED_PAUSE

@@ -48,15 +48,16 @@ class SendResult:
 class Ambiguous(Transient):
     """Nobody knows whether the e-mail was accepted, as when the connection broke after it was handed over.
 
-    Sending pauses. A provider that tells repetitions by their key is given the same again, for as long as it
-    knows the key, and no attempt is counted.
+    After some in succession sending pauses. A provider that tells repetitions by their key is given the same
+    again, for as long as it knows the key, and no attempt is counted.
     """
 
 
 class Unavailable(Transient):
     """The provider takes no e-mail of anybody now: it cannot be reached, or asks everybody to come later.
 
-    Sending pauses, no attempt is counted, and the e-mail leaves when the provider is back.
+    After some in succession, or where it says ``retry_after``, sending pauses. No attempt is counted, and the
+    e-mail leaves when the provider is back.
     """
 
 

@@ -1,28 +1,25 @@
-"""Sends a batch of e-mails: loads what they show, renders each, and hands it to the provider.
+"""Sends a batch of e-mails: renders what was loaded for each, and hands it to the provider.
 
-What is loaded is what holds now, not when the message was written: the address, the name, and what the kind's
-``load`` returns. An e-mail that may have been handed over already goes out again exactly as it was.
+An e-mail that may have been handed over already goes out again exactly as it was.
 """
 
 from __future__ import annotations
 
-import logging
-from collections import defaultdict
+import contextlib
 from dataclasses import asdict
 from datetime import timedelta
 from email.utils import format_datetime, parseaddr
 from functools import cache
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from scheduling.accounts.models import users
-from scheduling.accounts.suppressions import reason_of_user, suppress
+from scheduling.accounts.suppressions import suppress
 from scheduling.addresses import mail_address
-from scheduling.db.failures import is_unavailable, one_line
 from scheduling.db.session import session_scope
 from scheduling.email import limit
+from scheduling.email.contents import load
 from scheduling.email.provider import (
     AddressRefused,
     Ambiguous,
@@ -32,30 +29,18 @@ from scheduling.email.provider import (
     Throttled,
     Unavailable,
 )
-from scheduling.messaging.housekeeping import RELEASE_WINDOW
 from scheduling.messaging.models import Delay
-from scheduling.messaging.outcomes import NotNow, Permanent, Postpone, Skip
+from scheduling.messaging.outcomes import NotNow, Permanent, Postpone
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
-    import uuid
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from scheduling.db.metadata import Row
+    from scheduling.email.contents import Content
     from scheduling.email.provider import EmailProvider
     from scheduling.email.registry import EmailRegistry
     from scheduling.messaging.consumers import Handler, Message
-
-    Content = tuple[Row, Mapping[str, Any]]
-
-logger = logging.getLogger(__name__)
-
-UNKNOWN_KIND_WAIT = timedelta(minutes=5)
-"""How long a message waits where no enabled plugin has its kind, as while a release is being replaced."""
-
-LOAD_WAIT = timedelta(seconds=30)
-"""How long e-mails wait whose contents the database did not give."""
 
 DEFERRED_WAITS = (timedelta(minutes=6), timedelta(minutes=30), timedelta(hours=2))
 """When an e-mail is tried again that the provider takes later (RFC 5321, 4.5.4.1).
@@ -63,8 +48,15 @@ DEFERRED_WAITS = (timedelta(minutes=6), timedelta(minutes=30), timedelta(hours=2
 The first is for mail servers that greylist, most of which take an e-mail after five minutes.
 """
 
+SOON = timedelta(seconds=2)
+"""How long an e-mail waits that the provider could not take while it takes others."""
+
 _PROBE_WAIT = timedelta(seconds=30)
 """How much longer than a pause the e-mail waits that began it anew, so that another is tried next."""
+
+
+_LONGEST_UNKNOWN_WAIT = timedelta(minutes=30)
+"""How much longer it waits at most where nobody knows whether the provider has it."""
 
 
 def knows_repetitions(registry: EmailRegistry) -> bool:
@@ -79,7 +71,7 @@ def send_one(message: Message, registry: EmailRegistry) -> str | None:
 
 def prepare(messages: Sequence[Message], registry: EmailRegistry) -> Handler:
     """Load what the e-mails of a batch show, and return the function that sends one of them."""
-    contents = _load(registry, messages)
+    contents = load(registry, messages)
     to_send = sum(not isinstance(content, Exception) for content in contents.values())
     grants = _Grants(registry, to_send)
 
@@ -115,66 +107,6 @@ class _Grants:
             raise NotNow("the provider takes fewer e-mails")
 
 
-def _load(registry: EmailRegistry, messages: Sequence[Message]) -> dict[uuid.UUID, Content | Exception]:
-    """Return the reader and the data of each message, or what is raised for it instead."""
-    found = _readers(registry, {message.payload["user_id"] for message in messages})
-    contents: dict[uuid.UUID, Content | Exception] = {}
-    by_kind: dict[str, list[Message]] = defaultdict(list)
-    for message in messages:
-        if message.payload["user_id"] not in found:
-            contents[message.id] = Skip("the user no longer exists")
-        else:
-            by_kind[message.kind].append(message)
-    for kind, of_kind in by_kind.items():
-        for message, data in zip(of_kind, _data(registry, kind, of_kind), strict=True):
-            contents[message.id] = _content(found[message.payload["user_id"]], data)
-    return contents
-
-
-def _content(reader: Row, data: Mapping[str, Any] | Exception) -> Content | Exception:
-    if isinstance(data, Exception):
-        return data
-    return Skip(f"the address is suppressed: {reader.suppressed}") if reader.suppressed else (reader, data)
-
-
-def _readers(registry: EmailRegistry, ids: set[int]) -> dict[int, Row]:
-    query = sa.select(users.c.id, users.c.name, users.c.email, reason_of_user.label("suppressed")).where(
-        users.c.id.in_(sa.bindparam("ids", expanding=True))
-    )
-    with session_scope(registry) as db:
-        return {row.id: row for row in db.rows(query, {"ids": list(ids)})}
-
-
-def _data(
-    registry: EmailRegistry, kind: str, messages: Sequence[Message]
-) -> list[Mapping[str, Any] | Exception]:
-    templates = registry.email_templates
-    if kind not in templates.samples:
-        return [_unknown_kind(message) for message in messages]
-    try:
-        # Of its own, so that a transaction that fails fails no other kind.
-        with session_scope(registry) as db:
-            loaded = templates.load(kind, db, messages)
-    except Exception as error:  # noqa: BLE001 - a plugin's function can fail in any way; other kinds go on
-        if isinstance(error, sa.exc.DBAPIError) and is_unavailable(error):
-            # Often the database is away. But it may be this kind's statement, which takes too long each time.
-            logger.warning("What the e-mails %s show could not be loaded: %s", kind, one_line(error))
-            return [Postpone("what it shows could not be loaded", utcnow() + LOAD_WAIT) for _ in messages]
-        if len(messages) == 1:
-            return [error]
-        # One message that it cannot load, as one without the id that it expects, must not fail the others.
-        return [data for message in messages for data in _data(registry, kind, [message])]
-    nobody = Skip("nobody needs it any more")
-    return [nobody if data is None else data for data in loaded]
-
-
-def _unknown_kind(message: Message) -> Exception:
-    reason = f"no enabled plugin has the e-mail {message.kind}"
-    if utcnow() - message.created_at > RELEASE_WINDOW:
-        return Permanent(reason)
-    return Postpone(reason, utcnow() + UNKNOWN_KIND_WAIT)
-
-
 def _require_repeatable(message: Message, registry: EmailRegistry) -> None:
     """Raise ``Permanent`` for an e-mail that may have been sent and must not be sent twice."""
     if message.handed_at is None:
@@ -189,11 +121,12 @@ def _require_repeatable(message: Message, registry: EmailRegistry) -> None:
 
 
 def _outgoing(message: Message, content: Content, registry: EmailRegistry) -> OutgoingEmail:
-    if message.handed is not None:
+    sender = registry.core_settings.email_from
+    # One with a sender that an operator has corrected since would be refused again.
+    if message.handed is not None and message.handed["sender"] == sender:
         return OutgoingEmail(**message.handed)
     reader, data = content
     mail = registry.email_templates.render(message.kind, reader.name, data)
-    sender = registry.core_settings.email_from
     return OutgoingEmail(
         sender=sender,
         to_name=mail.to_name,
@@ -242,8 +175,9 @@ def _hand_over(
         registry.throttle.complained(error.retry_after)
         raise NotNow(str(error)) from error
     except Unavailable as error:
-        registry.sending_pause.begin(str(error), seconds=error.retry_after)
-        raise _paused(str(error), registry, probing=probing) from error
+        if registry.sending_pause.failed(str(error), seconds=error.retry_after):
+            raise _paused(str(error), registry, probing=probing) from error
+        raise Postpone(str(error), utcnow() + SOON, delay=Delay.OUTAGE) from error
     except Misconfigured as error:
         registry.sending_pause.begin(str(error), refused=True)
         raise _paused(str(error), registry, probing=probing) from error
@@ -255,21 +189,27 @@ def _hand_over(
         raise _deferred(message, error, registry) from error
     except Ambiguous as error:
         # It says as much of the next e-mail as of this one: a gateway without its server answers 502 to all.
-        registry.sending_pause.begin(str(error), seconds=error.retry_after)
+        registry.sending_pause.failed(str(error), seconds=error.retry_after)
         raise _unknown(message, outgoing, error, registry, probing=probing) from error
     registry.throttle.took()
+    registry.sending_pause.took()
     return sent.provider_id
 
 
 def _paused(reason: str, registry: EmailRegistry, *, probing: bool) -> Exception:
     """Return what is raised where a pause has begun."""
-    until = _end_of_pause(registry)
+    until = _note_pause(registry)
     return Postpone(reason, until + _PROBE_WAIT, delay=Delay.OUTAGE) if probing else NotNow(reason)
 
 
-def _end_of_pause(registry: EmailRegistry) -> datetime:
+def _note_pause(registry: EmailRegistry) -> datetime:
+    """Note for metrics that sending pauses, and return until when."""
     until = utcnow() + registry.sending_pause.rest()
-    limit.note_pause(registry, until)
+    if not registry.sending_pause.is_on():
+        return until
+    # What the provider said is to be written to the message, whether or not this can be written.
+    with contextlib.suppress(sa.exc.DBAPIError):
+        limit.note_pause(registry, until)
     return until
 
 
@@ -277,22 +217,28 @@ def _unknown(
     message: Message, outgoing: OutgoingEmail, error: Ambiguous, registry: EmailRegistry, *, probing: bool
 ) -> Exception:
     """Return what is raised where nobody knows whether the provider has the e-mail."""
-    until = _end_of_pause(registry)
+    until = max(_note_pause(registry), utcnow() + SOON)
+    until += _PROBE_WAIT if probing else timedelta()
     if registry.email_provider.deduplicates:
         # The same key asks again for as long as the provider knows it, and hours of 502 use up no attempt.
-        wait = _PROBE_WAIT if probing else timedelta()
-        return Postpone(str(error), until + wait, delay=Delay.OUTAGE, handed=asdict(outgoing))
+        # The longer that goes on the less often, or a few e-mails that always end so would pause all others.
+        age = utcnow() - message.handed_at if message.handed_at else timedelta()
+        until += min(age / 4, _LONGEST_UNKNOWN_WAIT)
+        return Postpone(str(error), until, delay=Delay.OUTAGE, handed=asdict(outgoing))
     if registry.email_templates.on_ambiguous(message.kind) == "hold":
         return Permanent(f"held: {error}; redrive it to send it again")
     error.handed = asdict(outgoing)
+    if probing:
+        error.retry_after = (until - utcnow()).total_seconds()
     return error
 
 
 def _deferred(message: Message, error: Deferred, registry: EmailRegistry) -> Exception:
-    wait = DEFERRED_WAITS[min(message.postponed, len(DEFERRED_WAITS) - 1)]
-    if error.retry_after is not None:
-        wait = max(wait, timedelta(seconds=error.retry_after))
+    first, second, *_, longest = DEFERRED_WAITS
+    waits = [first, second, *[longest] * message.postponed][: message.postponed + 1]
     days = registry.core_settings.email_retry_days
-    if utcnow() + wait > message.created_at + timedelta(days=days):
+    # Not from when it was written: a reminder may have been written weeks before.
+    if sum(waits, timedelta()) > timedelta(days=days):
         return Permanent(f"given up after {days:g} days: {error}")
-    return Postpone(str(error), utcnow() + wait, delay=Delay.RETRY)
+    asked = timedelta(seconds=error.retry_after or 0.0)
+    return Postpone(str(error), utcnow() + max(waits[-1], min(asked, longest)), delay=Delay.RETRY)

@@ -54,8 +54,8 @@ class Throttle:
                 self._counted = self._eased = max(begin, self._counted)
                 return
             recent = [moment for moment in self._taken if now - moment < MEASURED_SECONDS]
-            span = max(1.0, now - recent[0]) if recent else MEASURED_SECONDS
-            measured = len(recent) / span
+            # Where it has taken nothing yet, one e-mail in the time that it asks to wait.
+            measured = len(recent) / max(1.0, now - recent[0]) if recent else 1 / max(1.0, begin - now)
             if self._rate is not None:
                 measured = min(measured, self._rate)
             self._rate = max(_SLOWEST, SLOWER * measured)

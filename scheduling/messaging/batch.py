@@ -6,6 +6,7 @@ gives back what waits behind a message that takes long, and gives up one whose h
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from datetime import timedelta
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
     from scheduling.messaging.threads import RestartingThread
 
 LONG_SECONDS = 5.0
-"""After how long with one message the others of its batch are left to other threads."""
+"""After how long with one message, or with all of them, the others of a batch are left to other threads."""
+
+PREPARE_SECONDS = 60.0
+"""How long it may take to load what a batch needs."""
+
+logger = logging.getLogger(__name__)
 
 
 class Batch:
@@ -52,10 +58,12 @@ class Batch:
         self._renewed = monotonic()
         self._results: list[dict[str, Any]] = []
         self._is_given_up = False
+        self._is_prepared = False
 
     def take(self) -> Claimed | None:
         """Return the next message, which is then in work; None when there is no more."""
         with self._lock:
+            self._is_prepared = True
             self._current = self._waiting.popleft() if self._waiting else None
             self._since = monotonic()
             return self._current
@@ -104,7 +112,13 @@ class Batch:
         return self._seconds() > LONG_SECONDS
 
     def takes_too_long(self) -> bool:
-        """Tell whether the message in work has had all the time that its handler may take."""
+        """Tell whether the message in work has had all the time that its handler may take.
+
+        So for a batch that is being prepared, which may take :data:`PREPARE_SECONDS`.
+        """
+        with self._lock:
+            if not self._is_prepared:
+                return monotonic() - self._since > PREPARE_SECONDS
         return self._seconds() > self._consumer.seconds
 
     def _seconds(self) -> float:
@@ -119,8 +133,10 @@ class Batch:
         """Count an attempt at the message in work that failed, whatever its thread does in the end."""
         with self._lock:
             message, self._current = self._current, None
-            self._is_given_up = message is not None
+            self._is_given_up = message is not None or not self._is_prepared
         if message is None:
+            if self._is_given_up:
+                logger.error("%s takes too long to prepare a batch", self._consumer.plugin)
             return
         error = TimeoutError(f"the handler did not end within {self._consumer.seconds:.0f} seconds")
         base = timedelta(seconds=self._registry.core_settings.outbox_backoff)

@@ -58,7 +58,7 @@ class Message:
     """When it was first handed over with an outcome that nobody knows."""
 
     handed: dict[str, Any] | None = None
-    """What the handler said of that with ``Transient.handed``."""
+    """What the handler said of that with ``handed`` of ``Transient`` or ``Postpone``."""
 
 
 @dataclass(frozen=True)

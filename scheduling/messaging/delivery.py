@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from scheduling import tracing
 from scheduling.db.failures import is_unavailable
-from scheduling.messaging.batch import Batch
+from scheduling.messaging.batch import LONG_SECONDS, Batch
 from scheduling.messaging.claims import Claimed, claim, new_owner
 from scheduling.messaging.consumers import Message
 from scheduling.messaging.models import State
@@ -72,14 +72,17 @@ class _Delivery:
         self._name = name
         self._batch = batch
         self._ended: list[tuple[Claimed, State]] = []
-        self._written = monotonic()
+        self._began = self._written = monotonic()
+        self._has_lost = False
+        """Whether the lease of a message ran out, so that others may have the rest too."""
 
     def run(self, claimed: Sequence[Claimed]) -> list[State | None]:
         handle = self._prepare(claimed)
         states: list[State | None] = []
         together = self._consumer.marked_together(self._registry)
+        self._began = monotonic()
         while message := self._batch.take():
-            if self._batch.is_to_stop():
+            if self._is_to_end():
                 self._batch.give_back(current=True)
                 break
             if message.recovered:
@@ -97,6 +100,13 @@ class _Delivery:
             if not together or monotonic() - self._written > WRITE_SECONDS:
                 states += self._write()
         return states + self._write()
+
+    def _is_to_end(self) -> bool:
+        """Tell whether others are to have what is not begun."""
+        return self._seconds() > LONG_SECONDS or self._has_lost or self._batch.is_to_stop()
+
+    def _seconds(self) -> float:
+        return monotonic() - self._began
 
     def _prepare(self, claimed: Sequence[Claimed]) -> Handler:
         """Return the handler for the batch; one that raises where there is none."""
@@ -137,6 +147,7 @@ class _Delivery:
         """Write the results that are there, and return the states."""
         ended, self._ended, self._written = self._ended, [], monotonic()
         if not self._batch.write():
+            self._has_lost = True
             logger.warning("A lease ran out: of %d results some were not written", len(ended))
             return [None for _ in ended]
         now = utcnow()

@@ -29,8 +29,9 @@ class Delay(StrEnum):
     """Why a message in the state ``retry`` waits."""
 
     RATE_LIMIT = "rate_limit"
+    """The e-mail rate limit has no room: the rows stay as they are, and only metrics say so."""
     OUTAGE = "outage"
-    """The provider refuses everything, such as with a wrong key."""
+    """The provider takes nothing now, or nobody knows whether it took this."""
     POSTPONED = "postponed"
     """Its handler did nothing."""
     RETRY = "retry"

@@ -41,11 +41,11 @@ IDLE_SECONDS = 1.0
 POLL_SECONDS = 0.05
 """How often to look where nobody tells, as on SQLite, and while more may follow soon."""
 
-BATCH = 4 * MAX_BATCH
-"""How many messages to one consumer are marked in one transaction."""
+MARKED_BATCHES = 4
+"""How many batches of messages to one consumer are marked in one transaction."""
 
-MAX_QUEUED = 2 * BATCH
-"""How many published messages to a consumer may wait to be received before no more are published."""
+QUEUED_BATCHES = 8
+"""How many published batches may wait to be received: about four seconds of one thread's work."""
 
 GATHER_SECONDS = 0.5
 """How long a consumer whose room was used up is left alone, so that the next batch is worth its cost."""
@@ -103,27 +103,28 @@ class Relay:
         for name, consumer in self._registry.outbox_consumers.items():
             if monotonic() < self._left_alone_until.get(name, 0.0):
                 continue
-            if is_queue_full(self._registry, name):
+            size = self._registry.pace.batch_size(name)
+            if is_queue_full(self._registry, name, QUEUED_BATCHES * size):
                 self.has_more = True
                 continue
             # Consumers that share a room have it in the order in which they were registered.
             if consumer.room not in left:
                 left[consumer.room] = consumer.room(self._registry) if consumer.room else None
             bound = left[consumer.room]
-            if bound and consumer.yields_to and is_room_awaited(self._registry, consumer.yields_to):
-                continue
-            due = self._mark(name, bound)
+            if bound and consumer.yields_to:
+                bound -= room_awaited(self._registry, consumer.yields_to, bound)
+            due = self._mark(name, MARKED_BATCHES * size, bound)
             if bound is not None:
                 left[consumer.room] = bound - len(due)
-            for ids in _batches(due, self._registry.pace.batch_size(name)):
+            for ids in _batches(due, size):
                 publish(name, ids)
             published += len(due)
         self._registry.metrics.published.inc(published)
         self.has_more |= published > 0
         return published
 
-    def _mark(self, consumer: str, bound: int | None) -> list[Row]:
-        limit = BATCH if bound is None else min(BATCH, bound)
+    def _mark(self, consumer: str, most: int, bound: int | None) -> list[Row]:
+        limit = most if bound is None else min(most, bound)
         due = mark_due_as_queued(self._registry, consumer, limit) if limit > 0 else []
         if bound is not None and len(due) >= bound:
             self._left_alone_until[consumer] = monotonic() + GATHER_SECONDS
@@ -147,8 +148,8 @@ def has_due(registry: MessagingRegistry) -> bool:
         return db.row(sa.select(outbox.c.id).where(is_open, outbox.c.due_at <= utcnow()).limit(1)) is not None
 
 
-def is_queue_full(registry: MessagingRegistry, consumer: str) -> bool:
-    """Tell whether :data:`MAX_QUEUED` published messages wait to be received already."""
+def is_queue_full(registry: MessagingRegistry, consumer: str, most: int) -> bool:
+    """Tell whether ``most`` published messages wait to be received already."""
     now = utcnow()
     queued = sa.select(outbox.c.id).where(
         outbox.c.consumer == consumer,
@@ -157,13 +158,13 @@ def is_queue_full(registry: MessagingRegistry, consumer: str) -> bool:
         # What was published and may still be there; so what is due much later is not looked at.
         outbox.c.due_at.between(now, now + timedelta(seconds=registry.core_settings.outbox_republish)),
     )
-    waiting = queued.limit(MAX_QUEUED).subquery()
+    waiting = queued.limit(most).subquery()
     with session_scope(registry) as db:
-        return (db.scalar(sa.select(sa.func.count()).select_from(waiting)) or 0) >= MAX_QUEUED
+        return (db.scalar(sa.select(sa.func.count()).select_from(waiting)) or 0) >= most
 
 
-def is_room_awaited(registry: MessagingRegistry, consumer: str) -> bool:
-    """Tell whether a message to a consumer is due, or published and not yet received."""
+def room_awaited(registry: MessagingRegistry, consumer: str, most: int) -> int:
+    """Return how many messages to a consumer are due, or published and not yet received; at most ``most``."""
     now = utcnow()
     published_until = now + timedelta(seconds=registry.core_settings.outbox_republish)
     of_consumer = sa.select(outbox.c.id).where(outbox.c.consumer == consumer)
@@ -174,11 +175,15 @@ def is_room_awaited(registry: MessagingRegistry, consumer: str) -> bool:
         outbox.c.due_at <= published_until,
         sa.or_(outbox.c.due_at <= now, outbox.c.state == State.QUEUED),
     )
+    awaited = sa.union_all(due.limit(most).subquery().select(), again.limit(most).subquery().select())
     with session_scope(registry) as db:
-        return bool(db.scalar(sa.select(sa.or_(due.exists(), again.exists()))))
+        count = db.scalar(sa.select(sa.func.count()).select_from(awaited.subquery())) or 0
+    return min(count, most)
 
 
-def mark_due_as_queued(registry: MessagingRegistry, consumer: str, limit: int = BATCH) -> list[Row]:
+def mark_due_as_queued(
+    registry: MessagingRegistry, consumer: str, limit: int = MARKED_BATCHES * MAX_BATCH
+) -> list[Row]:
     """Mark up to ``limit`` due messages as queued, for publishing; return ids and states before, in order.
 
     Any number of relays can do so at once; each gets other rows. What comes again is in the order of its time

@@ -1,13 +1,23 @@
 """The pause while the provider takes nothing: what is tried meanwhile, and what becomes of an outage."""
 
 import pytest
+import sqlalchemy as sa
 
-from scheduling.email.pause import FIRST_PAUSE, LONGEST_ASKED, LONGEST_PAUSE, REFUSED_PAUSE, SendingPause
+from scheduling.email import limit
+from scheduling.email.pause import (
+    FAILURES,
+    FIRST_PAUSE,
+    LONGEST_ASKED,
+    LONGEST_PAUSE,
+    PROBE_SECONDS,
+    REFUSED_PAUSE,
+    SendingPause,
+)
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State
 from scheduling.messaging.outcomes import NotNow
-from scheduling.plugin import Misconfigured, Permanent, Throttled, Unavailable
-from tests.kit.emails import most_in_a_minute, rate_limit, write_email
+from scheduling.plugin import Ambiguous, Misconfigured, Permanent, Throttled, Unavailable
+from tests.kit.emails import ScriptedWithKeys, most_in_a_minute, rate_limit, write_email
 from tests.kit.messages import mark, rows
 
 
@@ -56,6 +66,16 @@ def test_after_a_pause_one_is_tried_and_no_other_until_it_was_taken(pause, clock
     assert passes(pause) is False
 
 
+def test_another_is_tried_where_nothing_is_heard_of_the_first(pause, clock):
+    fails(pause)
+    clock.advance(seconds=FIRST_PAUSE)
+    with pause.passing():
+        clock.advance(seconds=PROBE_SECONDS)
+        assert pause.is_probe_due()
+        assert passes(pause) is True
+    assert pause.reason is None
+
+
 def test_after_one_that_was_taken_pauses_are_short_again(pause, clock):
     for _ in range(5):
         fails(pause)
@@ -97,7 +117,7 @@ def test_a_provider_that_is_away_is_nothing_an_operator_has_to_mend(pause):
 # What becomes of messages
 
 
-@pytest.mark.parametrize("error", [Misconfigured("the key is wrong"), Unavailable("the key is wrong")])
+@pytest.mark.parametrize("error", [Misconfigured("the key is wrong"), Unavailable("the key is wrong", 1.0)])
 def test_a_provider_that_takes_nothing_uses_up_no_attempt(site, provide, error):
     provider = provide(error)
     site.user()
@@ -106,6 +126,43 @@ def test_a_provider_that_takes_nothing_uses_up_no_attempt(site, provide, error):
     assert len(provider.calls) == 1, "the second message was not tried"
     assert [(row.state, row.attempts) for row in rows(site)] == [("pending", 0)] * 2
     assert site.registry.sending_pause.reason == "the key is wrong"
+
+
+@pytest.mark.parametrize("error", [Unavailable("503"), Ambiguous("no answer")])
+def test_a_provider_that_fails_now_and_then_keeps_the_others_back_for_nothing(site, provide, error):
+    provide(error, kind=ScriptedWithKeys)
+    for _ in range(3):
+        site.user()
+    assert site.deliver() == [State.RETRY, State.DONE, State.DONE]
+    assert site.registry.sending_pause.reason is None
+    assert rows(site)[0].attempts == 0
+
+
+@pytest.mark.parametrize("error", [Unavailable, Ambiguous])
+def test_a_pause_begins_after_some_in_succession(site, provide, error):
+    provider = provide(*[error("away")] * FAILURES, kind=ScriptedWithKeys)
+    for _ in range(10):
+        site.user()
+    site.deliver()
+    assert len(provider.calls) == FAILURES
+    assert site.registry.sending_pause.reason == "away"
+    assert {row.attempts for row in rows(site)} == {0}
+
+
+def test_after_a_pause_the_count_begins_anew(pause, clock):
+    while not pause.failed("away"):
+        pass
+    clock.advance(seconds=FIRST_PAUSE)
+    assert passes(pause) is True
+    assert not pause.failed("away")
+
+
+def test_one_that_is_taken_begins_the_count_anew(pause):
+    for _ in range(5):
+        assert not pause.failed("away")
+        assert not pause.failed("away")
+        pause.took()
+    assert pause.reason is None
 
 
 def test_sending_goes_on_when_the_pause_is_over(site, provide, clock):
@@ -140,7 +197,7 @@ def test_another_e_mail_is_tried_after_one_that_failed_in_a_pause(site, moody, c
 
 @pytest.mark.parametrize("error", [Permanent("no such address"), ValueError("odd"), Throttled("slower", 0)])
 def test_a_pause_is_over_when_the_provider_answers_whatever_it_says(site, provide, clock, error):
-    provide(Unavailable("away"), error)
+    provide(Unavailable("away", FIRST_PAUSE), error)
     site.user()
     site.deliver()
     clock.advance(seconds=FIRST_PAUSE)
@@ -148,8 +205,20 @@ def test_a_pause_is_over_when_the_provider_answers_whatever_it_says(site, provid
     assert site.registry.sending_pause.reason is None
 
 
+def test_what_the_provider_said_is_written_where_the_pause_cannot_be_noted(site, provide, monkeypatch):
+    def locked(registry, until):
+        raise sa.exc.OperationalError("INSERT", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(limit, "note_pause", locked)
+    provide(Ambiguous("no answer"), kind=ScriptedWithKeys)
+    site.user()
+    assert site.deliver() == [State.RETRY]
+    [written] = rows(site)
+    assert (written.attempts, written.handed is None) == (0, False)
+
+
 def test_a_pause_is_not_over_where_the_rate_limit_has_no_room(site, provide, clock):
-    provider = provide(Unavailable("away"))
+    provider = provide(Unavailable("away", FIRST_PAUSE))
     site.user()
     with rate_limit(site, 1):
         site.deliver()

@@ -1,5 +1,6 @@
 """What a batch of e-mails shows and costs, and what follows from what the provider says."""
 
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
@@ -8,8 +9,10 @@ import sqlalchemy as sa
 
 from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
+from scheduling.messaging import delivery
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State
+from scheduling.messaging.outbox import enqueue
 from scheduling.plugin import Ambiguous, Deferred, Notice, Transient, publish
 from scheduling.times import utcnow
 from tests.kit.emails import Scripted, ScriptedWithKeys, rate_limit, write_email
@@ -139,21 +142,47 @@ def test_after_an_unknown_outcome_the_same_goes_out_whatever_has_changed(site, p
 
 
 def test_it_is_repeated_for_as_long_as_the_provider_knows_it_and_then_held(site, moody, clock):
+    begun, tried = clock.now, []
+
     def meet(provider):
+        tried.append((clock.now - begun) / timedelta(minutes=1))
         raise Ambiguous("no answer")
 
-    provider = moody(meet)
-    provider.deduplicates_for = 3600.0
+    moody(meet).deduplicates_for = 3600.0
     site.user()
-    assert site.deliver() == [State.RETRY]
-    for _ in range(29):
-        clock.advance(minutes=2)
-        assert site.deliver() == [State.RETRY]
-    clock.advance(minutes=3)
-    assert site.deliver() == [State.DEAD]
-    assert len(provider.calls) == 30
+    deliver_when_due(site, clock, lambda: only_row(site).state == State.DEAD)
+    assert 45 < tried[-1] <= 60
+    assert len(tried) > 10
     held = only_row(site).last_error
     assert held.startswith("Permanent: held: the provider may have sent it")
+
+
+def test_it_is_repeated_less_and_less_often(site, moody, clock):
+    """Or a few e-mails that always end so would pause all others again and again."""
+    begun, tried = clock.now, []
+
+    def meet(provider):
+        tried.append((clock.now - begun) / timedelta(minutes=1))
+        raise Ambiguous("no answer")
+
+    moody(meet)
+    site.user()
+    while clock.now < begun + timedelta(hours=12):
+        clock.now = max(clock.now + timedelta(seconds=1), only_row(site).due_at)
+        site.deliver()
+    assert 25 < len(tried) < 60
+    assert tried[-1] - tried[-2] >= 30
+
+
+def test_it_goes_out_anew_where_an_operator_has_corrected_the_sender(site, provide, clock, monkeypatch):
+    provider = provide(Ambiguous("no answer"), kind=ScriptedWithKeys)
+    site.user()
+    site.deliver()
+    corrected = replace(site.registry.core_settings, email_from="right@example.com")
+    monkeypatch.setattr(site.registry, "core_settings", corrected)
+    clock.advance(hours=1)
+    assert site.deliver() == [State.DONE]
+    assert provider.mail[-1].sender == "right@example.com"
 
 
 # What the provider takes later
@@ -194,6 +223,15 @@ def test_what_is_taken_later_is_tried_every_two_hours_for_five_days(site, moody,
     assert [round(minutes) for minutes in tried[:5]] == [0, 6, 36, 156, 276]
     assert 5 * 24 * 60 - 121 <= tried[-1] <= 5 * 24 * 60
     assert only_row(site).last_error == "Permanent: given up after 5 days: greylisted"
+
+
+def test_the_days_do_not_begin_before_it_was_due(site, moody, clock):
+    """As with a reminder that was written a week ahead."""
+    tried = minutes_of_calls(moody, clock, until=20)
+    site.user()
+    change(site, created_at=clock.now - timedelta(days=7))
+    deliver_when_due(site, clock, lambda: only_row(site).state == State.DONE)
+    assert [round(minutes) for minutes in tried] == [0, 6, 36]
 
 
 def test_it_is_tried_later_still_where_the_provider_says_so(site, moody, clock):
@@ -327,6 +365,14 @@ def test_a_message_that_its_function_cannot_load_fails_no_other_of_its_kind(site
     assert [row.payload["data"] for row in rows(site) if row.state == State.RETRY] == [{"no": "id"}]
 
 
+@pytest.mark.parametrize("payload", [{"data": {}}, {"user_id": "7", "data": {}}])
+def test_a_message_that_names_no_user_fails_no_other(site, payload):
+    site.user()
+    with session_scope(site.registry) as db:
+        enqueue(db, consumer="email", kind="WELCOME", payload=payload)
+    assert site.deliver() == [State.DONE, State.SKIPPED]
+
+
 def test_what_the_database_does_not_give_fails_no_e_mail_and_keeps_no_other_kind_back(
     site, monkeypatch, caplog
 ):
@@ -357,8 +403,9 @@ def test_more_e_mails_than_the_limit_wait_for_their_turn_and_use_up_no_attempt(s
     assert {row.state for row in rows(site)} == {"done"}
 
 
-def test_what_was_granted_is_not_used_late(site, clock, moody):
+def test_what_was_granted_is_not_used_late(site, clock, moody, monkeypatch):
     """As where the provider takes a second for each e-mail of a batch."""
+    monkeypatch.setattr(delivery, "LONG_SECONDS", 60.0)
 
     def meet(provider):
         clock.advance(seconds=1)

@@ -63,6 +63,14 @@ def test_the_pace_is_a_little_less_than_what_was_taken(throttle, clock):
     assert 70 <= taken <= 90
 
 
+def test_a_complaint_before_anything_was_taken_slows_to_the_time_that_it_asks_for(throttle, clock):
+    throttle.complained(2.0)
+    clock.advance(seconds=2)
+    assert throttle.take()
+    clock.advance(seconds=3)
+    assert throttle.take(), "not one a minute: it has only not answered yet"
+
+
 def test_many_complaints_at_once_slow_down_once(throttle, clock):
     for _ in range(50):
         throttle.took()

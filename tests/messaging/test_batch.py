@@ -125,6 +125,29 @@ def test_results_that_could_not_be_written_are_written_the_next_time(site, toget
     assert row(site, message_id).state == State.DONE
 
 
+def test_where_a_lease_ran_out_the_rest_is_left_to_whoever_has_it_now(site, one_by_one):
+    """As with a worker that stood still for longer than the lease."""
+    ids = [put(site) for _ in range(3)]
+
+    def sleep(message, registry):
+        change(site, owner="another worker")
+
+    with consumer(site, sleep, "another") as handler:
+        change(site, consumer="another")
+        assert deliver(site.registry, "another", mark(site, "another")) == [None]
+    assert handler is sleep
+    assert {row(site, message_id).owner for message_id in ids} == {"another worker"}
+
+
+def test_what_waits_behind_others_for_long_is_given_back(site, one_by_one, monkeypatch):
+    clock = iter([0.0, 0.0, 3.0, 6.0])
+    ids = [put(site) for _ in range(4)]
+    marked = mark(site)
+    monkeypatch.setattr(delivery._Delivery, "_seconds", lambda self: next(clock))
+    assert deliver(site.registry, "test", marked) == [State.DONE, State.DONE, State.DONE]
+    assert states(site, ids) == [*[State.DONE] * 3, State.PENDING]
+
+
 class Thread:
     """A thread of a worker that is told to stop."""
 

@@ -143,3 +143,24 @@ def test_those_that_came_back_in_the_end_count_no_more(site, monkeypatch):
             finally:
                 first.go_on.set()
                 second.go_on.set()
+
+
+def test_a_batch_that_is_prepared_for_ever_is_seen_and_waits_for_another_thread(site, monkeypatch, caplog):
+    monkeypatch.setattr(batches, "PREPARE_SECONDS", 0.05)
+    first, go_on = threading.Event(), threading.Event()
+
+    def prepare(messages, registry):
+        if not first.is_set():
+            first.set()
+            go_on.wait()
+        return lambda message, registry: None
+
+    with consumer(site, Blocking(), prepare=prepare):
+        message_id = put(site)
+        with working(site):
+            try:
+                wait_for(lambda: row(site, message_id).state == State.DONE)
+            finally:
+                go_on.set()
+    assert row(site, message_id).attempts == 1
+    assert "acme takes too long to prepare a batch" in caplog.text

@@ -133,6 +133,7 @@ def _redriven() -> dict[str, Any]:
         "postponed": 0,
         "expires_at": None,
         "handed_at": None,
+        "handed": None,
         "done_at": None,
     }
 
