@@ -97,5 +97,9 @@ def _beginnings(text: str) -> Iterator[int]:
 
 
 def _fold(text: str) -> str:
-    """Return a text as it is compared: without case, and each letter in one of the ways to write it."""
-    return normalize("NFKC", normalize("NFKC", text).casefold())
+    """Return a text as it is compared: without case, and each letter in one of the ways to write it.
+
+    Where İ loses its case it is an i with a dot above, which nobody types. Words are one space apart.
+    """
+    folded = normalize("NFKC", normalize("NFKC", text).casefold().replace("i\u0307", "i"))
+    return " ".join(folded.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -14,13 +15,25 @@ if TYPE_CHECKING:
     from scheduling.web.registry import WebRegistry
 
 
+_WORD = re.compile(r"[a-z][a-z0-9_]*")
+
+
 @dataclass(frozen=True)
 class Code:
-    """A word in the member ``code`` of a problem, the status that it comes with, and what it means."""
+    """A word in the member ``code`` of a problem, the status that it comes with, and what it means.
+
+    Raises ``ValueError`` for a word that is not as ``time_taken``, and for a status that is no error's.
+    """
 
     word: str
     status: int
     meaning: str
+
+    def __post_init__(self) -> None:
+        if not _WORD.fullmatch(self.word):
+            raise ValueError(f"The word of a code is of a-z, 0-9 and _, as in time_taken, not {self.word!r}.")
+        if self.status not in range(400, 600):
+            raise ValueError(f"The status of the code {self.word} is from 400 to 599, not {self.status!r}.")
 
 
 INVALID = Code(

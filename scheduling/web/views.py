@@ -40,7 +40,7 @@ from marshmallow import Schema
 from pyramid.exceptions import ConfigurationError
 from pyramid.viewderivers import VIEW
 
-from scheduling.web.codes import Code
+from scheduling.web.codes import ALL, Code
 from scheduling.web.responses import empty_response, json_renderer, with_etag
 from scheduling.web.validation import read_object, validate
 
@@ -115,7 +115,8 @@ def status_and_etag_deriver(view: View, info: Any) -> View:
 def declaration_deriver(view: View, info: Any) -> View:
     """View deriver that changes nothing: Pyramid keeps the options that describe a view for the introspector.
 
-    Raises ``ConfigurationError`` for a declaration of another type, and for an operation id of another view.
+    Raises ``ConfigurationError`` for a declaration of another type, an operation id of another view, and one
+    of core's codes with another status.
     """
     response, errors = info.options.get("response"), info.options.get("errors", ())
     is_schema = isinstance(response, Schema) or (isinstance(response, type) and issubclass(response, Schema))
@@ -123,7 +124,12 @@ def declaration_deriver(view: View, info: Any) -> View:
         raise ConfigurationError(f"response= of {info.original_view!r} is no schema: {response!r}")
     if not isinstance(errors, tuple) or not all(isinstance(code, Code) for code in errors):
         raise ConfigurationError(f"errors= of {info.original_view!r} is no tuple of codes: {errors!r}")
+    for code in errors:
+        if any(code.word == ours.word and code.status != ours.status for ours in ALL):
+            raise ConfigurationError(f"errors= of {info.original_view!r} has a code of ours: {code!r}")
     operation_id, this = info.options.get("operation_id"), (info.original_view, info.options.get("attr"))
+    if operation_id is not None and not (isinstance(operation_id, str) and operation_id.isidentifier()):
+        raise ConfigurationError(f"operation_id= of {info.original_view!r} is no name: {operation_id!r}")
     # A view that is registered for several contexts has one id; the document names the others by their paths.
     if operation_id and info.registry.operation_ids.setdefault(operation_id, this) != this:
         other = info.registry.operation_ids[operation_id][0]
