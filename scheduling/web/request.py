@@ -54,6 +54,9 @@ class Request(PyramidRequest):
     content_security_policy = API_POLICY
     """The answer's Content-Security-Policy, of which there is one; a page sets its own."""
 
+    idempotency_outcome = ""
+    """What came of the Idempotency-Key: ``done``, ``replayed``, ``running``, ``mismatch``; empty without."""
+
     token_code = UNAUTHENTICATED
     """The same as a code."""
 

@@ -347,4 +347,5 @@ def test_every_table_belongs_to_one_tree(ours):
         "token_cutoffs",
         "email_slots",
         "email_rate",
+        "idempotency_keys",
     } == {table for table, names in owners.items() if names == ["core"]}

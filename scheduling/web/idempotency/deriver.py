@@ -71,14 +71,14 @@ def _do_once(call: Callable[[], Response], request: Request, key: str) -> Respon
     record_id, fingerprint = _record_id(request, key, body), _hash(request.query_string.encode(), body)
     is_first, record = records.begin(request.db, record_id)
     if record is not None:
-        if record.fingerprint == fingerprint:
-            return _replay(record)
-        return problem(request, IDEMPOTENCY_MISMATCH.status, _OTHER_BODY, code=IDEMPOTENCY_MISMATCH)
+        return _replay(request, record, fingerprint)
     if not is_first:
+        request.idempotency_outcome = "running"
         wait = [("Retry-After", "1")]
         return problem(request, IDEMPOTENCY_RUNNING.status, _RUNNING, wait, code=IDEMPOTENCY_RUNNING)
     response = call()
     if 200 <= response.status_int < 300:
+        request.idempotency_outcome = "done"
         _keep(request, response, record_id, fingerprint)
     return response
 
@@ -116,6 +116,10 @@ def _keep(request: Request, response: Response, record_id: uuid.UUID, fingerprin
     )
 
 
-def _replay(record: Record) -> Response:
+def _replay(request: Request, record: Record, fingerprint: uuid.UUID) -> Response:
+    if record.fingerprint != fingerprint:
+        request.idempotency_outcome = "mismatch"
+        return problem(request, IDEMPOTENCY_MISMATCH.status, _OTHER_BODY, code=IDEMPOTENCY_MISMATCH)
+    request.idempotency_outcome = "replayed"
     headers = [(name, value) for name, value in orjson.loads(record.headers)]
     return Answer(record.body, status=record.status, headerlist=[*headers, REPLAYED])
