@@ -31,18 +31,18 @@ def execute(connection: sa.Connection, text: str, values: Sequence[Any] = ()) ->
         raise _translated(connection, driver_connection, text, error) from error
 
 
-def execute_together(connection: sa.Connection, text: str) -> list[list[Any]]:
-    """Run several statements without values in one round trip on PostgreSQL; return the rows of each.
+def execute_together(connection: sa.Connection, text: str) -> psycopg.Cursor[Any]:
+    """Run several statements without values in one round trip on PostgreSQL.
 
-    Each sees what was committed when it began, as if it was sent by itself.
+    Each sees what was committed when it began, as if it was sent by itself. The cursor is at the result of
+    the first; ``nextset`` goes on to the next.
     """
     driver_connection: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
     try:
         # Several at once cannot be prepared.
-        cursor = driver_connection.execute(text, prepare=False)
+        return driver_connection.execute(text, prepare=False)
     except psycopg.Error as error:
         raise _translated(connection, driver_connection, text, error) from error
-    return [one.fetchall() if one.description else [] for one in cursor.results()]
 
 
 def _translated(

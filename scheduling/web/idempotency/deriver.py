@@ -19,7 +19,6 @@ from scheduling.web.idempotency import records
 from scheduling.web.idempotency.key import HEADER, METHODS, parse_key
 from scheduling.web.problems import problem
 from scheduling.web.responses import Answer
-from scheduling.web.validation import read_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +66,9 @@ idempotency_deriver.options = ("idempotent",)  # type: ignore[attr-defined]
 
 
 def _do_once(call: Callable[[], Response], request: Request, key: str) -> Response:
-    body = read_body(request)
-    record_id, fingerprint = _record_id(request, key, body), _hash(request.query_string.encode(), body)
+    body = request.sent_body
+    query = request.environ.get("QUERY_STRING", "").encode("latin-1")
+    record_id, fingerprint = _record_id(request, key, body), _hash(query, body)
     is_first, record = records.begin(request.db, record_id)
     if record is not None:
         return _replay(request, record, fingerprint)

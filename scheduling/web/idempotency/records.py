@@ -62,8 +62,12 @@ def begin(db: Session, record_id: uuid.UUID) -> tuple[bool, Record | None]:
         return True, Record(*row) if row else None
     lock = int.from_bytes(record_id.bytes[:8], signed=True)
     text = _BEGIN_AND_FIND.format(lock=lock, record_id=record_id, columns=", ".join(Record._fields))
-    _, [[has_lock]], found = driver.execute_together(db.connection, text)
-    return has_lock, Record(*found[0]) if found else None
+    cursor = driver.execute_together(db.connection, text)
+    cursor.nextset()
+    [has_lock] = cursor.fetchone() or [False]
+    cursor.nextset()
+    found = cursor.fetchone()
+    return has_lock, Record(*found) if found else None
 
 
 def keep(
