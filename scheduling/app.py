@@ -36,6 +36,8 @@ INCLUDES = (
     "scheduling.messaging.in_hand",
     "scheduling.messaging.consumers",
     "scheduling.messaging.housekeeping",
+    # Around views: what was done once, with a housekeeping task.
+    "scheduling.web.idempotency",
     # Metrics and traces: tweens outside of those above.
     "scheduling.observability.metrics",
     "scheduling.observability.otel",

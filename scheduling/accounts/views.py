@@ -57,6 +57,7 @@ WRONG_PASSWORD = "The current password is wrong."  # noqa: S105 - it is a senten
     location="/api/v1/users/me",
     response=RegistrationAnswer,
     operation_id="register",
+    idempotent=False,
 )
 def register(context: Auth, request: Request) -> dict[str, Any]:
     """Create an account and log in."""
@@ -79,6 +80,7 @@ def register(context: Auth, request: Request) -> dict[str, Any]:
     response=LoginAnswer,
     errors=(codes.UNAUTHENTICATED,),
     operation_id="log_in",
+    idempotent=False,
 )
 def login(context: Auth, request: Request) -> dict[str, Any] | Response:
     """Exchange address and password for a token."""
@@ -166,6 +168,7 @@ def update(context: Me, request: Request) -> dict[str, Any] | Response:
     schema=PasswordChange,
     response=PasswordChanged,
     operation_id="change_password",
+    idempotent=False,
 )
 def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
     """Change my password, end all my tokens and give me a fresh one."""

@@ -31,6 +31,20 @@ def execute(connection: sa.Connection, text: str, values: Sequence[Any] = ()) ->
         raise _translated(connection, driver_connection, text, error) from error
 
 
+def execute_together(connection: sa.Connection, text: str) -> psycopg.Cursor[Any]:
+    """Run several statements without values in one round trip on PostgreSQL.
+
+    Each sees what was committed when it began, as if it was sent by itself. The cursor is at the result of
+    the first; ``nextset`` goes on to the next.
+    """
+    driver_connection: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
+    try:
+        # Several at once cannot be prepared.
+        return driver_connection.execute(text, prepare=False)
+    except psycopg.Error as error:
+        raise _translated(connection, driver_connection, text, error) from error
+
+
 def _translated(
     connection: sa.Connection, driver_connection: psycopg.Connection[Any], text: str, error: psycopg.Error
 ) -> BaseException:

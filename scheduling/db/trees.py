@@ -50,7 +50,8 @@ def core_tables() -> frozenset[str]:
     A table of another program, or of a plugin that is gone, may be in the same database and is none of them.
     """
     folder = Path(__file__).parents[1]
-    names = (f"{folder.name}.{models.parent.name}.models" for models in folder.glob("*/models.py"))
+    files = (models.relative_to(folder.parent) for models in folder.glob("**/models.py"))
+    names = (".".join(file.with_suffix("").parts) for file in files)
     members = [member for name in names for member in vars(import_module(name)).values()]
     return frozenset(member.name for member in members if isinstance(member, sa.Table))
 

@@ -46,8 +46,16 @@ FORBIDDEN = Code("forbidden", 403, "The sender is known and not allowed to do th
 NOT_FOUND = Code("not_found", 404, "There is no such thing, or the sender must not learn of it.")
 METHOD_NOT_ALLOWED = Code("method_not_allowed", 405, "`Allow` names the methods that are possible here.")
 CONFLICT = Code("conflict", 409, "The thing is in another state than the call expects: look again.")
+IDEMPOTENCY_RUNNING = Code(
+    "idempotency_running",
+    409,
+    "The first call with this `Idempotency-Key` still runs: try again after `Retry-After` seconds.",
+)
 TOO_LARGE = Code("too_large", 413, "The body is larger than the server takes.")
 UNSUPPORTED_MEDIA_TYPE = Code("unsupported_media_type", 415, "The body is not uncompressed JSON in UTF-8.")
+IDEMPOTENCY_MISMATCH = Code(
+    "idempotency_mismatch", 422, "This `Idempotency-Key` was sent before with another body or query string."
+)
 HEADERS_TOO_LARGE = Code(
     "request_header_fields_too_large", 431, "The headers are larger than the server takes."
 )
@@ -74,7 +82,7 @@ DEFAULTS = {
 }
 """The code of a problem that names none, by its status."""
 
-ALL = (*DEFAULTS.values(), TOKEN_EXPIRED, TOKEN_REVOKED)
+ALL = (*DEFAULTS.values(), TOKEN_EXPIRED, TOKEN_REVOKED, IDEMPOTENCY_RUNNING, IDEMPOTENCY_MISMATCH)
 """Every code of core."""
 
 

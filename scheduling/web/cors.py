@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+_ALLOWED = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID, traceparent"
+
 PREFLIGHT_HEADERS = [
     ("Access-Control-Allow-Methods", "GET, HEAD, POST, PATCH, DELETE"),
-    ("Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match, X-Request-ID, traceparent"),
+    ("Access-Control-Allow-Headers", _ALLOWED),
     ("Access-Control-Max-Age", "7200"),
 ]
 
-
-_EXPOSED = ("Access-Control-Expose-Headers", "ETag, Link, Location, Retry-After, X-Request-ID")
+_EXPOSED = (
+    "Access-Control-Expose-Headers",
+    "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID, Idempotent-Replayed",
+)
 
 
 class Cors:

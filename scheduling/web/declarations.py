@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from scheduling.web import codes
+from scheduling.web.idempotency.key import METHODS as IDEMPOTENCY_METHODS
 from scheduling.web.resources import Item, Resource, Root, Version1, children_of, item_of
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ class Declaration:
         return bool(self.permission == NO_PERMISSION_REQUIRED)
 
     @property
+    def takes_idempotency_key(self) -> bool:
+        """Whether the header Idempotency-Key is honoured."""
+        return self.method in IDEMPOTENCY_METHODS and bool(self.options.get("idempotent", True))
+
+    @property
     def codes(self) -> list[Code]:
         """Every code with which the view may fail, by status and word; a 405 comes from no view."""
         found = {codes.INTERNAL, codes.UNAVAILABLE, *self.options.get("errors", ())}
@@ -82,6 +88,9 @@ class Declaration:
             found.add(codes.NOT_FOUND)
         if self.method in _WRITING:
             found.add(codes.CONFLICT)
+        if self.takes_idempotency_key:
+            # The body is part of what is compared, also where the view does not look at it.
+            found |= {codes.INVALID, codes.TOO_LARGE, codes.IDEMPOTENCY_RUNNING, codes.IDEMPOTENCY_MISMATCH}
         return sorted(found, key=lambda code: (code.status, code.word))
 
 

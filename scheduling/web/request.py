@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pyramid.decorator import reify
+from pyramid.httpexceptions import HTTPRequestEntityTooLarge
 from pyramid.request import Request as PyramidRequest
 
 from scheduling import tracing
@@ -54,6 +55,9 @@ class Request(PyramidRequest):
     content_security_policy = API_POLICY
     """The answer's Content-Security-Policy, of which there is one; a page sets its own."""
 
+    idempotency_outcome = ""
+    """What came of the Idempotency-Key: ``done``, ``replayed``, ``running``, ``mismatch``; empty without."""
+
     token_code = UNAUTHENTICATED
     """The same as a code."""
 
@@ -67,6 +71,18 @@ class Request(PyramidRequest):
     def trace(self) -> tracing.TraceParent:
         """The request's step of the client's trace, or of one that begins here."""
         return tracing.continue_trace(self.environ.get("HTTP_TRACEPARENT"))
+
+    @reify
+    def sent_body(self) -> bytes:
+        """The body, read once. Raises 413 if it is above the limit of the settings."""
+        limit = self.settings.max_body_bytes
+        if self.content_length is None and self.environ.get("wsgi.input_terminated"):
+            # A chunked body on granian, of which nobody knows the length; waitress has counted it.
+            self.body = self.environ["wsgi.input"].read(limit + 1)
+        if (self.content_length or 0) > limit:
+            raise HTTPRequestEntityTooLarge(f"The body has more than {limit} bytes.")
+        body: bytes = self.body
+        return body
 
     @property
     def settings(self) -> Settings:

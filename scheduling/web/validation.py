@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import marshmallow
 import orjson
-from pyramid.httpexceptions import HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
+from pyramid.httpexceptions import HTTPUnsupportedMediaType
 
 from scheduling.exceptions import Invalid
 
@@ -31,13 +31,7 @@ def read_object(request: Request) -> dict[str, Any]:
     Raises 413 above the limit of the settings, 415 for another media type, :class:`Invalid` for JSON that
     is malformed or no object.
     """
-    limit = request.settings.max_body_bytes
-    if request.content_length is None and request.environ.get("wsgi.input_terminated"):
-        # A chunked body on granian, of which nobody knows the length; waitress has counted it.
-        request.body = request.environ["wsgi.input"].read(limit + 1)
-    if (request.content_length or 0) > limit:
-        raise HTTPRequestEntityTooLarge(f"The body has more than {limit} bytes.")
-    body: bytes = request.body
+    body = request.sent_body
     if not body:
         return {}
     encoded = request.environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity"

@@ -85,6 +85,27 @@ def test_a_booking_with_its_notification_event_and_mail_is_made_in_one_round_tri
         assert verbs == ["BEGIN", "SELECT", "INSERT", "INSERT", "INSERT", "INSERT", "COMMIT"]
 
 
+def test_a_key_takes_two_statements_and_a_replay_one_look(site):
+    alice = site.user()
+
+    def verbs(keys):
+        def create():
+            alice.post("/bookings", BOOKING, headers={"Idempotency-Key": next(keys)}, status=201)
+
+        return [statement.split()[0] for statement in statements_of(site, create)]
+
+    new, old = verbs(iter("ab")), verbs(iter("bb"))
+
+    if site.registry.engine.dialect.name == "postgresql":
+        # The first takes the lock and looks for the record, which is written in the second.
+        assert new == ["BEGIN;", "WITH", "COMMIT"]
+        assert old == ["BEGIN;", "COMMIT"]
+    else:
+        inserts = ["INSERT"] * 5
+        assert new == ["BEGIN", "SELECT", "SELECT", *inserts, "COMMIT"]
+        assert old == ["BEGIN", "SELECT", "COMMIT"]
+
+
 def test_the_etag_of_a_changed_booking_or_profile_asks_nothing_more(site):
     alice = site.user()
     booking = f"/bookings/{book(alice)['id']}"

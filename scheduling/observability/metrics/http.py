@@ -48,6 +48,12 @@ class HttpMetrics:
             buckets=_SECONDS,
             registry=collectors,
         )
+        self._keys = Counter(
+            "scheduling_http_idempotency_keys",
+            "Requests with an Idempotency-Key by what came of it.",
+            ["outcome"],
+            registry=collectors,
+        )
         # Looking up children by their labels takes longer than counting with them.
         self._children: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
@@ -61,6 +67,8 @@ class HttpMetrics:
             self._children[key] = children
         children[0].inc()
         children[1].observe(seconds)
+        if request.idempotency_outcome:
+            self._keys.labels(request.idempotency_outcome).inc()
 
 
 def tween_factory(

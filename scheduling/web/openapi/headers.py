@@ -5,18 +5,29 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from scheduling.web.codes import IDEMPOTENCY_RUNNING
+from scheduling.web.idempotency.key import HEADER, MAX_LENGTH
 from scheduling.web.openapi.names import has_pages
 
 if TYPE_CHECKING:
+    from scheduling.web.codes import Code
     from scheduling.web.openapi.calls import Call
 
 _TEXT = {"type": "string"}
+_SECONDS = {
+    "description": "After how many seconds to try again.",
+    "schema": {"type": "integer", "minimum": 0},
+}
 
 HEADERS: dict[str, dict[str, Any]] = {
     "ETag": {
         "description": "Stands for this state of the thing; for `If-None-Match`.",
         "required": True,
         "schema": _TEXT,
+    },
+    "Idempotent-Replayed": {
+        "description": "`true` where this is the answer to an earlier call with the same `Idempotency-Key`.",
+        "schema": {"type": "string", "const": "true"},
     },
     "Link": {
         "description": 'Where the next page is, relative to the server, as in `<…>; rel="next"` (RFC 8288); '
@@ -28,11 +39,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
         "schema": _TEXT,
     },
-    "Retry-After": {
-        "description": "After how many seconds to try again.",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 0},
-    },
+    "Retry-After": {**_SECONDS, "required": True},
     "WWW-Authenticate": {
         "description": "How to say who one is: `Bearer`.",
         "required": True,
@@ -44,7 +51,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": _TEXT,
     },
 }
-"""By name; an answer that is documented to have one has it, but for ``Link``."""
+"""By name; an answer that is documented to have one has it where it is required."""
 
 IF_NONE_MATCH = {
     "name": "If-None-Match",
@@ -54,6 +61,18 @@ IF_NONE_MATCH = {
 }
 """The parameter of a GET that has an ETag."""
 
+IDEMPOTENCY_KEY = {
+    "name": HEADER,
+    "in": "header",
+    "description": 'A word of the client\'s own for this call, such as a new UUID, as `k` or as `"k"`. '
+    "The call is done once, however often it is sent with this key within 24 hours, and its first good "
+    "answer is given again.",
+    # In quotes there are two characters more, and each quote and backslash is escaped by one.
+    "schema": {"type": "string", "minLength": 1, "maxLength": 2 * MAX_LENGTH + 2, "pattern": "^[ -~]+$"},
+    "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+}
+"""The parameter of a call that is done once with it."""
+
 _OF_STATUS = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
     HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
@@ -61,9 +80,11 @@ _OF_STATUS = {
 }
 
 
-def of_problem(status: int) -> dict[str, Any]:
-    """Return the headers of a problem with this status."""
-    return _references("X-Request-ID", *_OF_STATUS.get(HTTPStatus(status), ()))
+def of_problem(status: int, codes: list[Code]) -> dict[str, Any]:
+    """Return the headers of a problem with this status, which has one of some codes."""
+    found = _references("X-Request-ID", *_OF_STATUS.get(HTTPStatus(status), ()))
+    # The other codes of this status have none.
+    return found | ({"Retry-After": _SECONDS} if IDEMPOTENCY_RUNNING in codes else {})
 
 
 def of_answer(call: Call, *, has_etag: bool) -> dict[str, Any]:
@@ -75,6 +96,8 @@ def of_answer(call: Call, *, has_etag: bool) -> dict[str, Any]:
         names.append("Location")
     if has_pages(call):
         names.append("Link")
+    if call.declared.takes_idempotency_key:
+        names.append("Idempotent-Replayed")
     return _references(*names)
 
 

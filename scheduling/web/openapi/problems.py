@@ -42,7 +42,7 @@ def response(codes: list[Code]) -> dict[str, Any]:
         schema["required"] = ["request_id"]
     return {
         "description": "\n\n".join(f"`{code.word}`: {code.meaning}" for code in codes),
-        "headers": headers.of_problem(codes[0].status),
+        "headers": headers.of_problem(codes[0].status, codes),
         "content": {PROBLEM: {"schema": schema, "examples": {code.word: _example(code) for code in codes}}},
     }
 

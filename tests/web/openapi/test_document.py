@@ -203,7 +203,23 @@ def test_parameters_are_those_of_the_path_the_query_and_the_pages(document):
     assert set(parameters("/api/v1/organizations/{organization_id}/members/{user_id}", "delete")) == {
         "organization_id",
         "user_id",
+        "Idempotency-Key",
     }
+
+
+def test_a_key_is_taken_where_a_call_changes_something_and_its_answer_holds_no_secret(document):
+    found = {
+        operation["operationId"]
+        for _, _, operation in operations(document)
+        if "Idempotency-Key" in {p["name"] for p in operation.get("parameters", [])}
+    }
+    writing = {
+        operation["operationId"]
+        for _, method, operation in operations(document)
+        if method in ("post", "patch", "delete")
+    }
+    assert writing - found == {"register", "log_in", "change_password"}
+    assert found - writing == set()
 
 
 @pytest.mark.parametrize(
@@ -214,6 +230,8 @@ def test_parameters_are_those_of_the_path_the_query_and_the_pages(document):
         ("/api/v1/bookings/{booking_id}", "get", 200, "ETag"),
         ("/api/v1/bookings/{booking_id}", "get", 304, "ETag"),
         ("/api/v1/bookings/{booking_id}", "patch", 200, "ETag"),
+        ("/api/v1/bookings", "post", 201, "Idempotent-Replayed"),
+        ("/api/v1/bookings", "post", 409, "Retry-After"),
         ("/api/v1/bookings", "get", 503, "Retry-After"),
         ("/api/v1/bookings", "get", 401, "WWW-Authenticate"),
         ("/health", "get", 200, "X-Request-ID"),
@@ -225,7 +243,7 @@ def test_headers_are_told(document, path, method, status, header):
 
 def test_whole_numbers_have_64_bits_in_paths_and_in_bodies(document):
     schemas = document["components"]["schemas"]
-    [booking_id] = named(document, "/api/v1/bookings/{booking_id}", "delete")["parameters"]
+    [booking_id, _] = named(document, "/api/v1/bookings/{booking_id}", "delete")["parameters"]
     assert booking_id["schema"]["format"] == "int64"
     found = [
         (name, member)
