@@ -33,8 +33,14 @@ FORBIDDEN = Code("forbidden", 403, "The sender is known and not allowed to do th
 NOT_FOUND = Code("not_found", 404, "There is no such thing, or the sender must not learn of it.")
 METHOD_NOT_ALLOWED = Code("method_not_allowed", 405, "`Allow` names the methods that are possible here.")
 CONFLICT = Code("conflict", 409, "The thing is in another state than the call expects: look again.")
+STALE = Code(
+    "stale", 412, "The thing has another version than `If-Match` names: read it again, then decide anew."
+)
 TOO_LARGE = Code("too_large", 413, "The body is larger than the server takes.")
 UNSUPPORTED_MEDIA_TYPE = Code("unsupported_media_type", 415, "The body is not uncompressed JSON in UTF-8.")
+PRECONDITION_REQUIRED = Code(
+    "precondition_required", 428, "The installation wants `If-Match`, with the `ETag` of what is changed."
+)
 HEADERS_TOO_LARGE = Code(
     "request_header_fields_too_large", 431, "The headers are larger than the server takes."
 )
@@ -51,8 +57,10 @@ DEFAULTS = {
         NOT_FOUND,
         METHOD_NOT_ALLOWED,
         CONFLICT,
+        STALE,
         TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE,
+        PRECONDITION_REQUIRED,
         HEADERS_TOO_LARGE,
         INTERNAL,
         NOT_IMPLEMENTED,

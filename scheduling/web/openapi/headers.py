@@ -14,7 +14,8 @@ _TEXT = {"type": "string"}
 
 HEADERS: dict[str, dict[str, Any]] = {
     "ETag": {
-        "description": "Stands for this state of the thing; for `If-None-Match`.",
+        "description": "Stands for this state of the thing, for `If-None-Match`. Of a thing that can be "
+        "changed it begins with the `version` and a dot, for `If-Match`.",
         "required": True,
         "schema": _TEXT,
     },
@@ -53,6 +54,15 @@ IF_NONE_MATCH = {
     "schema": _TEXT,
 }
 """The parameter of a GET that has an ETag."""
+
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The `ETag` of what the client has seen, or several, of which the versions count, as in "
+    '`"3"`; 412 if the thing has another one. `*` for any.',
+    "schema": _TEXT,
+}
+"""The parameter of a PATCH or DELETE of what has a version."""
 
 _OF_STATUS = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),

@@ -58,6 +58,8 @@ def _parameters(call: Call) -> list[dict[str, Any]]:
         found.append({"in": "query", "schema": query})
     if call.method == "GET" and call.option("etag"):
         found.append(headers.IF_NONE_MATCH)
+    if call.option("if_match"):
+        found.append(headers.IF_MATCH)
     return found
 
 
