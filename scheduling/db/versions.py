@@ -33,7 +33,7 @@ def _one_more(element: next_version, compiler: SQLCompiler, **options: Any) -> s
 
 def version_column() -> sa.Column[int]:
     """Return the column ``version`` of a table, which :func:`add_version` adds to the database."""
-    return sa.Column(sa.Integer, nullable=False, server_default="1", onupdate=next_version())
+    return sa.Column("version", sa.Integer, nullable=False, server_default="1", onupdate=next_version())
 
 
 # Every UPDATE that SQLAlchemy makes sets the version, so that its RETURNING has the new one on SQLite too,
