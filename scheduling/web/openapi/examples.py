@@ -80,8 +80,9 @@ def _of_type(schema: Mapping[str, Any], schemas: Mapping[str, Any], inside: froz
         }
     if kind == "array":
         items = schema.get("items")
-        is_empty = items is None or _leads_back(items, inside)
-        return [] if is_empty else [example(items, schemas, inside=inside)]
+        if items is None or _leads_back(items, inside):
+            return []
+        return [example(items, schemas, inside=inside)]
     if kind == "string":
         return _text(schema)
     return _number(schema, _NUMBERS[kind]) if kind in _NUMBERS else _CONSTANTS[kind]
@@ -99,4 +100,5 @@ def _number(schema: Mapping[str, Any], number: float) -> float:
         number = max(number, schema["exclusiveMinimum"] + 1)
     if "exclusiveMaximum" in schema:
         number = min(number, schema["exclusiveMaximum"] - 1)
-    return max(min(number, schema.get("maximum", number)), schema.get("minimum", number))
+    within: float = max(min(number, schema.get("maximum", number)), schema.get("minimum", number))
+    return within

@@ -59,8 +59,13 @@ def _is_whole(schema: AnySchema) -> bool:
     """Tell whether a schema is what its class says, and no instance that was given other options."""
     if isinstance(schema, type):
         return True
-    whole = type(schema)()
-    return all(getattr(schema, name) == getattr(whole, name) for name in _MODIFIERS)
+    return _modifiers(schema) == _modifiers(type(schema)())
+
+
+def _modifiers(schema: Schema) -> list[Any]:
+    """Return the options of an instance; the names in them as sets, which can be compared with None."""
+    values = [getattr(schema, name) for name in _MODIFIERS]
+    return [value if value is None or isinstance(value, bool) else set(value) for value in values]
 
 
 def _class_of(schema: AnySchema) -> type[Schema]:
