@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scheduling.web.openapi.calls import Call
 
 _TEXT = {"type": "string"}
+_TAG = '(W/)?"[!#-~]*"'
 
 HEADERS: dict[str, dict[str, Any]] = {
     "ETag": {
@@ -60,7 +61,7 @@ IF_MATCH = {
     "in": "header",
     "description": "The `ETag` of what the client has seen, or several, of which the versions count, as in "
     '`"3"`; 412 if the thing has another one. `*` for any.',
-    "schema": _TEXT,
+    "schema": {"type": "string", "pattern": rf"^(\*|{_TAG}(, ?{_TAG})*)$", "examples": ['"1"', "*"]},
 }
 """The parameter of a PATCH or DELETE of what has a version."""
 

@@ -203,7 +203,26 @@ def test_parameters_are_those_of_the_path_the_query_and_the_pages(document):
     assert set(parameters("/api/v1/organizations/{organization_id}/members/{user_id}", "delete")) == {
         "organization_id",
         "user_id",
+        "If-Match",
     }
+
+
+def test_if_match_is_told_of_what_has_a_version(document):
+    told = {
+        (path, method)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if any(parameter["name"] == "If-Match" for parameter in operation.get("parameters", []))
+    }
+    booking, organization = "/api/v1/bookings/{booking_id}", "/api/v1/organizations/{organization_id}"
+    changed = {(path, method) for path in (booking, organization) for method in ("patch", "delete")}
+    assert told == changed | {
+        ("/api/v1/users/me", "patch"),
+        ("/api/v1/organizations/{organization_id}/members/{user_id}", "delete"),
+    }
+    for path, method in told:
+        for status in (400, 412, 428):
+            assert "content" in response(document, path, method, status)
 
 
 @pytest.mark.parametrize(
@@ -211,6 +230,7 @@ def test_parameters_are_those_of_the_path_the_query_and_the_pages(document):
     [
         ("/api/v1/bookings", "get", 200, "Link"),
         ("/api/v1/bookings", "post", 201, "Location"),
+        ("/api/v1/bookings", "post", 201, "ETag"),
         ("/api/v1/bookings/{booking_id}", "get", 200, "ETag"),
         ("/api/v1/bookings/{booking_id}", "get", 304, "ETag"),
         ("/api/v1/bookings/{booking_id}", "patch", 200, "ETag"),
@@ -225,7 +245,7 @@ def test_headers_are_told(document, path, method, status, header):
 
 def test_whole_numbers_have_64_bits_in_paths_and_in_bodies(document):
     schemas = document["components"]["schemas"]
-    [booking_id] = named(document, "/api/v1/bookings/{booking_id}", "delete")["parameters"]
+    [booking_id, _] = named(document, "/api/v1/bookings/{booking_id}", "delete")["parameters"]
     assert booking_id["schema"]["format"] == "int64"
     found = [
         (name, member)
