@@ -51,10 +51,16 @@ IDEMPOTENCY_RUNNING = Code(
     409,
     "The first call with this `Idempotency-Key` still runs: try again after `Retry-After` seconds.",
 )
+STALE = Code(
+    "stale", 412, "The thing has another version than `If-Match` names: read it again, then decide anew."
+)
 TOO_LARGE = Code("too_large", 413, "The body is larger than the server takes.")
 UNSUPPORTED_MEDIA_TYPE = Code("unsupported_media_type", 415, "The body is not uncompressed JSON in UTF-8.")
 IDEMPOTENCY_MISMATCH = Code(
     "idempotency_mismatch", 422, "This `Idempotency-Key` was sent before with another body or query string."
+)
+PRECONDITION_REQUIRED = Code(
+    "precondition_required", 428, "The installation wants `If-Match`, with the `ETag` of what is changed."
 )
 HEADERS_TOO_LARGE = Code(
     "request_header_fields_too_large", 431, "The headers are larger than the server takes."
@@ -72,8 +78,10 @@ DEFAULTS = {
         NOT_FOUND,
         METHOD_NOT_ALLOWED,
         CONFLICT,
+        STALE,
         TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE,
+        PRECONDITION_REQUIRED,
         HEADERS_TOO_LARGE,
         INTERNAL,
         NOT_IMPLEMENTED,

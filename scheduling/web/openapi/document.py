@@ -104,10 +104,10 @@ def _add_schemas(spec: APISpec, found: list[Call], names: json_schemas.SchemaNam
 
 
 def _add_calls(spec: APISpec, found: list[Call]) -> None:
-    with_etag = {call.path for call in found if call.option("etag")}
+    with_etag = {call.path for call in found if call.method == "GET" and call.option("etag")}
     for call, operation_id in zip(found, operation_ids(found), strict=True):
-        # A PATCH of a thing answers the ETag that a GET of it has then.
-        has_etag = call.path in with_etag and call.method in ("GET", "PATCH")
+        # A PATCH of a thing answers the ETag that a GET of it has then; a POST says so itself.
+        has_etag = bool(call.option("etag")) or (call.path in with_etag and call.method == "PATCH")
         with _naming(call):
             told = operation(call, operation_id, has_etag=has_etag)
             spec.path(call.path, operations={call.method.lower(): told})
