@@ -78,8 +78,9 @@ def start_embedded(start_installation, tmp_path):
     return partial(start_installation, f"sqlite:///{tmp_path}/smoke.db")
 
 
-def test_a_sound_installation_passes_every_step_and_nothing_is_left(start_embedded):
-    smoke = start_embedded()
+@pytest.mark.parametrize("if_match_is_required", ["false", "true"])
+def test_a_sound_installation_passes_every_step_and_nothing_is_left(start_embedded, if_match_is_required):
+    smoke = start_embedded(SCHEDULING_REQUIRE_IF_MATCH=if_match_is_required)
     assert smoke() == (0, ok(STEPS_WITH_BOOKINGS))
     assert smoke.left() == {}
 

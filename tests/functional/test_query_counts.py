@@ -114,6 +114,23 @@ def test_the_etag_of_a_changed_booking_or_profile_asks_nothing_more(site):
         assert verbs.count("SELECT") == (path == booking), verbs
 
 
+def test_if_match_asks_nothing_more(site):
+    alice = site.user()
+    booking = f"/bookings/{book(alice)['id']}"
+    organization = f"/organizations/{create_organization(alice)}"
+    changes_of = {booking: {"title": "Retro"}, organization: {"name": "Acme"}, "/users/me": {"name": "Al"}}
+    for path, changes in changes_of.items():
+
+        def verbs(path=path, changes=changes, **headers):
+            statements = statements_of(site, lambda: alice.patch(path, changes, headers=headers, status=200))
+            return [statement.split()[0] for statement in statements]
+
+        assert verbs(**{"If-Match": "*"}) == verbs()
+        # Each call is made twice, and the version grows with each.
+        version = alice.get(path).json["version"]
+        assert verbs(**{"If-Match": f'"{version}", "{version + 1}"'}) == verbs()
+
+
 def test_only_a_booking_that_moves_takes_statements_for_its_notification_and_email(site):
     alice = site.user()
     path = f"/bookings/{book(alice)['id']}"
