@@ -36,6 +36,8 @@ INCLUDES = (
     "scheduling.messaging.in_hand",
     "scheduling.messaging.consumers",
     "scheduling.messaging.housekeeping",
+    # Rate limits: `add_rate_limit`, and a view deriver inside of those above.
+    "scheduling.throttling",
     # Metrics and traces: tweens outside of those above.
     "scheduling.observability.metrics",
     "scheduling.observability.otel",

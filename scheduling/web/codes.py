@@ -35,6 +35,9 @@ METHOD_NOT_ALLOWED = Code("method_not_allowed", 405, "`Allow` names the methods 
 CONFLICT = Code("conflict", 409, "The thing is in another state than the call expects: look again.")
 TOO_LARGE = Code("too_large", 413, "The body is larger than the server takes.")
 UNSUPPORTED_MEDIA_TYPE = Code("unsupported_media_type", 415, "The body is not uncompressed JSON in UTF-8.")
+RATE_LIMITED = Code(
+    "rate_limited", 429, "There were too many of these calls: try again after `Retry-After` seconds."
+)
 HEADERS_TOO_LARGE = Code(
     "request_header_fields_too_large", 431, "The headers are larger than the server takes."
 )
@@ -53,6 +56,7 @@ DEFAULTS = {
         CONFLICT,
         TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE,
+        RATE_LIMITED,
         HEADERS_TOO_LARGE,
         INTERNAL,
         NOT_IMPLEMENTED,
@@ -70,7 +74,6 @@ _WORDS = {
     414: "uri_too_long",
     416: "range_not_satisfiable",
     422: "unprocessable_content",
-    429: "rate_limited",
 }
 _TITLES = {
     413: "Request Entity Too Large",
