@@ -27,6 +27,7 @@ def log_in(request: Request, address: str, password: str) -> tuple[Row | None, R
     """
     db, guess = request.db, Guess(request)
     guess.require_unrefused(address)
+    request.registry.passwords.require_place()
 
     def enter(user: Row) -> Row | None:
         renewed = db.registry.passwords.renewed(password, user.password_hash)

@@ -33,8 +33,8 @@ ON CONFLICT (key) DO UPDATE SET (hits, waits, admitted, expires_at) = (
             FROM (
                 SELECT {greatest}({clock}, coalesce({latest}, 0) + 1) AS now, coalesce({latest}, 0) AS latest,
                     kept.waits AS waits, kept.expires_at AS expires_at
-            ) AS present
-        ) AS counted
+            ) AS present {once}
+        ) AS counted {once}
     ) AS decided
 )
 RETURNING {length} AS number, {oldest} AS oldest, {newest} AS newest, waits, admitted, {clock} AS now
@@ -43,13 +43,16 @@ RETURNING {length} AS number, {oldest} AS oldest, {newest} AS newest, waits, adm
 _WAIT = "{least}(:first_wait * (1 << (waits - 1)), :window)"
 
 _POSTGRESQL = {
+    # Keeps the planner from writing an expression in each place where its name is.
+    "once": "OFFSET 0",
     "clock": "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)",
     "one": "ARRAY[now]",
     "true": "true",
     "least": "least",
     "greatest": "greatest",
     "latest": "kept.hits[cardinality(kept.hits)]",
-    "recent": "ARRAY(SELECT hit FROM unnest(kept.hits) AS hit WHERE hit > now - :window ORDER BY hit)",
+    # A search by halves: the moments are in order.
+    "recent": "kept.hits[width_bucket(now - :window, kept.hits) + 1 :]",
     "number": "cardinality(recent)",
     "appended": "array_append(recent, now)",
     "length": "cardinality(hits)",
@@ -57,6 +60,7 @@ _POSTGRESQL = {
     "newest": "hits[cardinality(hits)]",
 }
 _SQLITE = {
+    "once": "LIMIT -1 OFFSET 0",
     # Days since noon of 24 November 4714 BC; 2440587.5 is 1 January 1970.
     "clock": "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
     "one": "json_array(now)",
