@@ -27,6 +27,7 @@ ATTACKS = {
     "one address, an account a guess": lambda n: (address(1), f"user{n}@example.com"),
     "an address a guess, one account": lambda n: (f"10.1.{n // 250}.{n % 250}", VICTIM),
 }
+GUESSES = dict(zip(ATTACKS, (20_000, 20_000, 3000, 3000), strict=True))
 LIMITS = dict(zip(ATTACKS, (PER_ACCOUNT, PER_ACCOUNT, PER_ADDRESS, PER_ACCOUNT), strict=True))
 
 
@@ -69,7 +70,7 @@ def test_no_more_guesses_than_the_limit_reach_bcrypt_and_memory_does_not_grow(st
             answers = threads.map(lambda part: guess(site, part, ATTACKS[name]), parts)
             return [status for answer in answers for status in answer]
 
-    number = 20_000 if "hundred" in name or name == "one address, one account" else 12_000
+    number = GUESSES[name]
     statuses = send(range(number // 2))
     before = memory_mib(site)
     statuses += send(range(number // 2, number))
