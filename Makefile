@@ -5,6 +5,7 @@
 # make chaos  bookings while everything is killed at random; SEED=7 SECONDS=600 choose another and a longer run
 # make bench  what each call costs and how many a second there can be; ARGS='--help' says how to choose
 # make bench-growth  what each call costs while its table grows to ten million rows
+# make bench-attack  what others notice of 200 guesses at passwords a second
 # make bench-latency  how long a message takes from its commit to the e-mail provider
 #
 # Each builds .venv first, from nothing but Python 3.11 or newer: `make run` with what running needs, the others
@@ -22,7 +23,7 @@ DEV_READY := .venv/.ready-dev
 TOOLS := .tools/bin
 TOOLS_READY := .tools/.ready
 
-.PHONY: run test test-turkish chaos bench bench-growth bench-latency check format image sbom lock test-image clean
+.PHONY: run test test-turkish chaos bench bench-attack bench-growth bench-latency check format image sbom lock test-image clean
 
 run: $(READY)
 	@$(BIN)/scheduling -c development.ini db upgrade
@@ -42,6 +43,9 @@ bench: $(DEV_READY)
 
 bench-growth: $(DEV_READY)
 	$(BIN)/python -m bench.growth $(ARGS)
+
+bench-attack: $(DEV_READY)
+	$(BIN)/python -m bench.attack $(ARGS)
 
 bench-latency: $(DEV_READY)
 	$(BIN)/python -m bench.delivery_latency

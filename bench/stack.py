@@ -91,7 +91,14 @@ def running(server: str, *postgres_options: str) -> Iterator[Stack]:
         postgres.stop()
         postgres.start("-clog_line_prefix=%a ", *postgres_options)
         database_url = postgres.create_database("bench")
-        environ = {"SCHEDULING_BCRYPT_COST": "10", "EMAIL_RATE_LIMIT": "6000"}
+        # Limits are met by nobody, and cost what they cost; those of accounts are as they come.
+        environ = {
+            "SCHEDULING_BCRYPT_COST": "10",
+            "EMAIL_RATE_LIMIT": "6000",
+            "RATE_LIMIT_ENABLED": "true",
+            "SCHEDULING_RATE_LIMIT_REGISTRATIONS": "10000",
+            "TRUSTED_PROXIES": "127.0.0.1",
+        }
         ini = ROOT / "production.ini"
         with Installation(Path(folder), ini, database_url, redis.url, environ) as installation:
             installation.serve(f"--server={server}", f"--processes={PROCESSES[server]}")

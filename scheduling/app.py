@@ -39,6 +39,8 @@ INCLUDES = (
     "scheduling.messaging.housekeeping",
     # Around views: what was done once, with a housekeeping task.
     "scheduling.web.idempotency",
+    # Rate limits: `add_rate_limit`, and a view deriver inside of those above.
+    "scheduling.throttling",
     # Metrics and traces: tweens outside of those above.
     "scheduling.observability.metrics",
     "scheduling.observability.otel",

@@ -198,6 +198,19 @@ class Configurator(Protocol):
         A word that core or another plugin has added is a conflict, which stops the start.
         """
 
+    def add_rate_limit(
+        self,
+        name: str,
+        places: int,
+        seconds: int,
+        per: Literal["address", "anonymous", "user"] = "address",
+    ) -> None:
+        """Make a limit of ``places`` calls in any ``seconds``, which a view has by ``rate_limit=name``.
+
+        It counts the calls of an address of clients, with ``anonymous`` only those without a valid token, or
+        with ``user`` those of a user. 0 places are no limit. To be called before the views are registered.
+        """
+
     def add_event_consumer(self, name: str, event: type[Event], handler: Handler) -> None:
         """Run ``handler(message, registry)`` in a worker, at least once, for each event of a class.
 

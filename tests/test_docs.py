@@ -25,7 +25,8 @@ def test_every_setting_is_documented_with_its_variable_and_default(name):
     row = next(line for line in OPERATORS.splitlines() if line.startswith(f"| `scheduling.{name}` "))
     assert f"`{environment_variable('scheduling', name, field)}`" in row
     if isinstance(field.load_default, str | int) and field.load_default:
-        assert f"`{field.load_default}`" in row
+        default = field.load_default
+        assert f"`{'true' if default is True else default}`" in row
 
 
 def commands(group, path="scheduling"):

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.skipif(not shutil.which("curl"), reason="no curl")
 def installation(tmp_path):
     """``make run``'s server with an empty database and a port of its own."""
     url = f"sqlite:///{tmp_path}/scheduling.db"
-    with Installation(tmp_path, ROOT / "development.ini", url, redis_url="", environ={}) as installation:
+    limits = {"RATE_LIMIT_ENABLED": "true"}
+    with Installation(tmp_path, ROOT / "development.ini", url, redis_url="", environ=limits) as installation:
         installation.upgrade()
         installation.web.start().wait_until_ready()
         yield installation

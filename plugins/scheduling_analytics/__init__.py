@@ -17,6 +17,8 @@ class AnalyticsSettings(Schema):
 
     # The dashboard looks back over up to 366 days.
     retention_days = fields.Integer(load_default=400, validate=validate.Range(367, 36_500))
+    # Of one address, without a token.
+    anonymous_per_minute = fields.Integer(load_default=600, validate=validate.Range(0, 10_000))
     # As many as the dashboard shows. What can be invented on a day is what it has to add up.
     types_per_day = fields.Integer(load_default=100, validate=validate.Range(1, 10_000))
 
@@ -36,6 +38,8 @@ def includeme(config: Configurator) -> None:
     """Register the resource, the views, the recorder of activities and the housekeeping tasks."""
     from scheduling_analytics.resources import Analytics  # noqa: PLC0415 - the manifest must import alone
 
+    settings = config.registry.plugin_settings["analytics"]
+    config.add_rate_limit("analytics", settings["anonymous_per_minute"], 60, per="anonymous")
     config.add_api_resource("analytics", Analytics)
     config.include("scheduling_analytics.subscribers")
     config.include("scheduling_analytics.housekeeping")

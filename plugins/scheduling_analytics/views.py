@@ -40,6 +40,7 @@ NEWEST_FIRST = Keyset((analytics_events.c.created_at, analytics_events.c.id), (T
     response=EventRecorded,
     operation_id="record_event",
     optional_token=True,
+    rate_limit="analytics",
 )
 def record(context: Analytics, request: Request) -> dict[str, Any]:
     """Record an event that a client reports, anonymous without a valid token."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scheduling.accounts import guesses
 from scheduling.accounts.resources import Auth, Users
 
 if TYPE_CHECKING:
@@ -16,4 +17,5 @@ def includeme(config: Configurator) -> None:
     config.add_api_resource("auth", Auth)
     config.add_api_resource("users", Users)
     config.add_email_template("WELCOME", "accounts/welcome", sample={}, unconfirmed=True)
+    config.add_housekeeping("login addresses", guesses.prune, guesses.PRUNE_SECONDS)
     config.scan("scheduling.accounts.views")

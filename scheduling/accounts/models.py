@@ -73,6 +73,18 @@ class UserTermColumns(sa.TypedColumns):
 
 user_terms = sa.Table("user_terms", metadata, UserTermColumns)
 
+
+class LoginAddressColumns(sa.TypedColumns):
+    """From which addresses an account logged in, each as a hash: its user can't be locked out there."""
+
+    user_id: sa.Named[int] = sa.Column(BigId, sa.ForeignKey(users.c.id, ondelete="CASCADE"), primary_key=True)
+    address: sa.Named[bytes] = sa.Column(sa.LargeBinary(16), primary_key=True)
+    # To the day.
+    last_at: sa.Named[datetime] = sa.Column(Timestamp, nullable=False, index=True)
+
+
+login_addresses = sa.Table("login_addresses", metadata, LoginAddressColumns)
+
 MAX_REASON = 500
 """How many characters the reason of a suppression has at most."""
 

@@ -9,6 +9,7 @@ from pyramid.view import view_config
 
 from scheduling.accounts import credentials, service
 from scheduling.accounts.events import LoggedIn, LoginFailed
+from scheduling.accounts.guesses import Guess
 from scheduling.accounts.models import users
 from scheduling.accounts.resources import Auth, Me, Users
 from scheduling.accounts.schemas import (
@@ -55,6 +56,7 @@ WRONG_PASSWORD = "The current password is wrong."  # noqa: S105 - it is a senten
     schema=Registration,
     status=201,
     location="/api/v1/users/me",
+    rate_limit="registration",
     response=RegistrationAnswer,
     operation_id="register",
     idempotent=False,
@@ -64,6 +66,7 @@ def register(context: Auth, request: Request) -> dict[str, Any]:
     sent = request.validated
     hashed = request.registry.passwords.hash(sent["password"])
     user = service.register(request.db, name=sent["name"], email=sent["email"], password_hash=hashed)
+    Guess(request).note_login(user.id)
     return {
         "message": "Account created",
         "token": request.registry.tokens.issue(user, user.read_at),
@@ -78,13 +81,13 @@ def register(context: Auth, request: Request) -> dict[str, Any]:
     permission=NO_PERMISSION_REQUIRED,
     schema=Credentials,
     response=LoginAnswer,
-    errors=(codes.UNAUTHENTICATED,),
+    errors=(codes.UNAUTHENTICATED, codes.RATE_LIMITED),
     operation_id="log_in",
     idempotent=False,
 )
 def login(context: Auth, request: Request) -> dict[str, Any] | Response:
     """Exchange address and password for a token."""
-    found, user = credentials.log_in(request.db, request.validated["email"], request.validated["password"])
+    found, user = credentials.log_in(request, request.validated["email"], request.validated["password"])
     if user is None:
         publish(LoginFailed(db=request.db, user_id=found.id if found else None))
         return problem(request, 401, "Invalid credentials")
@@ -147,6 +150,7 @@ def show(context: Me, request: Request) -> Row | Response:
     schema=ProfilePatch,
     if_match=True,
     response=ProfileUpdated,
+    errors=(codes.RATE_LIMITED,),
     operation_id="update_me",
 )
 def update(context: Me, request: Request) -> dict[str, Any] | Response:
@@ -168,6 +172,7 @@ def update(context: Me, request: Request) -> dict[str, Any] | Response:
     permission=Permission.EDIT,
     schema=PasswordChange,
     response=PasswordChanged,
+    errors=(codes.RATE_LIMITED,),
     operation_id="change_password",
     idempotent=False,
 )
@@ -175,7 +180,7 @@ def change_password(context: Me, request: Request) -> dict[str, Any] | Response:
     """Change my password, end all my tokens and give me a fresh one."""
     sent, tokens = request.validated, request.registry.tokens
     me, changed = credentials.change_password(
-        request.db, request.identity.id, sent["current_password"], sent["new_password"]
+        request, request.identity.id, sent["current_password"], sent["new_password"]
     )
     if me is None:
         return problem(request, 401, ACCOUNT_GONE)
@@ -220,7 +225,7 @@ def _may_change_address(request: Request) -> bool:
     password = request.validated.get("current_password")
     if password is None:
         raise Invalid({"currentPassword": ["is required"]})
-    return credentials.confirm(request.db, me.id, password)
+    return credentials.confirm(request, me.id, password)
 
 
 def _profile(user: Row) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from email.errors import NonASCIILocalPartDefect, ObsoleteHeaderDefect
 from email.headerregistry import HeaderRegistry
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -47,6 +48,30 @@ def _is_origin(text: str) -> bool:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     spelled = f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, usual) else "")
     return bool(host) and "*" not in text and text.isascii() and text == spelled
+
+
+class Networks(fields.Field[list[IPv4Network | IPv6Network]]):
+    """Networks such as ``10.0.0.0/8``, or single addresses; separated as words are."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Any, **options: Any
+    ) -> list[IPv4Network | IPv6Network]:
+        words = str(value).replace(",", " ").split()
+        networks = {word: _network(word) for word in words}
+        wrong = [word for word, network in networks.items() if network is None]
+        if wrong:
+            raise ValidationError(
+                "must be networks such as 10.0.0.0/8 or fd00::/8, or addresses; these are none: "
+                + " ".join(map(printable, wrong))
+            )
+        return [network for network in networks.values() if network is not None]
+
+
+def _network(text: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(text)
+    except ValueError:
+        return None
 
 
 class Words(fields.Field[list[str]]):

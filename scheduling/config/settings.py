@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 
 from scheduling.config.database_url import DatabaseUrl
-from scheduling.config.fields import Origins, Secret, Secrets, Words, is_broker_url, is_sender
+from scheduling.config.fields import Networks, Origins, Secret, Secrets, Words, is_broker_url, is_sender
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
     import sqlalchemy as sa
 
 
@@ -32,6 +34,10 @@ WEAK_SECRET = (
     f"must be your own and have at least {MIN_SECRET_BYTES} bytes in production, "
     "such as the output of: openssl rand -base64 48"
 )
+
+
+PLACES = validate.Range(0, 10_000)
+"""Of a rate limit; each is remembered as a moment of 8 bytes."""
 
 
 def _is_secret(value: str) -> bool:
@@ -97,6 +103,14 @@ class Settings:
     require_if_match: bool = setting(fields.Boolean(load_default=False))
     cors_origins: list[str] = setting(Origins(load_default=list), env="CORS_ORIGINS")
     cors_credentials: bool = setting(fields.Boolean(load_default=False), env="CORS_CREDENTIALS")
+    trusted_proxies: list[IPv4Network | IPv6Network] = setting(
+        Networks(load_default=list), env="TRUSTED_PROXIES"
+    )
+    rate_limit_enabled: bool = setting(fields.Boolean(load_default=True), env="RATE_LIMIT_ENABLED")
+    rate_limit_failed_logins: int = setting(fields.Integer(load_default=5, validate=PLACES))
+    rate_limit_failed_logins_per_address: int = setting(fields.Integer(load_default=50, validate=PLACES))
+    rate_limit_registrations: int = setting(fields.Integer(load_default=20, validate=PLACES))
+    rate_limit_calls_per_user: int = setting(fields.Integer(load_default=0, validate=PLACES))
     max_body_bytes: int = setting(fields.Integer(load_default=1024 * 1024, validate=validate.Range(1024)))
     outbox_lease: int = setting(fields.Integer(load_default=120, validate=validate.Range(1)))
     outbox_republish: int = setting(fields.Integer(load_default=60, validate=validate.Range(1)))

@@ -159,6 +159,11 @@ class Session:
             connection, self._connection = self._connection, None
             connection.close()
 
+    def release(self) -> None:
+        """Give the connection back meanwhile, unless a transaction is open on it, which would be undone."""
+        if self._connection is not None and not driver.is_in_transaction(self._connection):
+            self.close()
+
     # The names that these had before; they go with the next release.
 
     def later(self, statement: Statement, parameters: Mapping[str, Any]) -> None:

@@ -66,6 +66,12 @@ class Passwords:
         """Take up to half of so many threads, one at least; to be called before the first request."""
         self._places = threading.BoundedSemaphore(max(1, number // 2))
 
+    def require_place(self) -> None:
+        """Raise the 503 where too many hash, before anything else is done for one more."""
+        if not self._places.acquire(blocking=False):
+            raise _busy()
+        self._places.release()
+
     def hash(self, password: str) -> str:
         """Return the bcrypt hash of a password that :func:`fits`; 503 if too many are at it."""
         with self._place():

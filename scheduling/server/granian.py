@@ -23,7 +23,7 @@ from scheduling.app import make_app
 from scheduling.config.announcement import log_what_is_used
 from scheduling.config.ini import read_ini, set_up_logging
 from scheduling.server.lifecycle import on_signal, raise_file_limit
-from scheduling.server.proxies import below_prefix, strip_prefix
+from scheduling.server.proxies import below_prefix, strip_prefix, tell_client
 from scheduling.startup import set_up
 
 if TYPE_CHECKING:
@@ -147,7 +147,8 @@ def load(ini: str, settings: Adjustments, draining: Any) -> WSGIApplication:
     proxies = {name: getattr(settings, name) for name in names}
     clear = settings.clear_untrusted_proxy_headers
     behind_proxies = proxy_headers_middleware(app, clear_untrusted=clear, **proxies)
-    return _wrapped(below_prefix(behind_proxies, settings), registry, settings.url_prefix, draining)
+    outermost = tell_client(below_prefix(behind_proxies, settings), registry.core_settings.trusted_proxies)
+    return _wrapped(outermost, registry, settings.url_prefix, draining)
 
 
 def _end_with_parent() -> None:

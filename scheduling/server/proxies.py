@@ -1,15 +1,17 @@
-"""The path below which a proxy, or ``url_prefix``, has the API: it stands before the addresses of answers."""
+"""What proxies say: the path below which they have the API, and who the client is."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from scheduling.web.client_address import CLIENT_ADDRESS, address_of
 from scheduling.web.problems import PROBLEM, problem_document
 from scheduling.web.tweens import SECURITY_HEADERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from ipaddress import IPv4Network, IPv6Network
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from waitress.adjustments import Adjustments
@@ -35,6 +37,22 @@ def below_prefix(app: WSGIApplication, settings: Adjustments) -> WSGIApplication
                 start_response("400 Bad Request", [("Content-Type", PROBLEM), length, *SECURITY_HEADERS])
                 return [_REFUSAL]
             environ["SCRIPT_NAME"] = prefix + environ["SCRIPT_NAME"]
+        return app(environ, start_response)
+
+    return answer
+
+
+def tell_client(app: WSGIApplication, trusted: Sequence[IPv4Network | IPv6Network]) -> WSGIApplication:
+    """Return the application, told the client's address where there are ``trusted_proxies``.
+
+    This has to be outside of waitress's middleware for proxies, which removes the headers of proxies that
+    are not its own ``trusted_proxy``.
+    """
+    if not trusted:
+        return app
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ[CLIENT_ADDRESS] = address_of(environ, trusted)
         return app(environ, start_response)
 
     return answer

@@ -18,7 +18,7 @@ from scheduling.db import migrations
 from scheduling.exceptions import StartupError
 from scheduling.server.channel import Channel
 from scheduling.server.lifecycle import BACKLOG, background_services, listen, on_signal
-from scheduling.server.proxies import below_prefix
+from scheduling.server.proxies import below_prefix, tell_client
 
 if TYPE_CHECKING:
     import socket
@@ -96,7 +96,8 @@ def serve(
     connections: dict[int, Any] = {}
     server = create_server(app, map=connections, sockets=[listener], **_DEFAULTS | dict(options))
     server.channel_class = partial(Channel, readiness)
-    server.application = below_prefix(server.application, server.adj)
+    behind_proxies = below_prefix(server.application, server.adj)
+    server.application = tell_client(behind_proxies, app.registry.core_settings.trusted_proxies)
     server.adj.send_bytes = _SEND_BYTES
     app.registry.passwords.use_threads(server.adj.threads)
     stop_at = inf

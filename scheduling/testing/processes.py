@@ -60,6 +60,7 @@ class Installation:
             "JWT_SECRET": SETTINGS["scheduling.jwt_secret"],
             "SCHEDULING_HOST": "127.0.0.1",
             "SCHEDULING_BCRYPT_COST": "4",
+            "RATE_LIMIT_ENABLED": "false",
             **environ,
         }
         self.web = self._web(program("pserve"), str(ini))

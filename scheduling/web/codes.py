@@ -62,6 +62,9 @@ IDEMPOTENCY_MISMATCH = Code(
 PRECONDITION_REQUIRED = Code(
     "precondition_required", 428, "The installation wants `If-Match`, with the `ETag` of what is changed."
 )
+RATE_LIMITED = Code(
+    "rate_limited", 429, "There were too many of these calls: try again after `Retry-After` seconds."
+)
 HEADERS_TOO_LARGE = Code(
     "request_header_fields_too_large", 431, "The headers are larger than the server takes."
 )
@@ -82,6 +85,7 @@ DEFAULTS = {
         TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE,
         PRECONDITION_REQUIRED,
+        RATE_LIMITED,
         HEADERS_TOO_LARGE,
         INTERNAL,
         NOT_IMPLEMENTED,
@@ -99,7 +103,6 @@ _WORDS = {
     414: "uri_too_long",
     416: "range_not_satisfiable",
     422: "unprocessable_content",
-    429: "rate_limited",
 }
 _TITLES = {
     413: "Request Entity Too Large",

@@ -75,6 +75,11 @@ class Declaration:
         return self.method in IDEMPOTENCY_METHODS and bool(self.options.get("idempotent", True))
 
     @property
+    def has_limit(self) -> bool:
+        """Whether the call has a rate limit of its own, beside the budget that an operator may give users."""
+        return bool(self.options.get("rate_limit")) or codes.RATE_LIMITED in self.options.get("errors", ())
+
+    @property
     def codes(self) -> list[Code]:
         """Every code with which the view may fail, by status and word; a 405 comes from no view."""
         found = {codes.INTERNAL, codes.UNAVAILABLE, *self.options.get("errors", ())}
@@ -84,6 +89,9 @@ class Declaration:
             found.add(codes.INVALID)
         if self.options.get("if_match"):
             found |= {codes.INVALID, codes.STALE, codes.PRECONDITION_REQUIRED}
+        # Of a limit of its own, or of the budget that an operator gives users.
+        if self.has_limit or not self.is_public:
+            found.add(codes.RATE_LIMITED)
         if not self.is_public:
             found |= {codes.UNAUTHENTICATED, codes.TOKEN_EXPIRED, codes.TOKEN_REVOKED, codes.FORBIDDEN}
         if self.place.below_item:

@@ -204,6 +204,22 @@ def test_settings_reach_every_component_alike(render):
         assert given["SCHEDULING_PLUGINS"] == "analytics bookings notifications organizations"
 
 
+@pytest.mark.parametrize(("values", "has_proxy"), [("ingress", True), ("gateway", True), ("granian", False)])
+def test_only_behind_an_ingress_or_a_gateway_proxies_are_trusted(render, values, has_proxy):
+    given = environment(pod(render(values), "web")["containers"][0])
+    assert ("TRUSTED_PROXIES" in given) == has_proxy
+    if has_proxy:
+        assert given["TRUSTED_PROXIES"].split()[0] == "10.0.0.0/8"
+
+
+def test_rate_limits_are_values(render):
+    given = environment(pod(render("extras"), "web")["containers"][0])
+    assert given["RATE_LIMIT_ENABLED"] == "true"
+    names = ("FAILED_LOGINS", "FAILED_LOGINS_PER_ADDRESS", "REGISTRATIONS", "CALLS_PER_USER")
+    assert [given[f"SCHEDULING_RATE_LIMIT_{name}"] for name in names] == ["10", "100", "0", "600"]
+    assert given["SCHEDULING_ANALYTICS_ANONYMOUS_PER_MINUTE"] == "1200"
+
+
 def test_plugins_can_be_left_to_the_image(render):
     assert "SCHEDULING_PLUGINS" not in environment(
         pod(render("plugins-of-the-image"), "web")["containers"][0]

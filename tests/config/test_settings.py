@@ -1,3 +1,5 @@
+from ipaddress import ip_network
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,12 @@ WRONG = {
     "DATABASE_URL": "mysql://localhost/scheduling",
     "EMAIL_FROM": "Us <us@example.com>\nBcc: eve@example.com",
     "EMAIL_RATE_LIMIT": "-1",
+    "TRUSTED_PROXIES": "10.0.0.1/8",
+    "RATE_LIMIT_ENABLED": "perhaps",
+    "SCHEDULING_RATE_LIMIT_FAILED_LOGINS": "10001",
+    "SCHEDULING_RATE_LIMIT_FAILED_LOGINS_PER_ADDRESS": "-1",
+    "SCHEDULING_RATE_LIMIT_REGISTRATIONS": "some",
+    "SCHEDULING_RATE_LIMIT_CALLS_PER_USER": "-1",
     "EMAIL_RETRY_ATTEMPTS": "three",
     "SCHEDULING_EMAIL_RETRY_DAYS": "31",
     "PORT": "65536",
@@ -112,6 +120,13 @@ def test_what_is_required_is_named_with_its_variable():
         ("EMAIL_API_KEY", "key", "email_api_key", "key"),
         ("EMAIL_FROM", "Us <us@example.com>", "email_from", "Us <us@example.com>"),
         ("EMAIL_RATE_LIMIT", "1", "email_rate_limit", 1),
+        ("RATE_LIMIT_ENABLED", "false", "rate_limit_enabled", False),
+        (
+            "TRUSTED_PROXIES",
+            "10.0.0.0/8, fd00::/8 192.0.2.1",
+            "trusted_proxies",
+            [ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("192.0.2.1/32")],
+        ),
         ("EMAIL_RETRY_ATTEMPTS", "5", "email_retry_attempts", 5),
         ("APP_ENV", "production", "app_env", "production"),
         (

@@ -31,6 +31,9 @@ Takes: root, name, existing, key, and optionally optional.
 {{- end }}
 - name: SCHEDULING_ANALYTICS_TYPES_PER_DAY
   value: {{ .Values.analytics.typesPerDay | int | quote }}
+- name: SCHEDULING_ANALYTICS_ANONYMOUS_PER_MINUTE
+  value: {{ .Values.analytics.anonymousPerMinute | int | quote }}
+{{ include "scheduling.env.limits" . }}
 {{- if .Values.auth.emailChangeNeedsPassword }}
 - name: SCHEDULING_EMAIL_CHANGE_NEEDS_PASSWORD
   value: "true"
@@ -51,6 +54,25 @@ Takes: root, name, existing, key, and optionally optional.
 {{- end }}
 {{ include "scheduling.env.secrets" . }}
 {{ include "scheduling.env.email" . }}
+{{- end }}
+
+{{- define "scheduling.env.limits" -}}
+{{- $limit := .Values.rateLimit -}}
+- name: RATE_LIMIT_ENABLED
+  value: {{ $limit.enabled | quote }}
+- name: SCHEDULING_RATE_LIMIT_FAILED_LOGINS
+  value: {{ $limit.failedLogins | int | quote }}
+- name: SCHEDULING_RATE_LIMIT_FAILED_LOGINS_PER_ADDRESS
+  value: {{ $limit.failedLoginsPerAddress | int | quote }}
+- name: SCHEDULING_RATE_LIMIT_REGISTRATIONS
+  value: {{ $limit.registrations | int | quote }}
+- name: SCHEDULING_RATE_LIMIT_CALLS_PER_USER
+  value: {{ $limit.callsPerUser | int | quote }}
+{{- /* Without a proxy everybody could name any address. */ -}}
+{{- if and $limit.trustedProxies (or .Values.ingress.enabled .Values.httpRoute.enabled) }}
+- name: TRUSTED_PROXIES
+  value: {{ join " " $limit.trustedProxies | quote }}
+{{- end }}
 {{- end }}
 
 {{- define "scheduling.env.secrets" -}}

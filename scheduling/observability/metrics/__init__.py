@@ -29,6 +29,12 @@ class Metrics:
         self._counted = CollectorRegistry()
         self.http = HttpMetrics(self._counted, registry)
         self.pool = PoolGauge(self._counted, registry)
+        self.refused_calls = Counter(
+            "scheduling_rate_limit_refused_calls",
+            "Calls that a rate limit refused.",
+            ["limit"],
+            registry=self._counted,
+        )
         self.messages = Counter(
             "scheduling_outbox_messages",
             "Attempts at messages by how they ended.",

@@ -41,6 +41,17 @@ HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
         "schema": _TEXT,
     },
+    "RateLimit": {
+        "description": "How many calls of a limit remain (`r`), and after how many seconds (`t`) there are "
+        'more, as in `"login";r=3;t=840` (draft-ietf-httpapi-ratelimit-headers-10); absent where the limit '
+        "is switched off or counts other calls.",
+        "schema": _TEXT,
+    },
+    "RateLimit-Policy": {
+        "description": "How many calls (`q`) a limit lets pass in so many seconds (`w`), as in "
+        '`"login";q=5;w=900`.',
+        "schema": _TEXT,
+    },
     "Retry-After": {**_SECONDS, "required": True},
     "WWW-Authenticate": {
         "description": "How to say who one is: `Bearer`.",
@@ -82,10 +93,11 @@ IF_MATCH = {
     "schema": {"type": "string", "pattern": rf"^(\*|{_TAG}(, ?{_TAG})*)$", "examples": ['"1"', "*"]},
 }
 """The parameter of a PATCH or DELETE of what has a version."""
+_OF_LIMIT = ("RateLimit", "RateLimit-Policy")
 
 _OF_STATUS = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
-    HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
+    HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After", *_OF_LIMIT),
     HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
 }
 
@@ -108,6 +120,8 @@ def of_answer(call: Call, *, has_etag: bool) -> dict[str, Any]:
         names.append("Link")
     if call.declared.takes_idempotency_key:
         names.append("Idempotent-Replayed")
+    if call.declared.has_limit:
+        names += _OF_LIMIT
     return _references(*names)
 
 
