@@ -29,6 +29,7 @@ INCLUDES = (
     # What it asks for and how that is answered: `add_api_resource`, the view derivers and the renderer.
     "scheduling.web.resources",
     "scheduling.web.views",
+    "scheduling.web.preconditions",
     # Messages: `add_outbox_consumer`, `add_event_consumer` and `add_housekeeping`.
     "scheduling.messaging.wakeup",
     "scheduling.messaging.turns",

@@ -18,6 +18,7 @@ from scheduling.config.settings import Settings
 from scheduling.db.metadata import BigId, Json, Query, Row, Timestamp, bytewise, metadata
 from scheduling.db.session import Session, session_scope
 from scheduling.db.statements import Statement
+from scheduling.db.versions import Versions, add_version, drop_version, version_column
 from scheduling.email.provider import (
     AddressRefused,
     Ambiguous,
@@ -42,6 +43,7 @@ from scheduling.times import format_timestamp, utcnow
 from scheduling.web import codes
 from scheduling.web.codes import Code, Refusal
 from scheduling.web.pagination import Keyset, Page, PageQuery, paginate
+from scheduling.web.preconditions import require_version, write_if_match
 from scheduling.web.problems import problem
 from scheduling.web.request import Request
 from scheduling.web.resources import Acl, Item, Resource, ResourceFactory
@@ -57,6 +59,7 @@ from scheduling.web.schemas import (
     PatchSchema,
     RequestSchema,
     Text,
+    Version,
     WholeNumber,
     parse_id,
     parse_uuid,
@@ -129,9 +132,13 @@ __all__ = [
     "Transient",
     "Unavailable",
     "UserRegistered",
+    "Version",
+    "Versions",
     "WholeNumber",
+    "add_version",
     "bytewise",
     "codes",
+    "drop_version",
     "email_is",
     "enqueue",
     "format_timestamp",
@@ -146,12 +153,15 @@ __all__ = [
     "problem",
     "publish",
     "release_key",
+    "require_version",
     "session_scope",
     "set_etag",
     "shorten",
     "user_principal",
     "users",
     "utcnow",
+    "version_column",
+    "write_if_match",
 ]
 
 

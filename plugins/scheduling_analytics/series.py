@@ -67,7 +67,9 @@ def _told(rows: Sequence[Row]) -> list[tuple[tuple[datetime, str], int]]:
     totals, counts = Counter[str](), Counter[tuple[datetime, str]]()
     for row in rows:
         totals[row.event_type] += row.events
-    names = set(named_types(sorted(totals, key=lambda name: (-totals[name], name))))
+    # A note of an event outside of the window counts 0, and must not take the place of a type that is in it.
+    there = (name for name, total in totals.items() if total)
+    names = set(named_types(sorted(there, key=lambda name: (-totals[name], name))))
     for row in rows:
         counts[row.at, row.event_type if row.event_type in names else OTHER] += row.events
     return sorted(counts.items())

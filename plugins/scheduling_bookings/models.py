@@ -4,7 +4,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from scheduling.plugin import BigId, Timestamp, metadata, users, utcnow
+from scheduling.plugin import BigId, Timestamp, metadata, users, utcnow, version_column
 
 
 class BookingColumns(sa.TypedColumns):
@@ -22,6 +22,7 @@ class BookingColumns(sa.TypedColumns):
     updated_at: sa.Named[datetime] = sa.Column(
         Timestamp, nullable=False, default=utcnow, server_default=sa.func.now(), onupdate=utcnow
     )
+    version: sa.Named[int] = version_column()
 
 
 bookings = sa.Table("bookings", metadata, BookingColumns, sqlite_autoincrement=True)

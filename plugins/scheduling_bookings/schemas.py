@@ -11,6 +11,7 @@ from scheduling.plugin import (
     PageQuery,
     PatchSchema,
     RequestSchema,
+    Version,
 )
 
 STATUSES = ("confirmed", "cancelled")
@@ -61,6 +62,7 @@ class BookingAnswer(AnswerSchema):
     status = Choice(*STATUSES)
     created_at = Moment()
     updated_at = Moment()
+    version = Version()
 
 
 class BookingDone(Done):

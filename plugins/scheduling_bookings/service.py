@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from pyramid.httpexceptions import HTTPConflict
 
-from scheduling.plugin import Code, Invalid, Missing, Refusal, Statement, publish, utcnow
+from scheduling.plugin import (
+    Code,
+    Invalid,
+    Missing,
+    Refusal,
+    Statement,
+    publish,
+    require_version,
+    utcnow,
+    write_if_match,
+)
 from scheduling_bookings.events import BookingCancelled, BookingCreated, BookingEvent, BookingUpdated
 from scheduling_bookings.models import bookings
 
@@ -16,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from scheduling.plugin import Query, Row, Session
+    from scheduling.plugin import Query, Row, Session, Versions
 
 BOOKING_CANCELLED = Code("booking_cancelled", 409, "The booking is cancelled and cannot be changed.")
 
@@ -29,6 +39,7 @@ PUBLIC = (
     bookings.c.status,
     bookings.c.created_at,
     bookings.c.updated_at,
+    bookings.c.version,
 )
 """The columns of a booking as the API answers it (schemas.py)."""
 
@@ -69,20 +80,22 @@ def create(db: Session, user_id: int, title: str, start: datetime, end: datetime
         "status": "confirmed",
         "created_at": now,
         "updated_at": now,
+        "version": 1,
     }
     db.insert_at_commit(_insert_statement, booking)
     _publish(BookingCreated, db, booking)
     return booking
 
 
-def update(db: Session, booking: Row, changes: dict[str, Any]) -> Row:
+def update(db: Session, booking: Row, changes: dict[str, Any], versions: Versions) -> Row:
     """Change ``title``, ``start`` or ``end`` of a confirmed booking and return it.
 
     Raises ``Invalid`` where the times that would result are not in order or a changed start is past,
-    and ``Refusal`` for a cancelled booking.
+    and ``Refusal`` for a cancelled booking and for one that has none of the versions.
     """
     if booking.status == "cancelled":
         raise Refusal(BOOKING_CANCELLED, "This booking is cancelled.")
+    require_version(booking, versions)
     start = changes.get("start", booking.start_time)
     _require_order(start, changes.get("end", booking.end_time))
     if start != booking.start_time:
@@ -90,17 +103,17 @@ def update(db: Session, booking: Row, changes: dict[str, Any]) -> Row:
     columns = {"title": "title", "start": "start_time", "end": "end_time"}
     statement = (
         sa.update(bookings)
-        .where(
-            bookings.c.id == booking.id,
-            bookings.c.status == "confirmed",
-            # What was just validated must still be what the row has.
-            bookings.c.start_time == booking.start_time,
-            bookings.c.end_time == booking.end_time,
-        )
+        .where(bookings.c.id == booking.id)
         .values({columns[name]: value for name, value in changes.items()})
         .returning(*PUBLIC)
     )
-    row = db.write(statement).first()
+    # What was just validated must still be what the row has.
+    is_as_read = (
+        bookings.c.status == "confirmed",
+        bookings.c.start_time == booking.start_time,
+        bookings.c.end_time == booking.end_time,
+    )
+    row = write_if_match(db, statement, versions, *is_as_read)
     if row is None:
         raise HTTPConflict("Somebody changed this booking at the same time; please look again.")
     old_times = {"old_start_time": booking.start_time, "old_end_time": booking.end_time}
@@ -108,15 +121,16 @@ def update(db: Session, booking: Row, changes: dict[str, Any]) -> Row:
     return row
 
 
-def cancel(db: Session, booking_id: int) -> Row:
-    """Cancel a booking, keeping its row, and return it; raise ``Missing`` if it was cancelled already."""
-    statement = (
-        sa.update(bookings)
-        .where(bookings.c.id == booking_id, bookings.c.status != "cancelled")
-        .values(status="cancelled")
-        .returning(*PUBLIC)
-    )
-    row = db.write(statement).first()
+def cancel(db: Session, booking: Row, versions: Versions) -> Row:
+    """Cancel a booking, keeping its row, and return it.
+
+    Raises ``Missing`` if it was cancelled already, ``Refusal`` where it has none of the versions.
+    """
+    row: Row | None = None
+    if booking.status != "cancelled":
+        statement = sa.update(bookings).where(bookings.c.id == booking.id).values(status="cancelled")
+        is_not_cancelled = bookings.c.status != "cancelled"
+        row = write_if_match(db, statement.returning(*PUBLIC), versions, is_not_cancelled)
     if row is None:
         raise Missing("Booking not found or already cancelled")
     _publish(BookingCancelled, db, row._asdict())

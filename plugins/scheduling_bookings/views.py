@@ -24,15 +24,15 @@ LATEST_START_FIRST = Keyset((bookings.c.start_time, bookings.c.id), (True, True)
     permission=Permission.CREATE,
     schema=NewBooking,
     status=201,
+    etag=True,
     location="/api/v1/bookings/{booking[id]}",
     response=BookingDone,
 )
 def create(context: Bookings, request: Request) -> dict[str, Any]:
     """Create a booking."""
-    return {
-        "message": "Booking created",
-        "booking": service.create(request.db, request.identity.id, **request.validated),
-    }
+    booking = service.create(request.db, request.identity.id, **request.validated)
+    set_etag(request, booking)
+    return {"message": "Booking created", "booking": booking}
 
 
 @view_config(
@@ -64,12 +64,13 @@ def show(context: Booking, request: Request) -> Row:
     request_method="PATCH",
     permission=Permission.EDIT,
     schema=BookingPatch,
+    if_match=True,
     response=BookingDone,
     errors=(service.BOOKING_CANCELLED,),
 )
 def update(context: Booking, request: Request) -> dict[str, Any]:
     """Change a booking's title or times."""
-    booking = service.update(request.db, context.row, request.validated)
+    booking = service.update(request.db, context.row, request.validated, request.expected_versions)
     set_etag(request, booking)
     return {"message": "Booking updated", "booking": booking}
 
@@ -78,9 +79,11 @@ def update(context: Booking, request: Request) -> dict[str, Any]:
     context=Booking,
     request_method="DELETE",
     permission=Permission.DELETE,
+    if_match=True,
     response=BookingDone,
     operation_id="cancel_booking",
 )
 def cancel(context: Booking, request: Request) -> dict[str, Any]:
     """Cancel a booking."""
-    return {"message": "Booking cancelled", "booking": service.cancel(request.db, context.id)}
+    booking = service.cancel(request.db, context.row, request.expected_versions)
+    return {"message": "Booking cancelled", "booking": booking}

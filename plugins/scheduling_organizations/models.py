@@ -4,7 +4,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from scheduling.plugin import BigId, Timestamp, metadata, users, utcnow
+from scheduling.plugin import BigId, Timestamp, metadata, users, utcnow, version_column
 
 
 class OrganizationColumns(sa.TypedColumns):
@@ -19,6 +19,7 @@ class OrganizationColumns(sa.TypedColumns):
     updated_at: sa.Named[datetime] = sa.Column(
         Timestamp, nullable=False, default=utcnow, server_default=sa.func.now(), onupdate=utcnow
     )
+    version: sa.Named[int] = version_column()
 
 
 organizations = sa.Table("organizations", metadata, OrganizationColumns, sqlite_autoincrement=True)
@@ -44,6 +45,7 @@ class MemberColumns(sa.TypedColumns):
     joined_at: sa.Named[datetime] = sa.Column(
         Timestamp, nullable=False, default=utcnow, server_default=sa.func.now()
     )
+    version: sa.Named[int] = version_column()
 
 
 organization_members = sa.Table(

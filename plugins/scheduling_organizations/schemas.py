@@ -12,6 +12,7 @@ from scheduling.plugin import (
     PageQuery,
     RequestSchema,
     Role,
+    Version,
 )
 
 _NAME = {"examples": ["Example Ltd"]}
@@ -52,6 +53,7 @@ class MemberAnswer(AnswerSchema):
     user_id = fields.Integer()
     name = fields.String(metadata=_USER_NAME)
     email = fields.String(metadata=_EMAIL)
+    version = Version()
 
 
 class MembershipAnswer(AnswerSchema):
@@ -62,6 +64,7 @@ class MembershipAnswer(AnswerSchema):
     user_id = fields.Integer()
     role = Choice(*Role)
     joined_at = Moment()
+    version = Version()
 
 
 class OrganizationAnswer(AnswerSchema):
@@ -72,6 +75,7 @@ class OrganizationAnswer(AnswerSchema):
     owner_id = fields.Integer()
     created_at = Moment()
     updated_at = Moment()
+    version = Version()
 
 
 class OrganizationWithMembers(OrganizationAnswer):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from scheduling.plugin import Invalid, Missing, Role, email_is, publish, users, utcnow
+from scheduling.plugin import Invalid, Missing, Role, email_is, publish, users, utcnow, write_if_match
 from scheduling_organizations.events import MemberAdded
 from scheduling_organizations.models import organization_members as members
 from scheduling_organizations.models import organizations
 
 if TYPE_CHECKING:
-    from scheduling.plugin import Query, Row, Session
+    from scheduling.plugin import Query, Row, Session, Versions
 
 PUBLIC = (
     organizations.c.id,
@@ -20,10 +20,18 @@ PUBLIC = (
     organizations.c.owner_id,
     organizations.c.created_at,
     organizations.c.updated_at,
+    organizations.c.version,
 )
 """The columns of an organization as the API answers it (schemas.py)."""
 
-MEMBERSHIP = (members.c.id, members.c.organization_id, members.c.user_id, members.c.role, members.c.joined_at)
+MEMBERSHIP = (
+    members.c.id,
+    members.c.organization_id,
+    members.c.user_id,
+    members.c.role,
+    members.c.joined_at,
+    members.c.version,
+)
 """The columns that make a membership, as it is answered when it was added."""
 
 MAX_EMBEDDED = 1000
@@ -52,17 +60,16 @@ def select_of_user(user_id: int, scope: str) -> Query:
 def select_members(organization_id: int) -> Query:
     """Return the query for the memberships of an organization with names and addresses."""
     return (
-        sa.select(
-            members.c.id.label("membership_id"),
-            members.c.role,
-            members.c.joined_at,
-            members.c.user_id,
-            users.c.name,
-            users.c.email,
-        )
+        sa.select(*_shown(users.c.name, users.c.email))
         .join(users, users.c.id == members.c.user_id)
         .where(members.c.organization_id == organization_id)
     )
+
+
+def _shown(name: sa.ColumnElement[str], email: sa.ColumnElement[str]) -> tuple[sa.ColumnElement[Any], ...]:
+    """Return the columns of a membership with its user, as it is listed."""
+    membership = (members.c.id.label("membership_id"), members.c.role, members.c.joined_at, members.c.user_id)
+    return (*membership, name, email, members.c.version)
 
 
 def first_members(db: Session, organization_id: int) -> list[Row]:
@@ -71,30 +78,38 @@ def first_members(db: Session, organization_id: int) -> list[Row]:
     return list(db.rows(query.limit(MAX_EMBEDDED)))
 
 
-def create(db: Session, owner_id: int, name: str) -> Row:
-    """Found an organization; its owner becomes a member with the role ``admin``."""
+def create(db: Session, owner_id: int, name: str) -> tuple[Row, Row]:
+    """Found an organization and return it with the membership of its owner, whose role is ``admin``."""
     row = db.write(sa.insert(organizations).values(name=name, owner_id=owner_id).returning(*PUBLIC)).one()
-    db.write(sa.insert(members).values(organization_id=row.id, user_id=owner_id, role=Role.ADMIN))
-    return row
+    insert = sa.insert(members).values(organization_id=row.id, user_id=owner_id, role=Role.ADMIN)
+    name_of_owner, email_of_owner = (
+        sa.select(column).where(users.c.id == owner_id).scalar_subquery().label(column.name)
+        for column in (users.c.name, users.c.email)
+    )
+    return row, db.write(insert.returning(*_shown(name_of_owner, email_of_owner))).one()
 
 
-def rename(db: Session, organization_id: int, name: str) -> Row:
-    """Give an organization another name; raise ``Missing`` if somebody just deleted it."""
+def rename(db: Session, organization_id: int, name: str, versions: Versions) -> Row:
+    """Give an organization another name.
+
+    Raises ``Missing`` if somebody just deleted it, ``Refusal`` where it has none of the versions.
+    """
     statement = (
         sa.update(organizations)
         .where(organizations.c.id == organization_id)
         .values(name=name, updated_at=utcnow())
         .returning(*PUBLIC)
     )
-    row = db.write(statement).first()
+    row = write_if_match(db, statement, versions)
     if row is None:
         raise Missing("Organization not found")
     return row
 
 
-def delete(db: Session, organization_id: int) -> None:
-    """Delete an organization and its memberships; raise ``Missing`` if somebody just did."""
-    if not db.write(sa.delete(organizations).where(organizations.c.id == organization_id)).rowcount:
+def delete(db: Session, organization_id: int, versions: Versions) -> None:
+    """Delete an organization and its memberships. Raises as :func:`rename`."""
+    statement = sa.delete(organizations).where(organizations.c.id == organization_id)
+    if write_if_match(db, statement.returning(organizations.c.id), versions) is None:
         raise Missing("Organization not found")
 
 
@@ -124,10 +139,16 @@ def add_member(db: Session, organization: Row, *, email: str, role: str, added_b
     return row
 
 
-def remove_member(db: Session, organization: Row, user_id: int) -> None:
-    """End a membership; raise ``Invalid`` for the owner's own, ``Missing`` if there is none."""
+def remove_member(db: Session, organization: Row, user_id: int, versions: Versions) -> None:
+    """End a membership.
+
+    Raises ``Invalid`` for the owner's own, ``Missing`` if there is none, ``Refusal`` where it has none of the
+    versions.
+    """
     if user_id == organization.owner_id:
         raise Invalid({}, "The owner cannot leave the organization; delete it instead.")
-    condition = sa.and_(members.c.organization_id == organization.id, members.c.user_id == user_id)
-    if not db.write(sa.delete(members).where(condition)).rowcount:
+    statement = sa.delete(members).where(
+        members.c.organization_id == organization.id, members.c.user_id == user_id
+    )
+    if write_if_match(db, statement.returning(members.c.id), versions) is None:
         raise Missing("Membership not found")

@@ -35,11 +35,13 @@ OLDEST_FIRST = Keyset((organization_members.c.joined_at, organization_members.c.
     schema=OrganizationName,
     status=201,
     location="/api/v1/organizations/{organization.id}",
+    etag=True,
     response=OrganizationDone,
 )
 def create(context: Organizations, request: Request) -> dict[str, Any]:
     """Create an organization."""
-    row = service.create(request.db, request.identity.id, request.validated["name"])
+    row, owner = service.create(request.db, request.identity.id, request.validated["name"])
+    set_etag(request, row._asdict() | {"members": [owner]})
     return {"message": "Organization created", "organization": row}
 
 
@@ -75,19 +77,26 @@ def show(context: Organization, request: Request) -> dict[str, Any]:
     request_method="PATCH",
     permission=Permission.EDIT,
     schema=OrganizationName,
+    if_match=True,
     response=OrganizationDone,
 )
 def rename(context: Organization, request: Request) -> dict[str, Any]:
     """Give an organization another name."""
-    row = service.rename(request.db, context.id, request.validated["name"])
+    row = service.rename(request.db, context.id, request.validated["name"], request.expected_versions)
     set_etag(request, _with_members(request, row._asdict()))
     return {"message": "Organization updated", "organization": row}
 
 
-@view_config(context=Organization, request_method="DELETE", permission=Permission.DELETE, response=Done)
+@view_config(
+    context=Organization,
+    request_method="DELETE",
+    permission=Permission.DELETE,
+    if_match=True,
+    response=Done,
+)
 def delete(context: Organization, request: Request) -> dict[str, Any]:
     """Delete an organization and its memberships."""
-    service.delete(request.db, context.id)
+    service.delete(request.db, context.id, request.expected_versions)
     return {"message": "Organization deleted"}
 
 
@@ -98,6 +107,7 @@ def delete(context: Organization, request: Request) -> dict[str, Any]:
     schema=NewMember,
     status=201,
     location="/api/v1/organizations/{member.organization_id}/members/{member.user_id}",
+    etag=True,
     response=MemberAdded,
     operation_id="add_member",
 )
@@ -106,6 +116,7 @@ def add_member(context: Members, request: Request) -> dict[str, Any]:
     row = service.add_member(
         request.db, context.__parent__.row, **request.validated, added_by=request.identity.id
     )
+    set_etag(request, row)
     return {"message": "Member added", "member": row}
 
 
@@ -126,13 +137,15 @@ def list_members(context: Members, request: Request) -> Page:
     context=Member,
     request_method="DELETE",
     permission=Permission.DELETE,
+    if_match=True,
     response=Done,
     errors=(codes.INVALID,),
     operation_id="remove_member",
 )
 def remove_member(context: Member, request: Request) -> dict[str, Any]:
     """End a membership."""
-    service.remove_member(request.db, context.__parent__.__parent__.row, context.id)
+    organization = context.__parent__.__parent__.row
+    service.remove_member(request.db, organization, context.id, request.expected_versions)
     return {"message": "Member removed"}
 
 

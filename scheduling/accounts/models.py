@@ -6,6 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from scheduling.db.metadata import BigId, Timestamp, bytewise, metadata
+from scheduling.db.versions import version_column
 from scheduling.times import utcnow
 
 
@@ -38,6 +39,7 @@ class UserColumns(sa.TypedColumns):
     updated_at: sa.Named[datetime] = sa.Column(
         Timestamp, nullable=False, default=utcnow, server_default=sa.func.now(), onupdate=utcnow
     )
+    version: sa.Named[int] = version_column()
 
 
 users = sa.Table("users", metadata, UserColumns, sqlite_autoincrement=True)

@@ -17,6 +17,7 @@ from scheduling.web.schemas import (
     RequestSchema,
     Secret,
     Text,
+    Version,
 )
 
 
@@ -122,6 +123,7 @@ class UserAnswer(AccountAnswer):
     """A user."""
 
     created_at = Moment()
+    version = Version()
 
 
 class ProfileAnswer(UserAnswer):

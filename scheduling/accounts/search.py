@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from unicodedata import category, normalize
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from scheduling.accounts.models import MAX_TERM, user_terms, users
+from scheduling.db.statements import Statement
 from scheduling.web.pagination import Keyset
 
 if TYPE_CHECKING:
@@ -30,6 +32,11 @@ _LAST_LETTER = "\U0010ffff"
 BY_TERM = Keyset((user_terms.c.term, user_terms.c.user_id), (False, False))
 """The order of what was found: that of the index, so that a page reads a page."""
 
+
+_insert = {
+    "postgresql": Statement(postgresql.insert(user_terms).on_conflict_do_nothing()),
+    "sqlite": Statement(sqlite.insert(user_terms).on_conflict_do_nothing()),
+}
 
 _own = user_terms.alias("own")
 _begins, _ends = sa.bindparam("begins", type_=sa.String), sa.bindparam("ends", type_=sa.String)
@@ -68,8 +75,9 @@ def add_terms(db: Session, user_id: int, *texts: str | None) -> None:
 
     A trigger has removed the terms of what was there before, and has added those that SQL can make.
     """
-    rows = [{"user_id": user_id, "term": term} for term in sorted(terms_of(*texts))]
-    db.write(db.insert(user_terms).values(rows).on_conflict_do_nothing())
+    insert = _insert[db.registry.engine.dialect.name]
+    for term in sorted(terms_of(*texts)):
+        db.insert_at_commit(insert, {"user_id": user_id, "term": term})
 
 
 def _beginnings(text: str) -> Iterator[int]:
@@ -89,5 +97,9 @@ def _beginnings(text: str) -> Iterator[int]:
 
 
 def _fold(text: str) -> str:
-    """Return a text as it is compared: without case, and each letter in one of the ways to write it."""
-    return normalize("NFKC", normalize("NFKC", text).casefold())
+    """Return a text as it is compared: without case, and each letter in one of the ways to write it.
+
+    Where İ loses its case it is an i with a dot above, which nobody types. Words are one space apart.
+    """
+    folded = normalize("NFKC", normalize("NFKC", text).casefold().replace("i\u0307", "i"))
+    return " ".join(folded.split())

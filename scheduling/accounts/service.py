@@ -18,14 +18,16 @@ from scheduling.db.statements import Statement
 from scheduling.events import Notice, publish
 from scheduling.exceptions import Invalid
 from scheduling.security.permissions import Role
+from scheduling.web.preconditions import write_if_match
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scheduling.db.metadata import Row
     from scheduling.db.session import Session
+    from scheduling.db.versions import Versions
 
-PUBLIC = (users.c.id, users.c.name, users.c.email, users.c.role, users.c.created_at)
+PUBLIC = (users.c.id, users.c.name, users.c.email, users.c.role, users.c.created_at, users.c.version)
 """The columns of a user as the API answers it (schemas.py)."""
 
 PROFILE = (*PUBLIC, reason_of_user.is_(None).label("email_deliverable"))
@@ -87,12 +89,15 @@ def register(db: Session, *, name: str, email: str, password_hash: str, role: st
     return user
 
 
-def update_profile(db: Session, user_id: int, changes: dict[str, Any]) -> Row | None:
-    """Change name or address; return what :func:`find_profile` does then. Raises as :func:`register`."""
+def update_profile(db: Session, user_id: int, changes: dict[str, Any], versions: Versions) -> Row | None:
+    """Change name or address; return what :func:`find_profile` does then.
+
+    Raises as :func:`register`, and a ``Refusal`` (412) where the account has none of the versions.
+    """
     normal = _free_form(db, changes["email"], user_id) if "email" in changes else None
     update = sa.update(users).where(users.c.id == user_id)
     with _unless_taken():
-        user = db.write(update.values(changes).returning(*PROFILE)).first()
+        user = write_if_match(db, update.values(changes).returning(*PROFILE), versions)
         if normal is not None:
             # By itself: where one statement changes the address and leaves the normal form, a trigger clears
             # that, since whoever wrote the statement does not know of it.

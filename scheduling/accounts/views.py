@@ -145,6 +145,7 @@ def show(context: Me, request: Request) -> Row | Response:
     request_method="PATCH",
     permission=Permission.EDIT,
     schema=ProfilePatch,
+    if_match=True,
     response=ProfileUpdated,
     operation_id="update_me",
 )
@@ -153,7 +154,7 @@ def update(context: Me, request: Request) -> dict[str, Any] | Response:
     changes = {name: value for name, value in request.validated.items() if name != "current_password"}
     if not _may_change_address(request):
         return problem(request, 401, WRONG_PASSWORD)
-    user = service.update_profile(request.db, request.identity.id, changes)
+    user = service.update_profile(request.db, request.identity.id, changes, request.expected_versions)
     if user is None:
         return problem(request, 401, ACCOUNT_GONE)
     set_etag(request, user)

@@ -32,6 +32,9 @@ class Client:
         Raises :class:`Failed` if nobody answers, the answer is an error or is not JSON.
         """
         headers = {"Content-Type": "application/json", "X-Request-ID": self._tag}
+        if method in ("PATCH", "DELETE"):
+            # Nobody else changes these things; an installation may refuse a change without the header.
+            headers["If-Match"] = "*"
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         data = None if body is None else json.dumps(body).encode()

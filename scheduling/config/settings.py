@@ -94,6 +94,7 @@ class Settings:
     jwt_lifetime: int = setting(fields.Integer(load_default=7 * 86400, validate=validate.Range(60)))
     bcrypt_cost: int = setting(fields.Integer(load_default=10, validate=validate.Range(4, 15)))
     email_change_needs_password: bool = setting(fields.Boolean(load_default=False))
+    require_if_match: bool = setting(fields.Boolean(load_default=False))
     cors_origins: list[str] = setting(Origins(load_default=list), env="CORS_ORIGINS")
     cors_credentials: bool = setting(fields.Boolean(load_default=False), env="CORS_CREDENTIALS")
     max_body_bytes: int = setting(fields.Integer(load_default=1024 * 1024, validate=validate.Range(1024)))

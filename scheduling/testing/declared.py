@@ -50,7 +50,7 @@ class DeclaredAnswers:
         self._with_etag = {
             (view.place.resource, view.view_name)
             for view in self._declared.values()
-            if view.options.get("etag")
+            if view.options.get("etag") and view.method == "GET"
         }
         self.compared: set[type[Schema]] = set()
         """The schemas with which something has been compared so far."""
@@ -65,13 +65,13 @@ class DeclaredAnswers:
         is_page = request.content_security_policy != API_POLICY
         if view is None or not view.is_declared or is_page:
             return
-        faults = list(self._faults(view, event.response))
+        faults = list(self._faults(view, request, event.response))
         if faults:
             name = f"{view.callable.__module__}.{view.callable.__qualname__}"
             what = f"{method} {request.path_text} → {event.response.status_int}"
             raise AssertionError(f"The answer of {name} ({what}) is not as declared: {'; '.join(faults)}")
 
-    def _faults(self, view: Declaration, response: Response) -> Iterator[str]:
+    def _faults(self, view: Declaration, request: Request, response: Response) -> Iterator[str]:
         """Yield what is wrong with an answer."""
         status = response.status_int
         if status >= HTTPStatus.BAD_REQUEST:
@@ -82,14 +82,17 @@ class DeclaredAnswers:
         elif status != view.status:
             yield f"the status is not {view.status}"
         else:
+            if view.options.get("if_match") and request.expected_versions == frozenset():
+                yield "If-Match names no version, and the answer is not 412: see write_if_match"
             yield from self._header_faults(view, response)
             yield from self._body_faults(view, response)
 
     def _header_faults(self, view: Declaration, response: Response) -> Iterator[str]:
         """Yield which header is missing that the OpenAPI document promises."""
         is_of_thing = (view.place.resource, view.view_name) in self._with_etag
-        if is_of_thing and view.method in ("GET", "PATCH") and "ETag" not in response.headers:
-            yield "there is no ETag, and the view of the GET has etag=True"
+        has_etag = view.options.get("etag") or (is_of_thing and view.method == "PATCH")
+        if has_etag and "ETag" not in response.headers:
+            yield "there is no ETag, and the view, or that of the GET, has etag=True"
         if view.options.get("location") and "Location" not in response.headers:
             yield "there is no Location, and the view has location="
 

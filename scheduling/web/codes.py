@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -14,13 +15,25 @@ if TYPE_CHECKING:
     from scheduling.web.registry import WebRegistry
 
 
+_WORD = re.compile(r"[a-z][a-z0-9_]*")
+
+
 @dataclass(frozen=True)
 class Code:
-    """A word in the member ``code`` of a problem, the status that it comes with, and what it means."""
+    """A word in the member ``code`` of a problem, the status that it comes with, and what it means.
+
+    Raises ``ValueError`` for a word that is not as ``time_taken``, and for a status that is no error's.
+    """
 
     word: str
     status: int
     meaning: str
+
+    def __post_init__(self) -> None:
+        if not _WORD.fullmatch(self.word):
+            raise ValueError(f"The word of a code is of a-z, 0-9 and _, as in time_taken, not {self.word!r}.")
+        if self.status not in range(400, 600):
+            raise ValueError(f"The status of the code {self.word} is from 400 to 599, not {self.status!r}.")
 
 
 INVALID = Code(
@@ -38,10 +51,16 @@ IDEMPOTENCY_RUNNING = Code(
     409,
     "The first call with this `Idempotency-Key` still runs: try again after `Retry-After` seconds.",
 )
+STALE = Code(
+    "stale", 412, "The thing has another version than `If-Match` names: read it again, then decide anew."
+)
 TOO_LARGE = Code("too_large", 413, "The body is larger than the server takes.")
 UNSUPPORTED_MEDIA_TYPE = Code("unsupported_media_type", 415, "The body is not uncompressed JSON in UTF-8.")
 IDEMPOTENCY_MISMATCH = Code(
     "idempotency_mismatch", 422, "This `Idempotency-Key` was sent before with another body or query string."
+)
+PRECONDITION_REQUIRED = Code(
+    "precondition_required", 428, "The installation wants `If-Match`, with the `ETag` of what is changed."
 )
 HEADERS_TOO_LARGE = Code(
     "request_header_fields_too_large", 431, "The headers are larger than the server takes."
@@ -59,8 +78,10 @@ DEFAULTS = {
         NOT_FOUND,
         METHOD_NOT_ALLOWED,
         CONFLICT,
+        STALE,
         TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE,
+        PRECONDITION_REQUIRED,
         HEADERS_TOO_LARGE,
         INTERNAL,
         NOT_IMPLEMENTED,

@@ -82,6 +82,8 @@ class Declaration:
             found |= {codes.INVALID, codes.TOO_LARGE, codes.UNSUPPORTED_MEDIA_TYPE}
         if self.options.get("query"):
             found.add(codes.INVALID)
+        if self.options.get("if_match"):
+            found |= {codes.INVALID, codes.STALE, codes.PRECONDITION_REQUIRED}
         if not self.is_public:
             found |= {codes.UNAUTHENTICATED, codes.TOKEN_EXPIRED, codes.TOKEN_REVOKED, codes.FORBIDDEN}
         if self.place.below_item:

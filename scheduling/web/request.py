@@ -18,6 +18,7 @@ from scheduling.web.codes import UNAUTHENTICATED
 if TYPE_CHECKING:
     from scheduling.config.settings import Settings
     from scheduling.db.session import Session
+    from scheduling.db.versions import Versions
     from scheduling.security.identity import Identity
     from scheduling.web.registry import WebRegistry
 
@@ -48,6 +49,12 @@ class Request(PyramidRequest):
 
     validated: dict[str, Any]
     """What the view's ``schema`` or ``query`` read from the body or the query string."""
+
+    expected_versions: Versions = None
+    """The versions that ``If-Match`` names, of a view with ``if_match``; None where any will do."""
+
+    answered_version: int | None = None
+    """The version of the thing that a view with ``etag`` has returned, if it has one."""
 
     token_error = "Send a token: Authorization: Bearer <token>."  # noqa: S105
     """Why there is no identity, as a sentence for the client."""

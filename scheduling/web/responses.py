@@ -83,20 +83,28 @@ def json_response(value: Any, status: int = 200, headers: Sequence[tuple[str, st
 
 
 def set_etag(request: Request, thing: Any) -> None:
-    """Give the answer to a PATCH the ETag that a GET of the changed thing has now.
+    """Give the answer to a PATCH or POST the ETag that a GET of what was changed or made has now.
 
     ``thing`` is what the view of that GET returns.
     """
-    request.response.headers["ETag"] = f'"{_etag(to_json(thing))}"'
+    request.response.headers["ETag"] = f'"{_etag(version_of(thing), to_json(thing))}"'
 
 
-def _etag(body: bytes) -> str:
-    return blake2b(body, digest_size=12).hexdigest()
+def version_of(thing: Any) -> int | None:
+    """Return the member ``version`` of a row or a mapping, or None if it has none."""
+    version = thing.get("version") if isinstance(thing, Mapping) else getattr(thing, "version", None)
+    return version if isinstance(version, int) else None
+
+
+def _etag(version: int | None, body: bytes) -> str:
+    """Return the version of a thing and the hash of all that is shown; the hash alone without a version."""
+    digest = blake2b(body, digest_size=12).hexdigest()
+    return digest if version is None else f"{version}.{digest}"
 
 
 def with_etag(request: Request, response: Response) -> Response:
     """Give a response its ETag (RFC 9110, 8.8.3), or return 304 if the client has the same already."""
-    etag = _etag(response.body)
+    etag = _etag(request.answered_version, response.body)
     if etag in request.if_none_match:
         response = Response(status=304)
         response.headers.pop("Content-Type", None)

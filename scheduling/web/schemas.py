@@ -128,6 +128,14 @@ class WholeNumber(fields.Integer):
         return int(value)
 
 
+class Version(fields.Integer):
+    """The version of a row, in an answer."""
+
+    def __init__(self, **options: Any) -> None:
+        told = {"description": 'Grows with every change; for `If-Match`, as in `"1"`.', "examples": [1]}
+        super().__init__(metadata=told, **options)
+
+
 class Choice(fields.String):
     """One of a few words."""
 

@@ -11,7 +11,11 @@
     ``{"booking": {"id": 7}}`` and ``/api/v1/bookings/{booking[id]}`` the answer has
     ``Location: /api/v1/bookings/7``
 ``etag``
-    True for a GET of one thing: the answer carries an ETag and If-None-Match is honoured
+    True for a GET of one thing: the answer carries an ETag and If-None-Match is honoured; also for a POST
+    that gives its answer the ETag of what it made, by :func:`~scheduling.web.responses.set_etag`
+``if_match``
+    True for a PATCH or DELETE of one thing whose row has a version: If-Match is read into
+    ``request.expected_versions``, for :func:`~scheduling.web.preconditions.write_if_match`
 
 ``response``
     what a good answer is: an :class:`~scheduling.web.schemas.AnswerSchema` class, or an instance of one as
@@ -40,8 +44,8 @@ from marshmallow import Schema
 from pyramid.exceptions import ConfigurationError
 from pyramid.viewderivers import VIEW
 
-from scheduling.web.codes import Code
-from scheduling.web.responses import empty_response, json_renderer, with_etag
+from scheduling.web.codes import ALL, Code
+from scheduling.web.responses import empty_response, json_renderer, version_of, with_etag
 from scheduling.web.validation import read_object, validate
 
 if TYPE_CHECKING:
@@ -52,6 +56,8 @@ if TYPE_CHECKING:
     from scheduling.web.request import Request
 
     View = Callable[[Any, Request], Any]
+
+_READING = ("GET", "HEAD")
 
 
 def input_deriver(view: View, info: Any) -> View:
@@ -94,6 +100,19 @@ def location_deriver(view: View, info: Any) -> View:
     return view_with_location
 
 
+def version_deriver(view: View, info: Any) -> View:
+    """View deriver below the renderer: note the version of the thing that a view shows, for its ETag."""
+    if not info.options.get("etag"):
+        return view
+
+    def view_with_version(context: Any, request: Request) -> Any:
+        shown = view(context, request)
+        request.answered_version = version_of(shown)
+        return shown
+
+    return view_with_version
+
+
 def status_and_etag_deriver(view: View, info: Any) -> View:
     """View deriver above the renderer: give the answer its status, or its ETag."""
     status, etag = info.options.get("status", HTTPStatus.OK), info.options.get("etag", False)
@@ -104,18 +123,19 @@ def status_and_etag_deriver(view: View, info: Any) -> View:
         return view(context, request)
 
     def view_with_etag(context: Any, request: Request) -> Any:
-        response = view(context, request)
-        return with_etag(request, response) if response.status_int == HTTPStatus.OK else response
+        response = answering(context, request)
+        shows = request.method in _READING and response.status_int == HTTPStatus.OK
+        return with_etag(request, response) if shows else response
 
-    if etag:
-        return view_with_etag
-    return view if status == HTTPStatus.OK else view_with_status
+    answering = view if status == HTTPStatus.OK else view_with_status
+    return view_with_etag if etag else answering
 
 
 def declaration_deriver(view: View, info: Any) -> View:
     """View deriver that changes nothing: Pyramid keeps the options that describe a view for the introspector.
 
-    Raises ``ConfigurationError`` for a declaration of another type, and for an operation id of another view.
+    Raises ``ConfigurationError`` for a declaration of another type, an operation id of another view, and one
+    of core's codes with another status.
     """
     response, errors = info.options.get("response"), info.options.get("errors", ())
     is_schema = isinstance(response, Schema) or (isinstance(response, type) and issubclass(response, Schema))
@@ -123,7 +143,12 @@ def declaration_deriver(view: View, info: Any) -> View:
         raise ConfigurationError(f"response= of {info.original_view!r} is no schema: {response!r}")
     if not isinstance(errors, tuple) or not all(isinstance(code, Code) for code in errors):
         raise ConfigurationError(f"errors= of {info.original_view!r} is no tuple of codes: {errors!r}")
+    for code in errors:
+        if any(code.word == ours.word and code.status != ours.status for ours in ALL):
+            raise ConfigurationError(f"errors= of {info.original_view!r} has a code of ours: {code!r}")
     operation_id, this = info.options.get("operation_id"), (info.original_view, info.options.get("attr"))
+    if operation_id is not None and not (isinstance(operation_id, str) and operation_id.isidentifier()):
+        raise ConfigurationError(f"operation_id= of {info.original_view!r} is no name: {operation_id!r}")
     # A view that is registered for several contexts has one id; the document names the others by their paths.
     if operation_id and info.registry.operation_ids.setdefault(operation_id, this) != this:
         other = info.registry.operation_ids[operation_id][0]
@@ -136,6 +161,7 @@ def declaration_deriver(view: View, info: Any) -> View:
 declaration_deriver.options = ("response", "errors", "operation_id", "optional_token")  # type: ignore[attr-defined]
 input_deriver.options = ("schema", "query")  # type: ignore[attr-defined]
 location_deriver.options = ("location",)  # type: ignore[attr-defined]
+version_deriver.options = ("etag",)  # type: ignore[attr-defined]
 status_and_etag_deriver.options = ("status", "etag")  # type: ignore[attr-defined]
 
 
@@ -151,4 +177,5 @@ def includeme(config: Configurator) -> None:
     config.add_view_deriver(declaration_deriver, under="rendered_view", over=VIEW)
     config.add_view_deriver(input_deriver, under="rendered_view", over=VIEW)
     config.add_view_deriver(location_deriver, under="rendered_view", over=VIEW)
+    config.add_view_deriver(version_deriver, under="rendered_view", over=VIEW)
     config.add_view_deriver(status_and_etag_deriver, over="rendered_view")

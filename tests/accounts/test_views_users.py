@@ -27,6 +27,7 @@ def test_i_see_my_own_account(site):
         "email": "Alice@example.com",
         "role": "member",
         "email_deliverable": True,
+        "version": 1,
     }
 
 
@@ -53,7 +54,8 @@ def test_i_change_my_name_and_my_address(site, changes):
     before = alice.get("/users/me").json
     answer = alice.patch("/users/me", changes, status=200).json
     assert answer.keys() == {"message", "user"}
-    assert answer["user"] == before | changes
+    assert answer["user"] == before | changes | {"version": answer["user"]["version"]}
+    assert answer["user"]["version"] > before["version"]
     assert alice.get("/users/me").json == answer["user"]
 
 
@@ -67,7 +69,8 @@ def test_what_i_send_is_trimmed_and_the_rest_ignored(site):
         "password": "x",
         "created_at": "2001-01-01T00:00:00Z",
     }
-    assert alice.patch("/users/me", sent, status=200).json["user"] == before | {"name": "Alicia"}
+    changed = alice.patch("/users/me", sent, status=200).json["user"]
+    assert changed == before | {"name": "Alicia", "version": before["version"] + 1}
     log_in(site, alice.email)
 
 
@@ -193,7 +196,7 @@ def test_an_admin_lists_all_users_newest_first(site):
     # Whether e-mails reach somebody is answered to the user itself.
     assert listed[2] | {"email_deliverable": True} == alice.get("/users/me").json
     assert [user["role"] for user in listed] == ["admin", "member", "member"]
-    assert all(user.keys() == {"id", "name", "email", "role", "created_at"} for user in listed)
+    assert all(user.keys() == {"id", "name", "email", "role", "created_at", "version"} for user in listed)
 
 
 def test_only_admins_list_users(site):

@@ -36,7 +36,8 @@ def test_waiting_ends_well_as_soon_as_the_database_has_been_upgraded(start_waiti
 
     Site(empty_database_url, ["bookings"]).close()
 
-    assert process.communicate(timeout=60) == ("The database is ready.\n", None)
+    # On a slow machine it may look while only a part is upgraded, and then say what is still missing.
+    assert process.communicate(timeout=60)[0].splitlines()[-1] == "The database is ready."
     assert process.returncode == 0
 
 

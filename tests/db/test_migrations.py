@@ -176,7 +176,7 @@ def test_database_that_a_newer_release_has_upgraded_is_served_and_left_alone(our
     migrations.upgrade(engine, plugins)
 
     migrations.require_upgraded(engine, plugins)
-    assert migrations.current(engine, plugins)["core"] == ("core_9999", "core_0011")
+    assert migrations.current(engine, plugins)["core"] == ("core_9999", "core_0012")
     assert "notifications" in tables(engine)
 
 

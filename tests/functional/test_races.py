@@ -22,9 +22,9 @@ LATE_END = "2099-01-01T12:00:00Z"
 LATE_START, EARLY_END = {"start": "2099-01-01T11:45:00Z"}, {"end": "2099-01-01T10:15:00Z"}
 
 
-def make(site, client, method, path, body):
+def make(site, client, method, path, body, headers=None):
     own = Client(TestApp(site.wsgi_app), client.token)
-    sent = {} if body is None else {"json": body}
+    sent = {"headers": headers or {}} | ({} if body is None else {"json": body})
     return getattr(own, method)(path, expect_errors=True, **sent)
 
 
@@ -33,7 +33,7 @@ def before_a_transaction(site, hook):
 
 
 def at_once(site, *calls):
-    """Make the calls ``(client, method, path, body)`` in threads; none writes before all have read."""
+    """Make the calls, each with the arguments of ``make``, in threads; none writes before all have read."""
     gate = threading.Barrier(len(calls), timeout=30)
     thread = threading.local()
 
@@ -165,6 +165,61 @@ def test_a_booking_that_was_just_cancelled_is_not_changed(site):
     assert (changed.status_int, cancelled.status_int) == (409, 200)
     left = alice.get(path).json
     assert (left["title"], left["status"]) == ("Standup", "cancelled")
+
+
+@pytest.fixture
+def things(site):
+    """Alice, and each thing of hers that can be changed: its path, and what to change."""
+    alice = site.user("Alice")
+    return alice, {
+        f"/bookings/{book(alice, end=LATE_END)['id']}": {"title": "Retro"},
+        f"/organizations/{create_organization(alice)}": {"name": "Acme"},
+        "/users/me": {"name": "Alicia"},
+    }
+
+
+def test_of_fifty_changes_with_one_tag_at_once_one_is_made(site, things):
+    alice, changes_of = things
+    for path, changes in changes_of.items():
+        tag = {"If-Match": alice.get(path).headers["ETag"]}
+        [(name, value)] = changes.items()
+        calls = [(alice, "patch", path, {name: f"{value} {i}"}, tag) for i in range(50)]
+        with ThreadPoolExecutor(len(calls)) as threads:
+            answers = list(threads.map(lambda call: make(site, *call), calls))
+        assert statuses(answers) == [200] + [412] * 49
+        [made] = [answer for answer in answers if answer.status_int == 200]
+        assert made.headers["ETag"] == alice.get(path).headers["ETag"]
+
+
+def test_of_changes_with_one_tag_of_which_each_has_read_the_same_one_is_made(site, things):
+    alice, changes_of = things
+    for path, changes in changes_of.items():
+        tag = {"If-Match": alice.get(path).headers["ETag"]}
+        answers = at_once(site, *[(alice, "patch", path, changes, tag)] * 5)
+        assert statuses(answers) == [200] + [412] * 4
+
+
+def test_of_moves_with_one_tag_of_which_each_has_read_the_same_times_one_is_made(site):
+    alice = site.user()
+    path = f"/bookings/{book(alice, end=LATE_END)['id']}"
+    tag = {"If-Match": alice.get(path).headers["ETag"]}
+    moves = [{"start": f"2099-01-01T11:{m}:00Z"} for m in (15, 30)] + [EARLY_END, LATE_START, {"title": "x"}]
+    answers = at_once(site, *[(alice, "patch", path, move, tag) for move in moves])
+    assert statuses(answers) == [200] + [412] * 4
+
+
+@pytest.mark.parametrize("first", ["patch", "delete"])
+def test_of_a_change_and_a_deletion_with_one_tag_at_once_the_second_is_refused(site, things, first):
+    alice, changes_of = things
+    for path, changes in changes_of.items():
+        if path != "/users/me":
+            tag = {"If-Match": alice.get(path).headers["ETag"]}
+            calls = [(alice, "patch", path, changes, tag), (alice, "delete", path, None, tag)]
+            late, early = overtaken(site, *(calls[::-1] if first == "patch" else calls))
+            assert early.status_int == 200
+            # An organization that was deleted is not there any more, with whatever version.
+            is_gone = first == "delete" and path.startswith("/organizations")
+            assert late.status_int == (404 if is_gone else 412)
 
 
 def test_of_two_changes_of_one_password_at_once_one_wins(site):

@@ -51,6 +51,14 @@ def stormy(install_plugin, tmp_path):
     site.close()
 
 
+@pytest.mark.parametrize(
+    ("word", "status"), [("Storm", 409), ("a storm", 409), ("", 409), ("storm", 200), ("storm", "409")]
+)
+def test_a_code_is_a_word_and_the_status_of_an_error(word, status):
+    with pytest.raises(ValueError, match=r"word|status"):
+        codes.Code(word, status, "There is a storm.")
+
+
 def test_every_kind_of_problem_has_its_code(site):
     words = {
         name.partition(" ")[0]: answer.json["code"]

@@ -75,21 +75,31 @@ def test_codes_follow_from_what_a_view_declares(registry):
     assert found["GET", "/api/v1/users", ""] == anywhere | known | {"invalid"}
     assert found["GET", "/api/v1/bookings/{Booking}", ""] == anywhere | known | {"not_found"}
     key = {"idempotency_running", "idempotency_mismatch"}
+    match = {"stale", "precondition_required"}
     assert found["POST", "/api/v1/bookings", ""] == anywhere | known | body | {"conflict"} | key
     # What is sent with a key is compared, though this view does not look at it.
     assert found["DELETE", "/api/v1/bookings/{Booking}", ""] == (
-        anywhere | known | {"not_found", "conflict", "invalid", "too_large"} | key
+        anywhere | known | {"not_found", "conflict", "invalid", "too_large"} | key | match
     )
     assert found["POST", "/api/v1/auth", "register"] == anywhere | body | {"conflict"}
 
 
 @pytest.mark.parametrize(
-    "options", ["response=7", "errors=7", "errors=(409,)"], ids=["no schema", "no tuple", "no code"]
+    "options",
+    [
+        "response=7",
+        "errors=7",
+        "errors=(409,)",
+        'errors=(Code("conflict", 418, "Tea."),)',
+        "operation_id=7",
+        'operation_id="do it"',
+    ],
+    ids=["no schema", "no tuple", "no code", "code of ours", "no text", "no name"],
 )
 def test_a_declaration_of_another_type_stops_the_start(install_plugin, start_app, options):
     view = f"""
 from pyramid.security import NO_PERMISSION_REQUIRED
-from scheduling.plugin import Resource
+from scheduling.plugin import Code, Resource
 def wrong(context, request): ...
 config.add_view(wrong, context=Resource, name="acme", permission=NO_PERMISSION_REQUIRED, {options})
 """

@@ -45,7 +45,8 @@ def test_no_cache_keeps_an_answer_without_asking_again(site):
         if kind != "204":
             control = answer.headers["Cache-Control"]
             assert control in ("no-store", "private, no-cache"), kind
-            assert ("ETag" in answer.headers) == (control != "no-store"), kind
+            # The answer to a POST has the ETag of what it made, which is another one than itself.
+            assert ("ETag" in answer.headers) == (control != "no-store" or kind == "201"), kind
 
 
 @pytest.mark.parametrize("sane", ["7", "a" * 128, "req/1:2+3=4@x._-", "0af7651916cd43dd8448eb211c80319c"])

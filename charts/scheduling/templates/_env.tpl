@@ -35,6 +35,10 @@ Takes: root, name, existing, key, and optionally optional.
 - name: SCHEDULING_EMAIL_CHANGE_NEEDS_PASSWORD
   value: "true"
 {{- end }}
+{{- if .Values.api.requireIfMatch }}
+- name: SCHEDULING_REQUIRE_IF_MATCH
+  value: "true"
+{{- end }}
 {{- with .Values.cors.origins }}
 - name: CORS_ORIGINS
   value: {{ join " " . | quote }}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
+from pyramid.exceptions import ConfigurationError
 
 from scheduling.web.openapi import json_schemas, problems
 from scheduling.web.openapi.calls import Call, calls
@@ -21,6 +22,8 @@ from scheduling.web.schemas import Problem
 from scheduling.web.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scheduling.web.registry import WebRegistry
 
 _INFO = {
@@ -46,7 +49,8 @@ _SERVERS = [{"url": "../..", "description": "The server that this document comes
 def make_document(registry: WebRegistry) -> dict[str, Any]:
     """Return the document, of nothing but dicts, lists, strings, numbers and truth values.
 
-    It depends on nothing but what is registered: paths and components are sorted by name.
+    It depends on nothing but what is registered: paths and components are sorted by name. Raises
+    ``ConfigurationError`` for a call whose declaration cannot be described.
     """
     names = json_schemas.SchemaNames()
     plugin = MarshmallowPlugin(schema_name_resolver=names)
@@ -92,21 +96,30 @@ def _add_schemas(spec: APISpec, found: list[Call], names: json_schemas.SchemaNam
     """
     for is_bundled in (True, False):
         these = [call for call in found if call.is_bundled == is_bundled]
-        for schema in (
-            *(call.option("schema") for call in these),
-            *(call.declared.response for call in these),
-        ):
+        sent = [(call, call.option("schema")) for call in these]
+        for call, schema in sent + [(call, call.declared.response) for call in these]:
             if schema is not None:
-                json_schemas.add(spec, names, schema)
+                with _naming(call):
+                    json_schemas.add(spec, names, schema)
 
 
 def _add_calls(spec: APISpec, found: list[Call]) -> None:
-    with_etag = {call.path for call in found if call.option("etag")}
+    with_etag = {call.path for call in found if call.method == "GET" and call.option("etag")}
     for call, operation_id in zip(found, operation_ids(found), strict=True):
-        # A PATCH of a thing answers the ETag that a GET of it has then.
-        has_etag = call.path in with_etag and call.method in ("GET", "PATCH")
-        told = operation(call, operation_id, has_etag=has_etag)
-        spec.path(call.path, operations={call.method.lower(): told})
+        # A PATCH of a thing answers the ETag that a GET of it has then; a POST says so itself.
+        has_etag = bool(call.option("etag")) or (call.path in with_etag and call.method == "PATCH")
+        with _naming(call):
+            told = operation(call, operation_id, has_etag=has_etag)
+            spec.path(call.path, operations={call.method.lower(): told})
+
+
+@contextmanager
+def _naming(call: Call) -> Iterator[None]:
+    """Have an error name the call: what a plugin declares wrongly, its author has to find."""
+    try:
+        yield
+    except Exception as error:
+        raise ConfigurationError(f"{call.method} {call.path} cannot be described: {error}") from error
 
 
 def _add_examples(document: dict[str, Any]) -> None:

@@ -18,10 +18,12 @@ _SECONDS = {
     "description": "After how many seconds to try again.",
     "schema": {"type": "integer", "minimum": 0},
 }
+_TAG = '(W/)?"[!#-~]*"'
 
 HEADERS: dict[str, dict[str, Any]] = {
     "ETag": {
-        "description": "Stands for this state of the thing; for `If-None-Match`.",
+        "description": "Stands for this state of the thing, for `If-None-Match`. Of a thing that can be "
+        "changed it begins with the `version` and a dot, for `If-Match`.",
         "required": True,
         "schema": _TEXT,
     },
@@ -72,6 +74,14 @@ IDEMPOTENCY_KEY = {
     "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
 }
 """The parameter of a call that is done once with it."""
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The `ETag` of what the client has seen, or several, of which the versions count, as in "
+    '`"3"`; 412 if the thing has another one. `*` for any.',
+    "schema": {"type": "string", "pattern": rf"^(\*|{_TAG}(, ?{_TAG})*)$", "examples": ['"1"', "*"]},
+}
+"""The parameter of a PATCH or DELETE of what has a version."""
 
 _OF_STATUS = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),

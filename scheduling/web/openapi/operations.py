@@ -60,6 +60,8 @@ def _parameters(call: Call) -> list[dict[str, Any]]:
         found.append(headers.IF_NONE_MATCH)
     if call.declared.takes_idempotency_key:
         found.append(headers.IDEMPOTENCY_KEY)
+    if call.option("if_match"):
+        found.append(headers.IF_MATCH)
     return found
 
 

@@ -10,9 +10,9 @@ from scheduling_organizations.models import organization_members, organizations
 from tests.kit.factories import add_member, count_rows, create_organization, refused_fields
 
 WIRE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-ORGANIZATION = {"id", "name", "owner_id", "created_at", "updated_at"}
-ADDED = {"id", "organization_id", "user_id", "role", "joined_at"}
-LISTED = {"membership_id", "role", "joined_at", "user_id", "name", "email"}
+ORGANIZATION = {"id", "name", "owner_id", "created_at", "updated_at", "version"}
+ADDED = {"id", "organization_id", "user_id", "role", "joined_at", "version"}
+LISTED = {"membership_id", "role", "joined_at", "user_id", "name", "email", "version"}
 NO_IDS = ("0", "-1", "01", "1.0", "abc", "9223372036854775808", "99999999")
 
 

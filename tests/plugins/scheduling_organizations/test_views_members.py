@@ -4,7 +4,7 @@ import pytest
 
 from tests.kit.factories import add_member, create_organization, refused_fields
 
-ADDED = {"id", "organization_id", "user_id", "role", "joined_at"}
+ADDED = {"id", "organization_id", "user_id", "role", "joined_at", "version"}
 WIRE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 NASTY = "<img src=x onerror=\"alert('Tom & Jerry')\">"
 

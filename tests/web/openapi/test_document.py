@@ -204,6 +204,7 @@ def test_parameters_are_those_of_the_path_the_query_and_the_pages(document):
         "organization_id",
         "user_id",
         "Idempotency-Key",
+        "If-Match",
     }
 
 
@@ -222,11 +223,30 @@ def test_a_key_is_taken_where_a_call_changes_something_and_its_answer_holds_no_s
     assert found - writing == set()
 
 
+def test_if_match_is_told_of_what_has_a_version(document):
+    told = {
+        (path, method)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if any(parameter["name"] == "If-Match" for parameter in operation.get("parameters", []))
+    }
+    booking, organization = "/api/v1/bookings/{booking_id}", "/api/v1/organizations/{organization_id}"
+    changed = {(path, method) for path in (booking, organization) for method in ("patch", "delete")}
+    assert told == changed | {
+        ("/api/v1/users/me", "patch"),
+        ("/api/v1/organizations/{organization_id}/members/{user_id}", "delete"),
+    }
+    for path, method in told:
+        for status in (400, 412, 428):
+            assert "content" in response(document, path, method, status)
+
+
 @pytest.mark.parametrize(
     ("path", "method", "status", "header"),
     [
         ("/api/v1/bookings", "get", 200, "Link"),
         ("/api/v1/bookings", "post", 201, "Location"),
+        ("/api/v1/bookings", "post", 201, "ETag"),
         ("/api/v1/bookings/{booking_id}", "get", 200, "ETag"),
         ("/api/v1/bookings/{booking_id}", "get", 304, "ETag"),
         ("/api/v1/bookings/{booking_id}", "patch", 200, "ETag"),
@@ -243,7 +263,7 @@ def test_headers_are_told(document, path, method, status, header):
 
 def test_whole_numbers_have_64_bits_in_paths_and_in_bodies(document):
     schemas = document["components"]["schemas"]
-    [booking_id, _] = named(document, "/api/v1/bookings/{booking_id}", "delete")["parameters"]
+    [booking_id, *_] = named(document, "/api/v1/bookings/{booking_id}", "delete")["parameters"]
     assert booking_id["schema"]["format"] == "int64"
     found = [
         (name, member)

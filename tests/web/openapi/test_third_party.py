@@ -1,6 +1,7 @@
 """What a plugin of somebody else registers is in the document, whatever shape it has."""
 
 import pytest
+from pyramid.exceptions import ConfigurationError
 
 from scheduling.web.openapi.document import make_document
 
@@ -281,3 +282,21 @@ def test_a_code_of_their_own_is_among_the_problems(document, paths):
 def test_an_answer_without_a_body_or_a_declaration_has_no_content(paths):
     assert "content" not in paths["/things/{thing_id}"]["patch"]["responses"]["204"]
     assert "content" not in paths["/things/{thing_id}"]["delete"]["responses"]["200"]
+
+
+def test_what_cannot_be_described_names_the_call(install_plugin, start_app):
+    broken = """
+from marshmallow import fields
+from pyramid.security import NO_PERMISSION_REQUIRED
+from scheduling.plugin import AnswerSchema, Resource
+class Broken(AnswerSchema):
+    other = fields.Nested("NoSuchSchema")
+class Acme(Resource): ...
+config.add_api_resource("acme", Acme)
+def view(context, request): ...
+config.add_view(view, context=Acme, request_method="GET", permission=NO_PERMISSION_REQUIRED, response=Broken)
+"""
+    install_plugin("acme", includeme=broken)
+    app = start_app("acme")
+    with pytest.raises(ConfigurationError, match=r"GET /api/v1/acme .*NoSuchSchema"):
+        make_document(app.registry)
