@@ -11,6 +11,8 @@ from scheduling.cli.main import main
 from scheduling.config.settings import CoreSchema
 from scheduling.config.sources import environment_variable
 from scheduling.plugin import Event
+from scheduling.web.idempotency.key import METHODS
+from scheduling.web.openapi.calls import calls
 from scheduling_analytics.cli import commands as analytics
 
 ROOT = Path(__file__).parents[1]
@@ -76,6 +78,16 @@ def test_every_view_is_in_the_api_documentation(site):
             continue
         if view["name"]:
             assert f"/{view['name']}" in API, view["name"]
+
+
+def test_every_call_that_ignores_idempotency_keys_is_listed(site):
+    listed = re.search(r"ignore the header:(.*?)\.\n", API, re.DOTALL)[1]
+    ignoring = {
+        call.path.removeprefix("/api/v1")
+        for call in calls(site.registry)
+        if call.method in METHODS and not call.declared.takes_idempotency_key
+    }
+    assert set(re.findall(r"`(.*?)`", listed)) == ignoring
 
 
 def test_every_email_kind_is_documented(site):

@@ -25,6 +25,8 @@ from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unf
 from scheduling.testing import Client, Site
 from scheduling.testing.site import PASSWORD
 from scheduling.times import utcnow
+from scheduling.web.idempotency import records
+from scheduling.web.idempotency.models import idempotency_keys
 from scheduling_analytics import housekeeping, rollups
 from scheduling_organizations.service import MAX_EMBEDDED
 from tests.kit.factories import BOOKING
@@ -85,6 +87,9 @@ INSERT INTO outbox (id, kind, consumer, payload, state, due_at, created_at, done
         CASE WHEN i % 7000 = 0 THEN 'dead' WHEN i % 9000 = 0 THEN 'skipped' ELSE 'done' END,
         moment, moment, moment
     FROM generate_series(1, {ROWS}) i, LATERAL (SELECT now() - i * interval '30 seconds' AS moment) AS at;
+INSERT INTO idempotency_keys (id, fingerprint, status, headers, body, created_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), 201, '[]', '{{}}', now() - i * interval '1 second'
+    FROM generate_series(1, {ROWS}) i;
 SELECT setval(pg_get_serial_sequence('users', 'id'), {USERS} + 1),
     setval(pg_get_serial_sequence('organizations', 'id'), {ROWS});
 """  # noqa: S608
@@ -472,6 +477,10 @@ def list_suppressions(registry):
         assert len(db.rows(query.limit(PAGE))) == PAGE
 
 
+def prune_idempotency_keys(registry):
+    return records.prune(registry)
+
+
 def look(registry):
     Relay(registry).publish_due(lambda consumer, ids: None)
 
@@ -482,6 +491,7 @@ def look(registry):
         list_suppressions,
         look,
         prune,
+        prune_idempotency_keys,
         give_up_unhandled,
         unfinished,
         due,
@@ -508,6 +518,30 @@ def test_finished_messages_are_deleted_by_their_ids(big_site, plans):
         assert prune(big_site.registry)
     assert found.scans() == []
     assert found.rows() == 2 * PRUNE_BATCH
+
+
+def test_old_idempotency_keys_are_deleted_by_their_ids(big_site, plans):
+    some = sa.select(idempotency_keys.c.id).limit(records.PRUNE_BATCH)
+    with session_scope(big_site.registry) as db:
+        db.write(
+            sa.update(idempotency_keys).where(idempotency_keys.c.id.in_(some)).values(created_at=LONG_AGO)
+        )
+    with plans() as found:
+        assert records.prune(big_site.registry)
+    assert found.scans() == []
+    assert found.rows() == 2 * records.PRUNE_BATCH
+
+
+@pytest.mark.parametrize("outcome", ["done", "replayed"])
+def test_a_call_with_a_key_looks_for_one_record(big_site, plans, outcome):
+    user = big_site.user()
+    key = {"Idempotency-Key": "k"}
+    user.post("/bookings", BOOKING, headers=key, status=201)
+    with plans() as found:
+        header = key if outcome == "replayed" else {"Idempotency-Key": "another"}
+        user.post("/bookings", BOOKING, headers=header, status=201)
+    assert found.scans() == []
+    assert_is_small(found)
 
 
 def test_a_message_is_delivered_without_reading_others(big_site, plans):

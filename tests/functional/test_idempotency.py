@@ -81,6 +81,17 @@ def test_the_first_answer_is_given_again_though_the_thing_has_changed(site):
     assert_same(first, alice.post("/bookings", BOOKING, headers=K, status=201))
 
 
+def test_a_change_under_a_condition_is_answered_again_though_the_condition_holds_no_more(site):
+    alice = site.user()
+    path = f"/bookings/{book(alice)['id']}"
+    condition = {"If-Match": alice.get(path).headers["ETag"]}
+    first, again = (
+        alice.patch(path, {"title": "Retro"}, headers={**K, **condition}, status=200) for _ in range(2)
+    )
+    assert_same(first, again)
+    alice.patch(path, {"title": "Retro"}, headers=condition, status=412)
+
+
 def test_in_quotes_and_without_it_is_one_key(site):
     alice = site.user()
     first = alice.post("/bookings", BOOKING, headers={"Idempotency-Key": '"a \\"b\\""'})

@@ -78,7 +78,8 @@ def _do_once(call: Callable[[], Response], request: Request, key: str) -> Respon
         return problem(request, IDEMPOTENCY_RUNNING.status, _RUNNING, wait, code=IDEMPOTENCY_RUNNING)
     response = call()
     if 200 <= response.status_int < 300:
-        request.idempotency_outcome = "done"
+        # A commit that fails has done nothing.
+        request.db.after_commit(lambda: setattr(request, "idempotency_outcome", "done"))
         _keep(request, response, record_id, fingerprint)
     return response
 

@@ -91,6 +91,18 @@ def test_what_is_too_large_to_keep_is_done_again_and_an_operator_told(acme, name
     assert f"too large to be kept for its Idempotency-Key: /api/v1/acme/{name}" in caplog.text
 
 
+def test_a_metric_tells_what_came_of_keys(acme):
+    def outcomes():
+        families = acme.registry.metrics.exposed().collect()
+        samples = [sample for family in families for sample in family.samples]
+        name = "scheduling_http_idempotency_keys_total"
+        return {sample.labels["outcome"]: sample.value for sample in samples if sample.name == name}
+
+    for name in ("counted", "counted", "counted", "counted?other", "refused", "secret"):
+        send(acme, name)
+    assert outcomes() == {"done": 1, "replayed": 2, "mismatch": 1}
+
+
 def test_the_declaration_says_which_calls_know_keys(acme):
     known = {
         (one.method, one.view_name): one.takes_idempotency_key
