@@ -49,6 +49,7 @@ def test_every_directive_is_documented(site):
     for module in (
         scheduling.messaging.outbox,
         scheduling.messaging.housekeeping,
+        scheduling.throttling.limits,
         scheduling.web.codes,
         scheduling.web.resources,
         scheduling.email.rendering,

@@ -142,10 +142,9 @@ def test_refused_calls_are_counted_and_told_once_a_minute(make_site, caplog, mon
     with caplog.at_level(logging.WARNING):
         report()
         report()
-    [line] = [record.getMessage() for record in caplog.records if record.name == attacks.__name__]
-    assert line == (
-        "Rate limits refused 5 calls within a minute (registration: 5); 3 of them came from 203.0.113.7"
-    )
+    said = "Rate limits refused 5 calls within a minute (registration: 5); 3 of them came from 203.0.113.7"
+    # A site of another test may report just now.
+    assert [record.getMessage() for record in caplog.records].count(said) == 1
 
 
 class Timer:
