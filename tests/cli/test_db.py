@@ -10,7 +10,7 @@ from scheduling.db.engine import create_engine
 from scheduling.startup import set_up
 
 NOWHERE = "postgresql://scheduling@127.0.0.1:1/scheduling"
-CURRENT = ["core             core_0010 (up to date)", "bookings         bookings_0001 (up to date)"]
+CURRENT = ["core             core_0012 (up to date)", "bookings         bookings_0002 (up to date)"]
 
 
 def test_upgrade_and_check_agree_on_both_databases(command_output, empty_database_url):
@@ -24,8 +24,8 @@ def test_upgrade_and_check_agree_on_both_databases(command_output, empty_databas
 
 def test_current_shows_every_tree(command_output):
     assert command_output("db", "current") == [
-        "core             nothing (the newest is core_0010)",
-        "bookings         nothing (the newest is bookings_0001)",
+        "core             nothing (the newest is core_0012)",
+        "bookings         nothing (the newest is bookings_0002)",
     ]
     command_output("db", "upgrade")
     assert command_output("db", "current") == CURRENT
@@ -64,7 +64,7 @@ def test_downgrade_asks_first(command_output, run_command):
     assert command_output("db", "current") == CURRENT
 
     lines = command_output("db", "downgrade", "bookings", "base", input="y\n")
-    assert lines[-2:] == [CURRENT[0], "bookings         nothing (the newest is bookings_0001)"]
+    assert lines[-2:] == [CURRENT[0], "bookings         nothing (the newest is bookings_0002)"]
 
 
 def test_downgrade_asks_nothing_when_told_yes(command_output):
