@@ -14,8 +14,8 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from scheduling.accounts import guesses, suppressions
 from scheduling.accounts import service as accounts
-from scheduling.accounts import suppressions
 from scheduling.db.session import session_scope
 from scheduling.messaging.administration.service import redrive_all
 from scheduling.messaging.housekeeping import PRUNE_BATCH, give_up_unhandled, prune
@@ -24,6 +24,7 @@ from scheduling.messaging.relay import Relay
 from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished, waiting
 from scheduling.testing import Client, Site
 from scheduling.testing.site import PASSWORD
+from scheduling.throttling import housekeeping as throttling
 from scheduling.times import utcnow
 from scheduling.web.idempotency import records
 from scheduling.web.idempotency.models import idempotency_keys
@@ -89,6 +90,13 @@ INSERT INTO outbox (id, kind, consumer, payload, state, due_at, created_at, done
     FROM generate_series(1, {ROWS}) i, LATERAL (SELECT now() - i * interval '30 seconds' AS moment) AS at;
 INSERT INTO idempotency_keys (id, fingerprint, status, headers, body, created_at)
     SELECT gen_random_uuid(), gen_random_uuid(), 201, '[]', '{{}}', now() - i * interval '1 second'
+    FROM generate_series(1, {ROWS}) i;
+INSERT INTO rate_limits (key, hits, waits, admitted, expires_at)
+    SELECT decode(md5(i::text), 'hex'), ARRAY[moment], 0, true, moment + i * 1000000
+    FROM generate_series(1, {ROWS}) i,
+        LATERAL (SELECT CAST(extract(epoch FROM now()) * 1000000 AS bigint) AS moment) AS at;
+INSERT INTO login_addresses (user_id, address, last_at)
+    SELECT i % {USERS} + 1, decode(md5(i::text), 'hex'), now() - i * interval '30 seconds'
     FROM generate_series(1, {ROWS}) i;
 SELECT setval(pg_get_serial_sequence('users', 'id'), {USERS} + 1),
     setval(pg_get_serial_sequence('organizations', 'id'), {ROWS});
@@ -530,6 +538,25 @@ def test_old_idempotency_keys_are_deleted_by_their_ids(big_site, plans):
         assert records.prune(big_site.registry)
     assert found.scans() == []
     assert found.rows() == 2 * records.PRUNE_BATCH
+
+
+@pytest.mark.parametrize(
+    ("chore", "make_old"),
+    [
+        (throttling.prune, "UPDATE rate_limits SET expires_at = 1"),
+        (guesses.prune, "UPDATE login_addresses SET last_at = '2020-01-01'"),
+    ],
+    ids=["rate limits", "log-in addresses"],
+)
+def test_what_limits_do_not_need_any_more_is_deleted_by_its_keys(big_site, plans, chore, make_old):
+    table = make_old.split()[1]
+    some = f"(SELECT ctid FROM {table} LIMIT {PRUNE_BATCH})"  # noqa: S608
+    with session_scope(big_site.registry) as db:
+        db.write(sa.text(f"{make_old} WHERE ctid = ANY(ARRAY{some})"))
+    with plans() as found:
+        assert chore(big_site.registry)
+    assert found.scans() == []
+    assert found.rows() == 2 * PRUNE_BATCH
 
 
 @pytest.mark.parametrize("outcome", ["done", "replayed"])

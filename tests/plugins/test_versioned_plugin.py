@@ -150,6 +150,6 @@ def test_the_document_tells_of_it(alice):
     document = alice.get("/openapi.json").json["paths"]
     for method in ("patch", "delete"):
         told = document["/api/v1/storms/{storm_id}"][method]
-        assert [p["name"] for p in told["parameters"]] == ["storm_id", "If-Match"]
+        assert {p["name"] for p in told["parameters"]} == {"storm_id", "If-Match", "Idempotency-Key"}
         assert {"400", "412", "428"} <= set(told["responses"])
     assert "ETag" in document["/api/v1/storms"]["post"]["responses"]["201"]["headers"]
