@@ -75,7 +75,7 @@ class Guess:
         self._has_begun = True
         if self._of_account.places and not self._is_from_known_address(user_id):
             try:
-                self._take(self._of_account, self._limiter.key(ACCOUNT, _account(email)))
+                self._take(self._of_account, self._key_of_account(email, user_id))
             except TooMany as refusal:
                 # From here, that is: whether the address is known, this has just found out.
                 self._limiter.remember(self._key_of_pair(email), refusal)
@@ -93,6 +93,11 @@ class Guess:
         for place in places:
             self._limiter.give_back(self._request.db, place)
             tell(self._request, place.limit, place.remaining + 1, place.reset)
+
+    def note_registration(self, email: str, user_id: int) -> None:
+        """Do as :meth:`note_login`; what was refused while there was no such account is refused no more."""
+        self.note_login(user_id)
+        self._limiter.refusals.forget(self._key_of_pair(email))
 
     def note_login(self, user_id: int) -> None:
         """Note in the request's transaction from where an account has logged in, at most once a day."""
@@ -128,6 +133,12 @@ class Guess:
 
     def _hash(self) -> bytes:
         key: bytes = self._limiter.key("login-addresses", self._address)
+        return key
+
+    def _key_of_account(self, email: str, user_id: int | None) -> bytes:
+        # By its id: who holds a token could else change the address, and guess on.
+        account = _account(email) if user_id is None else str(user_id)
+        key: bytes = self._limiter.key(ACCOUNT, account)
         return key
 
     def _key_of_pair(self, email: str) -> bytes:

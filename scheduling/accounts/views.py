@@ -66,7 +66,7 @@ def register(context: Auth, request: Request) -> dict[str, Any]:
     sent = request.validated
     hashed = request.registry.passwords.hash(sent["password"])
     user = service.register(request.db, name=sent["name"], email=sent["email"], password_hash=hashed)
-    Guess(request).note_login(user.id)
+    Guess(request).note_registration(user.email, user.id)
     return {
         "message": "Account created",
         "token": request.registry.tokens.issue(user, user.read_at),

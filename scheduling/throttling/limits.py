@@ -1,8 +1,8 @@
 """Which limits there are, and the view option by which a call has one.
 
 ``rate_limit``
-    the name of a limit that ``config.add_rate_limit`` has registered before the view: each call whose body or
-    query could be read takes a place of it, or is a 429
+    the name of a limit that ``config.add_rate_limit`` has registered before the view: each call takes a place
+    of it, or is a 429
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pyramid.exceptions import ConfigurationError
 from pyramid.security import NO_PERMISSION_REQUIRED
-from pyramid.viewderivers import VIEW
+from pyramid.viewderivers import INGRESS, VIEW
 
 from scheduling.throttling.answers import tell
 from scheduling.throttling.limiter import Limit, TooMany
@@ -68,11 +68,41 @@ def _enabled(settings: Settings, limit: Limit) -> Limit:
 
 
 def rate_limit_deriver(view: View, info: Any) -> View:
-    """View deriver around the view itself: take a place of the view's limit, and of the user's budget."""
-    if info.exception_only:
-        return view
-    limits = [each for each in _limits_of(info) if each.limit.places]
-    if not limits:
+    """View deriver around all others: take a place of the user's budget, and of the view's limit.
+
+    It is outside of the transaction of a call with an Idempotency-Key, which is undone where the call fails:
+    the place would be free again.
+    """
+    is_public = info.options.get("permission") == NO_PERMISSION_REQUIRED
+    names = [USER] if not is_public or info.options.get("optional_token") else []
+    return _limited(view, info, names if _counts_what_was_read(info) else [*names, *_named(info)])
+
+
+def read_rate_limit_deriver(view: View, info: Any) -> View:
+    """View deriver around the view itself: the same, for a call that takes no key, once it could be read.
+
+    What cannot be read does not count: it costs little, and people who register mistype.
+    """
+    return _limited(view, info, _named(info) if _counts_what_was_read(info) else [])
+
+
+def _counts_what_was_read(info: Any) -> bool:
+    return not info.options.get("idempotent", True)
+
+
+def _named(info: Any) -> list[str]:
+    name: str | None = info.options.get("rate_limit")
+    if name is not None and name not in info.registry.rate_limits:
+        raise ConfigurationError(
+            f"rate_limit={name!r} of {info.original_view!r} is not known; "
+            "call config.add_rate_limit before the views are registered."
+        )
+    return [] if name is None else [name]
+
+
+def _limited(view: View, info: Any, names: list[str]) -> View:
+    limits = [each for each in map(info.registry.rate_limits.__getitem__, names) if each.limit.places]
+    if info.exception_only or not limits:
         return view
 
     def limited_view(context: Any, request: Request) -> Any:
@@ -83,21 +113,6 @@ def rate_limit_deriver(view: View, info: Any) -> View:
         return view(context, request)
 
     return limited_view
-
-
-def _limits_of(info: Any) -> Iterator[Registered]:
-    known: dict[str, Registered] = info.registry.rate_limits
-    is_public = info.options.get("permission") == NO_PERMISSION_REQUIRED
-    if not is_public or info.options.get("optional_token"):
-        yield known[USER]
-    name = info.options.get("rate_limit")
-    if name is not None:
-        if name not in known:
-            raise ConfigurationError(
-                f"rate_limit={name!r} of {info.original_view!r} is not known; "
-                "call config.add_rate_limit before the views are registered."
-            )
-        yield known[name]
 
 
 def _subject(request: Request, per: Per) -> str | None:
@@ -125,11 +140,11 @@ rate_limit_deriver.options = ("rate_limit",)  # type: ignore[attr-defined]
 
 
 def includeme(config: Configurator) -> None:
-    """Register the directive, core's limits and the deriver."""
+    """Register the directive, core's limits and the derivers."""
     settings = config.registry.core_settings
     config.registry.rate_limits = {
         limit.name: Registered(_enabled(settings, limit), per) for limit, per in core_limits(settings)
     }
     config.add_directive("add_rate_limit", add_rate_limit)
-    # What cannot be read does not count: it costs little, and people mistype.
-    config.add_view_deriver(rate_limit_deriver, under="input_deriver", over=VIEW)
+    config.add_view_deriver(rate_limit_deriver, under=INGRESS, over="idempotency_deriver")
+    config.add_view_deriver(read_rate_limit_deriver, under="input_deriver", over=VIEW)

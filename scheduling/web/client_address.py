@@ -82,10 +82,13 @@ def _x_forwarded_for(environ: Mapping[str, Any]) -> Sequence[str] | None:
 
 
 def _forwarded(environ: Mapping[str, Any]) -> Sequence[str] | None:
-    """Return the ``for=`` of each element; an empty text, which is no address, where there is not one."""
-    header: str | None = environ.get("HTTP_FORWARDED")
+    """Return the ``for=`` of each element; an empty text, which is no address, where there is not one.
+
+    None where none has one: a proxy may tell the protocol alone, and the client in X-Forwarded-For.
+    """
     # Cut at each comma: from the right this is right also where a client sent half of a quoted text.
-    return None if header is None else [_for(element) for element in header.split(",")]
+    entries = [_for(element) for element in environ.get("HTTP_FORWARDED", "").split(",")]
+    return entries if any(entries) else None
 
 
 def _for(element: str) -> str:

@@ -92,7 +92,7 @@ INSERT INTO idempotency_keys (id, fingerprint, status, headers, body, created_at
     SELECT gen_random_uuid(), gen_random_uuid(), 201, '[]', '{{}}', now() - i * interval '1 second'
     FROM generate_series(1, {ROWS}) i;
 INSERT INTO rate_limits (key, hits, waits, admitted, expires_at)
-    SELECT decode(md5(i::text), 'hex'), ARRAY[moment], 0, true, moment + i * 1000000
+    SELECT decode(md5(i::text), 'hex'), ARRAY[moment], 0, true, moment + CAST(i AS bigint) * 1000000
     FROM generate_series(1, {ROWS}) i,
         LATERAL (SELECT CAST(extract(epoch FROM now()) * 1000000 AS bigint) AS moment) AS at;
 INSERT INTO login_addresses (user_id, address, last_at)

@@ -89,6 +89,24 @@ def test_a_user_may_have_a_budget_for_all_calls(make_site):
     at(site, HOME).get("/health", status=404)
 
 
+@pytest.mark.parametrize("keys", [["", "", "", ""], ["a", "b", "c", "d"], ["a", "a", "a", "a"]])
+def test_calls_that_fail_or_are_replayed_are_of_the_budget(make_site, keys):
+    site = make_site(rate_limit_calls_per_user=3)
+    token = register(at(site, HOME), 1).json["token"]
+    statuses = [
+        at(site, HOME, token)
+        .patch(
+            "/users/me",
+            {"name": "Ann"},
+            headers={"If-Match": '"7"'} | ({"Idempotency-Key": key} if key else {}),
+            expect_errors=True,
+        )
+        .status_int
+        for key in keys
+    ]
+    assert statuses == [412, 412, 412, 429]
+
+
 def test_without_a_budget_a_call_asks_nothing_more(make_site):
     site = make_site()
     me = at(site, HOME, register(at(site, HOME), 1).json["token"])

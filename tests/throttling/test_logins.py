@@ -213,6 +213,28 @@ def test_wrong_current_passwords_count_as_failed_log_ins(make_site):
     assert owner.patch("/users/me/password", body).status_int == 200
 
 
+def test_another_address_of_an_account_gives_no_further_guesses(make_site):
+    """Or who holds a stolen token could change it after each five."""
+    site = make_site()
+    sent = {"name": "Bob", "email": "bob@example.com", "password": PASSWORD}
+    thief = at(site, ELSEWHERE, at(site, HOME).post("/auth/register", sent).json["token"])
+    body = {"currentPassword": "wrong one", "newPassword": "another one"}
+
+    def guess():
+        return thief.patch("/users/me/password", body, expect_errors=True).status_int
+
+    assert [guess() for _ in range(6)] == [401] * 5 + [429]
+    thief.patch("/users/me", {"email": "bobby@example.com"}, status=200)
+    assert guess() == 429
+
+
+def test_who_registers_is_not_kept_out_by_guesses_before_that(site):
+    home = at(site, HOME)
+    assert fail(home, "new@example.com", 6) == [401] * 5 + [429]
+    home.post("/auth/register", {"name": "New", "email": "new@example.com", "password": PASSWORD}, status=201)
+    assert log_in(home, "new@example.com").status_int == 200
+
+
 @pytest.mark.parametrize("number", [60])
 def test_guesses_at_the_same_moment_are_no_more_than_the_limit(site, alice, checked, number):
     gate = threading.Barrier(number)

@@ -113,6 +113,11 @@ def test_a_header_that_the_proxy_only_hands_on_is_not_believed():
     assert address(forwarded_for=FORGED, forwarded=f"for={CLIENT}") == PROXY
 
 
+@pytest.mark.parametrize("forwarded", ["", "proto=https", "proto=https;host=example.com"])
+def test_a_forwarded_that_names_nobody_says_nothing(forwarded):
+    assert address(forwarded_for=CLIENT, forwarded=forwarded) == CLIENT
+
+
 @pytest.mark.parametrize(
     ("peer", "client"),
     [

@@ -15,7 +15,8 @@ METHODS = frozenset({"POST", "PATCH", "DELETE"})
 # https://www.rfc-editor.org/rfc/rfc8941#section-3.3.3, without parameters, which the draft does not have.
 _STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _ESCAPED = re.compile(r"\\(.)")
-_PRINTABLE = re.compile(r"[ -~]+")
+# Without a comma: servers join two lines of the header with one.
+_PRINTABLE = re.compile(r"[ -+\--~]+")
 
 
 def parse_key(sent: str) -> str:
@@ -30,6 +31,6 @@ def parse_key(sent: str) -> str:
     else:
         key = sent if _PRINTABLE.fullmatch(sent) else ""
     if not 1 <= len(key) <= MAX_LENGTH:
-        wrong = f'must be 1 to {MAX_LENGTH} printable ASCII characters, as k or as "k"'
+        wrong = f'must be once, and 1 to {MAX_LENGTH} printable ASCII characters, as k or as "k"'
         raise Invalid({HEADER: [wrong]})
     return key

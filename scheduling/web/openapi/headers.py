@@ -78,8 +78,8 @@ IDEMPOTENCY_KEY = {
     "name": HEADER,
     "in": "header",
     "description": 'A word of the client\'s own for this call, such as a new UUID, as `k` or as `"k"`. '
-    "The call is done once, however often it is sent with this key within 24 hours, and its first good "
-    "answer is given again.",
+    "One with a comma needs the quotes. The call is done once, however often it is sent with this key "
+    "within 24 hours, and its first good answer is given again.",
     # In quotes there are two characters more, and each quote and backslash is escaped by one.
     "schema": {"type": "string", "minLength": 1, "maxLength": 2 * MAX_LENGTH + 2, "pattern": "^[ -~]+$"},
     "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",

@@ -93,7 +93,7 @@ SERVED = {
     "empty host": (get(host=b"Host:"), 400, 400),
     "absolute form": (request(b"GET http://elsewhere.example/seen?a=b"), 200, 200),
     "asterisk": (request(b"OPTIONS *"), 404, 404),
-    "authority form": (request(b"CONNECT example.com:443"), 404, 404),
+    "authority form": (request(b"CONNECT example.com:443"), 404, 405),
     "trace": (request(b"TRACE /health"), 405, 405),
     "connect": (request(b"CONNECT /health"), 405, 405),
     "unknown method": (request(b"FOO /health"), 405, 405),

@@ -24,7 +24,7 @@ def test_a_string_is_its_key(key, around):
     assert parse_key(around + quoted(key) + around) == key
 
 
-@given(KEYS.filter(lambda key: key == key.strip() and not key.startswith('"')))
+@given(KEYS.filter(lambda key: key == key.strip() and not key.startswith('"') and "," not in key))
 def test_a_bare_key_is_itself_and_the_same_as_in_quotes(key):
     assert parse_key(key) == parse_key(quoted(key)) == key
 
@@ -54,6 +54,8 @@ def test_whatever_is_sent_is_a_key_or_refused(sent):
         "a\tb",
         "schlüssel",
         '"schlüssel"',
+        # As servers join two lines of the header.
+        "a, b",
         "k" * 256,
         quoted("k" * 256),
     ],
