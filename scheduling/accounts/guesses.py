@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from scheduling.accounts.models import login_addresses
 from scheduling.addresses import normal_form
-from scheduling.db.session import session_scope
+from scheduling.db.pruning import delete_batch
 from scheduling.throttling.answers import tell
 from scheduling.throttling.limiter import TooMany
 from scheduling.throttling.limits import ACCOUNT, ADDRESS
@@ -33,7 +33,6 @@ KNOWN_FOR = timedelta(days=30)
 """For how long after a log-in an address is known to be of the account's user."""
 
 PRUNE_SECONDS = 3600.0
-PRUNE_BATCH = 1000
 
 _NOTED_FOR = timedelta(days=1)
 """How old the note of a log-in may be until it is written anew."""
@@ -153,13 +152,5 @@ def _account(email: str) -> str:
 
 def prune(registry: DatabaseRegistry) -> bool:
     """Delete a batch of addresses without a log-in for long; tell whether there may be more."""
-    table = login_addresses.c
-    is_old = table.last_at < utcnow() - KNOWN_FOR
-    with session_scope(registry) as db:
-        some = sa.select(table.user_id, table.address).where(is_old).order_by(table.last_at)
-        pairs = [(row.user_id, row.address) for row in db.rows(some.limit(PRUNE_BATCH))]
-        if pairs:
-            db.write(
-                sa.delete(login_addresses).where(sa.tuple_(table.user_id, table.address).in_(pairs), is_old)
-            )
-    return len(pairs) == PRUNE_BATCH
+    last_at = login_addresses.c.last_at
+    return delete_batch(registry, last_at, last_at < utcnow() - KNOWN_FOR)

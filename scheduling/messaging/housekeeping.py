@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from scheduling.config.directives import register
+from scheduling.db.pruning import delete_batch
 from scheduling.db.session import session_scope
 from scheduling.messaging.models import State, comes_again, is_finished, is_waiting, outbox
 from scheduling.messaging.registry import HousekeepingTask
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PRUNE_SECONDS = 600.0
-PRUNE_BATCH = 1000
 GIVE_UP_SECONDS = 600.0
 GIVE_UP_BATCH = 1000
 
@@ -69,13 +69,8 @@ def prune(registry: DatabaseRegistry) -> bool:
     How long ago, the setting ``scheduling.outbox_retention_days`` says.
     """
     before = utcnow() - timedelta(days=registry.core_settings.outbox_retention_days)
-    old = sa.select(outbox.c.id).where(is_finished, outbox.c.done_at < before).order_by(outbox.c.done_at)
-    with session_scope(registry) as db:
-        ids = [row.id for row in db.rows(old.limit(PRUNE_BATCH))]
-        if ids:
-            # An operator may have just redriven one of them, which is not finished any more.
-            db.write(sa.delete(outbox).where(outbox.c.id.in_(ids), is_finished))
-    return len(ids) == PRUNE_BATCH
+    # An operator may have just redriven one of them, which is not finished any more and stays.
+    return delete_batch(registry, outbox.c.done_at, sa.and_(is_finished, outbox.c.done_at < before))
 
 
 def give_up_unhandled(registry: MessagingRegistry) -> bool:

@@ -16,9 +16,10 @@ import sqlalchemy as sa
 
 from scheduling.accounts import guesses, suppressions
 from scheduling.accounts import service as accounts
+from scheduling.db.pruning import PRUNE_BATCH
 from scheduling.db.session import session_scope
 from scheduling.messaging.administration.service import redrive_all
-from scheduling.messaging.housekeeping import PRUNE_BATCH, give_up_unhandled, prune
+from scheduling.messaging.housekeeping import give_up_unhandled, prune
 from scheduling.messaging.models import outbox
 from scheduling.messaging.relay import Relay
 from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished, waiting
@@ -529,7 +530,7 @@ def test_finished_messages_are_deleted_by_their_ids(big_site, plans):
 
 
 def test_old_idempotency_keys_are_deleted_by_their_ids(big_site, plans):
-    some = sa.select(idempotency_keys.c.id).limit(records.PRUNE_BATCH)
+    some = sa.select(idempotency_keys.c.id).limit(PRUNE_BATCH)
     with session_scope(big_site.registry) as db:
         db.write(
             sa.update(idempotency_keys).where(idempotency_keys.c.id.in_(some)).values(created_at=LONG_AGO)
@@ -537,7 +538,7 @@ def test_old_idempotency_keys_are_deleted_by_their_ids(big_site, plans):
     with plans() as found:
         assert records.prune(big_site.registry)
     assert found.scans() == []
-    assert found.rows() == 2 * records.PRUNE_BATCH
+    assert found.rows() == 2 * PRUNE_BATCH
 
 
 @pytest.mark.parametrize(

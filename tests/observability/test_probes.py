@@ -11,10 +11,11 @@ from types import SimpleNamespace
 import pytest
 import sqlalchemy as sa
 
+from scheduling.db.pruning import PRUNE_BATCH
 from scheduling.db.session import session_scope
 from scheduling.email.pause import SendingPause
 from scheduling.exceptions import StartupError
-from scheduling.messaging.housekeeping import PRUNE_BATCH, prune
+from scheduling.messaging.housekeeping import prune
 from scheduling.messaging.models import Delay, State, outbox
 from scheduling.messaging.worker import Worker
 from scheduling.observability.probes import MAX_SILENT_SECONDS, application, open_port, serving, worker_probes

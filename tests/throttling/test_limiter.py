@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
+from scheduling.db import pruning
 from scheduling.db.session import session_scope
 from scheduling.throttling import housekeeping
 from scheduling.throttling.limiter import Limit, TooMany
@@ -180,7 +181,7 @@ def test_keys_tell_limits_and_subjects_apart_and_hide_them(site, limiter):
 
 
 def test_rows_that_say_nothing_any_more_are_pruned(site, monkeypatch):
-    monkeypatch.setattr(housekeeping, "PRUNE_BATCH", 2)
+    monkeypatch.setattr(pruning, "PRUNE_BATCH", 2)
     for number in range(5):
         take(site, key=bytes([number]) * 16)
     assert housekeeping.prune(site.registry) is False

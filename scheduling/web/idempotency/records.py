@@ -10,7 +10,7 @@ import orjson
 import sqlalchemy as sa
 
 from scheduling.db import driver
-from scheduling.db.session import session_scope
+from scheduling.db.pruning import delete_batch
 from scheduling.db.statements import Statement
 from scheduling.times import utcnow
 from scheduling.web.idempotency.models import idempotency_keys
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 KEPT = timedelta(hours=24)
 PRUNE_SECONDS = 600.0
-PRUNE_BATCH = 1000
 
 
 class Record(NamedTuple):
@@ -93,10 +92,5 @@ def keep(
 
 def prune(registry: DatabaseRegistry) -> bool:
     """Delete a batch of records that are older than a day; tell whether there may be more."""
-    keys = idempotency_keys.c
-    old = sa.select(keys.id).where(keys.created_at < utcnow() - KEPT).order_by(keys.created_at)
-    with session_scope(registry) as db:
-        ids = [row.id for row in db.rows(old.limit(PRUNE_BATCH))]
-        if ids:
-            db.write(sa.delete(idempotency_keys).where(keys.id.in_(ids)))
-    return len(ids) == PRUNE_BATCH
+    created_at = idempotency_keys.c.created_at
+    return delete_batch(registry, created_at, created_at < utcnow() - KEPT)

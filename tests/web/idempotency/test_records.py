@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from scheduling.db import pruning
 from scheduling.db.session import session_scope
 from scheduling.times import utcnow
 from scheduling.web.idempotency import records
@@ -37,7 +38,7 @@ def test_records_of_more_than_a_day_are_deleted_and_no_others(site):
 
 
 def test_many_are_deleted_in_batches(site, monkeypatch):
-    monkeypatch.setattr(records, "PRUNE_BATCH", 2)
+    monkeypatch.setattr(pruning, "PRUNE_BATCH", 2)
     add(site, *[timedelta(days=2)] * 3)
     assert records.prune(site.registry)
     assert count_rows(site, idempotency_keys) == 1
