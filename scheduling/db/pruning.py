@@ -1,8 +1,8 @@
-"""Deletes rows that are no longer needed, a batch at a time, for the housekeeping tasks of whoever has them."""
+"""Deletes rows that are no longer needed, a batch at a time, for the housekeeping tasks of their owners."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -15,8 +15,8 @@ PRUNE_BATCH = 1000
 """How many rows a transaction deletes at most."""
 
 
-def delete_batch(registry: DatabaseRegistry, by: sa.Column, is_old: sa.ColumnElement[bool]) -> bool:
-    """Delete the first rows, in the order of a column, for which a condition holds; tell if there may be more.
+def delete_batch(registry: DatabaseRegistry, by: sa.Column[Any], is_old: sa.ColumnElement[bool]) -> bool:
+    """Delete a batch of rows for which a condition holds, in the order of a column; tell if there are more.
 
     The rows are looked for by the index of the column, which a DELETE with an ORDER BY could not, and deleted
     by their key. One that another transaction has changed meanwhile, so that it is not old any more, stays.
