@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from scheduling.web.registry import WebRegistry
+from scheduling.throttling.registry import ThrottlingRegistry
 
 if TYPE_CHECKING:
     import threading
@@ -59,7 +59,7 @@ class MessagingMetrics(Protocol):
         """Count the end of an attempt at a message that was written ``age_seconds`` ago."""
 
 
-class MessagingRegistry(WebRegistry):
+class MessagingRegistry(ThrottlingRegistry):
     """What writing and delivering messages needs beside the database."""
 
     outbox_consumers: dict[str, Consumer]
