@@ -133,7 +133,11 @@ def check_me(site: Site) -> None:
     demand(
         (row.get("email"), row.get("name"), row.get("role")) == ("user2@bench.test", "User 2", "member"), row
     )
-    demand(set(row) == {"id", "name", "email", "role", "created_at", "email_deliverable", "version"}, row)
+    demand(
+        set(row)
+        == {"id", "name", "email", "role", "time_zone", "created_at", "email_deliverable", "version"},
+        row,
+    )
 
 
 def check_list(site: Site) -> None:

@@ -13,6 +13,7 @@ from scheduling.accounts.events import LoggedIn, LoginFailed, UserRegistered
 from scheduling.accounts.models import users
 from scheduling.accounts.service import email_is
 from scheduling.addresses import mail_address
+from scheduling.config.fields import ZoneName
 from scheduling.config.manifest import API_VERSION, Plugin
 from scheduling.config.settings import Settings
 from scheduling.db.metadata import BigId, Json, Query, Row, Timestamp, bytewise, metadata
@@ -135,6 +136,7 @@ __all__ = [
     "Version",
     "Versions",
     "WholeNumber",
+    "ZoneName",
     "add_version",
     "bytewise",
     "codes",

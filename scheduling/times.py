@@ -1,7 +1,9 @@
-"""Moments: aware datetimes in UTC, which requests and answers have as RFC 3339 with milliseconds."""
+"""Moments: aware datetimes in UTC, which requests and answers have as RFC 3339; the names of time zones."""
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from zoneinfo import available_timezones
 
 _RFC3339 = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d)[Tt ](?P<minute>(?:[01]\d|2[0-3]):\d\d):(?P<second>\d\d)(?P<fraction>\.\d+)?"
@@ -48,3 +50,10 @@ def format_timestamp(moment: datetime) -> str:
     if moment.tzinfo is not UTC:
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Return the names of all time zones of the IANA database, such as ``Europe/Berlin``."""
+    # What a system calls its own zone, and the one of a machine that nobody has set up, are no places.
+    return frozenset(available_timezones() - {"localtime", "posixrules", "Factory"})

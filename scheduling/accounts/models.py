@@ -32,6 +32,7 @@ class UserColumns(sa.TypedColumns):
     password_hash: sa.Named[str] = sa.Column(sa.String(255), nullable=False)
     name: sa.Named[str] = sa.Column(sa.String(255), nullable=False)
     role: sa.Named[str] = sa.Column(sa.String(50), nullable=False, server_default="member")
+    time_zone: sa.Named[str] = sa.Column(sa.String(64), nullable=False, server_default="UTC")
     token_key: sa.Named[str | None] = sa.Column(sa.String(22), default=new_token_key)
     created_at: sa.Named[datetime] = sa.Column(
         Timestamp, nullable=False, default=utcnow, server_default=sa.func.now()

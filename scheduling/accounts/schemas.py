@@ -2,6 +2,7 @@
 
 from marshmallow import ValidationError, fields, validate
 
+from scheduling.config.fields import ZoneName
 from scheduling.security.passwords import MAX_BYTES, MIN_CHARACTERS, fits
 from scheduling.security.permissions import Role
 from scheduling.web.pagination import PageQuery
@@ -33,6 +34,7 @@ NEW_PASSWORD = (
 
 
 _NAME = {"examples": ["Alice"]}
+_ZONE = {"description": "A name of the IANA database.", "examples": ["Europe/Berlin"]}
 _EMAIL = {"examples": ["alice@example.com"]}
 _TOKEN = {
     "description": "What `Authorization: Bearer …` is to have.",
@@ -77,6 +79,7 @@ class ProfilePatch(PatchSchema):
 
     name = OneLine(metadata=_NAME)
     email = EmailAddress()
+    time_zone = ZoneName(metadata=_ZONE)
     current_password = Secret(data_key="currentPassword")
 
 
@@ -122,6 +125,7 @@ class AccountAnswer(NewAccountAnswer):
 class UserAnswer(AccountAnswer):
     """A user."""
 
+    time_zone = fields.String(metadata=_ZONE)
     created_at = Moment()
     version = Version()
 

@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from scheduling.db.session import Session
     from scheduling.db.versions import Versions
 
-PUBLIC = (users.c.id, users.c.name, users.c.email, users.c.role, users.c.created_at, users.c.version)
+PUBLIC = (
+    users.c.id,
+    users.c.name,
+    users.c.email,
+    users.c.role,
+    users.c.time_zone,
+    users.c.created_at,
+    users.c.version,
+)
 """The columns of a user as the API answers it (schemas.py)."""
 
 PROFILE = (*PUBLIC, reason_of_user.is_(None).label("email_deliverable"))
@@ -80,7 +88,9 @@ def register(db: Session, *, name: str, email: str, password_hash: str, role: st
     Raises :class:`Invalid` when the address is taken, also when another request takes it right now.
     """
     normal = _free_form(db, email)
-    insert = sa.insert(users).values(name=name, email=email, password_hash=password_hash, role=role)
+    zone = db.registry.core_settings.default_time_zone
+    values = {"name": name, "email": email, "password_hash": password_hash, "role": role, "time_zone": zone}
+    insert = sa.insert(users).values(values)
     with _unless_taken():
         user = db.write(insert.values(normal_email=normal).returning(*FOR_TOKEN)).one()
     add_terms(db, user.id, name, email, normal)
@@ -90,7 +100,7 @@ def register(db: Session, *, name: str, email: str, password_hash: str, role: st
 
 
 def update_profile(db: Session, user_id: int, changes: dict[str, Any], versions: Versions) -> Row | None:
-    """Change name or address; return what :func:`find_profile` does then.
+    """Change name, address or time zone; return what :func:`find_profile` does then.
 
     Raises as :func:`register`, and a ``Refusal`` (412) where the account has none of the versions.
     """

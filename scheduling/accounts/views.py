@@ -154,7 +154,7 @@ def show(context: Me, request: Request) -> Row | Response:
     operation_id="update_me",
 )
 def update(context: Me, request: Request) -> dict[str, Any] | Response:
-    """Change my name or address; where the setting says so, the address only with my password."""
+    """Change my name, address or time zone; where the setting says so, the address only with my password."""
     changes = {name: value for name, value in request.validated.items() if name != "current_password"}
     if not _may_change_address(request):
         return problem(request, 401, WRONG_PASSWORD)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from marshmallow import ValidationError, fields
 
 from scheduling.logs import printable
+from scheduling.times import zone_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +73,20 @@ def _network(text: str) -> IPv4Network | IPv6Network | None:
         return ip_network(text)
     except ValueError:
         return None
+
+
+class ZoneName(fields.String):
+    """The name of a time zone in the IANA database, such as ``Europe/Berlin``."""
+
+    default_error_messages = {"invalid": "must be a string"}  # noqa: RUF012
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(validate=_is_zone_name, **options)
+
+
+def _is_zone_name(value: str) -> None:
+    if value not in zone_names():
+        raise ValidationError("must be the IANA name of a time zone, such as Europe/Berlin")
 
 
 class Words(fields.Field[list[str]]):

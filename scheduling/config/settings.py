@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 
 from scheduling.config.database_url import DatabaseUrl
-from scheduling.config.fields import Networks, Origins, Secret, Secrets, Words, is_broker_url, is_sender
+from scheduling.config.fields import (
+    Networks,
+    Origins,
+    Secret,
+    Secrets,
+    Words,
+    ZoneName,
+    is_broker_url,
+    is_sender,
+)
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
@@ -100,6 +109,7 @@ class Settings:
     jwt_lifetime: int = setting(fields.Integer(load_default=7 * 86400, validate=validate.Range(60)))
     bcrypt_cost: int = setting(fields.Integer(load_default=10, validate=validate.Range(4, 15)))
     email_change_needs_password: bool = setting(fields.Boolean(load_default=False))
+    default_time_zone: str = setting(ZoneName(load_default="UTC"))
     require_if_match: bool = setting(fields.Boolean(load_default=False))
     cors_origins: list[str] = setting(Origins(load_default=list), env="CORS_ORIGINS")
     cors_credentials: bool = setting(fields.Boolean(load_default=False), env="CORS_CREDENTIALS")

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ from scheduling.testing import Client
 from scheduling.testing.site import PASSWORD
 from tests.kit.factories import log_in
 
+USER = {"id", "name", "email", "role", "time_zone", "created_at", "version"}
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -26,6 +28,7 @@ def test_i_see_my_own_account(site):
         "name": "Alice",
         "email": "Alice@example.com",
         "role": "member",
+        "time_zone": "UTC",
         "email_deliverable": True,
         "version": 1,
     }
@@ -47,6 +50,8 @@ def test_accounts_need_a_token(site, method, path):
         {"email": "alicia@example.org"},
         {"name": "A", "email": "a@example.org"},
         {"name": "é" * 255},
+        {"time_zone": "Europe/Berlin"},
+        {"time_zone": "America/Argentina/Buenos_Aires"},
     ],
 )
 def test_i_change_my_name_and_my_address(site, changes):
@@ -57,6 +62,20 @@ def test_i_change_my_name_and_my_address(site, changes):
     assert answer["user"] == before | changes | {"version": answer["user"]["version"]}
     assert answer["user"]["version"] > before["version"]
     assert alice.get("/users/me").json == answer["user"]
+
+
+@pytest.mark.parametrize(
+    "zone", ["Berlin", "europe/berlin", "CEST", "+02:00", "localtime", "../Europe/Berlin", 2]
+)
+def test_an_unknown_time_zone_is_a_400_that_names_it(site, zone):
+    errors = site.user().patch("/users/me", {"time_zone": zone}, status=400).json["errors"]
+    assert errors.keys() == {"time_zone"}
+
+
+def test_a_new_account_has_the_time_zone_of_the_setting(site, monkeypatch):
+    settings = replace(site.registry.core_settings, default_time_zone="Asia/Kathmandu")
+    monkeypatch.setattr(site.registry, "core_settings", settings)
+    assert site.user().get("/users/me").json["time_zone"] == "Asia/Kathmandu"
 
 
 def test_what_i_send_is_trimmed_and_the_rest_ignored(site):
@@ -196,7 +215,7 @@ def test_an_admin_lists_all_users_newest_first(site):
     # Whether e-mails reach somebody is answered to the user itself.
     assert listed[2] | {"email_deliverable": True} == alice.get("/users/me").json
     assert [user["role"] for user in listed] == ["admin", "member", "member"]
-    assert all(user.keys() == {"id", "name", "email", "role", "created_at", "version"} for user in listed)
+    assert all(user.keys() == USER for user in listed)
 
 
 def test_only_admins_list_users(site):

@@ -201,6 +201,7 @@ def test_settings_reach_every_component_alike(render):
         assert given["CORS_ORIGINS"] == "https://app.example.com https://app.example.org"
         assert given["SCHEDULING_EMAIL_CHANGE_NEEDS_PASSWORD"] == "true"
         assert given["SCHEDULING_REQUIRE_IF_MATCH"] == "true"
+        assert given["SCHEDULING_DEFAULT_TIME_ZONE"] == "Europe/Berlin"
         assert given["SCHEDULING_PLUGINS"] == "analytics bookings notifications organizations"
 
 

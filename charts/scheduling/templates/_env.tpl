@@ -38,6 +38,8 @@ Takes: root, name, existing, key, and optionally optional.
 - name: SCHEDULING_EMAIL_CHANGE_NEEDS_PASSWORD
   value: "true"
 {{- end }}
+- name: SCHEDULING_DEFAULT_TIME_ZONE
+  value: {{ .Values.api.defaultTimeZone | quote }}
 {{- if .Values.api.requireIfMatch }}
 - name: SCHEDULING_REQUIRE_IF_MATCH
   value: "true"
