@@ -137,9 +137,10 @@ class Guess:
         return key
 
     def _key_of_account(self, email: str, user_id: int | None) -> bytes:
-        # By its id: who holds a token could else change the address, and guess on.
-        account = _account(email) if user_id is None else str(user_id)
-        key: bytes = self._limiter.key(ACCOUNT, account)
+        # By its id: who holds a token could else change the address, and guess on. With a word before it,
+        # since anybody can send "7" as an address, and would count for account 7 without knowing its own.
+        account = (_account(email),) if user_id is None else ("id", str(user_id))
+        key: bytes = self._limiter.key(ACCOUNT, *account)
         return key
 
     def _key_of_pair(self, email: str) -> bytes:

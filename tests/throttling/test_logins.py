@@ -257,7 +257,7 @@ def test_a_refusal_that_must_be_asked_for_again_is_asked_for_once_however_many_a
     # As when it is no longer certain, since a place might have been given back.
     with session_scope(site.registry) as db:
         user_id = db.scalar(sa.select(users.c.id).where(users.c.email == alice))
-    site.registry.limiter.refusals.forget(site.registry.limiter.key(ACCOUNT, str(user_id)))
+    site.registry.limiter.refusals.forget(site.registry.limiter.key(ACCOUNT, "id", str(user_id)))
     with site.queries() as queries:
         assert [fail(stranger, alice) for stranger in strangers] == [[429]] * 20
     assert len(queries) == 3
@@ -302,3 +302,10 @@ def test_no_row_is_locked_while_a_password_is_checked(site, alice, monkeypatch):
     monkeypatch.setattr(passwords, "matches", look)
     fail(at(site, ELSEWHERE), alice)
     assert seen == [0]
+
+
+def test_a_text_that_is_the_id_of_an_account_does_not_count_for_it(site, alice):
+    with session_scope(site.registry) as db:
+        user_id = db.scalar(sa.select(users.c.id).where(users.c.email == alice))
+    assert fail(at(site, "198.51.100.2"), str(user_id), 6)[-1] == 429
+    assert log_in(at(site, ELSEWHERE), alice).status_int == 200
