@@ -186,7 +186,8 @@ class JsonObject(fields.Field[dict[str, Any]]):
 class RequestSchema(Schema):
     """What a request may say: unknown members are ignored, and a blank or null member counts as missing.
 
-    Blank is also what shows nothing, such as a zero-width space, but not in a password.
+    Blank is also what shows nothing, such as a zero-width space, but not in a password. A field with
+    ``allow_none=True`` is given the null, by which a change takes away what a thing need not have.
 
     ``synonyms`` maps other names that a client may use for a member to the member's own name.
     """
@@ -201,7 +202,8 @@ class RequestSchema(Schema):
     @pre_load
     def _normalise(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         trimmed = {name: self._trim(name, value) for name, value in data.items()}
-        sent = {name: value for name, value in trimmed.items() if value is not None}
+        nulls = {name: None for name in self._nullable if name in data and data[name] is None}
+        sent = nulls | {name: value for name, value in trimmed.items() if value is not None}
         return {name: sent[other] for other, name in self.synonyms.items() if other in sent} | sent
 
     def _trim(self, name: str, value: Any) -> Any:
@@ -211,6 +213,10 @@ class RequestSchema(Schema):
         if name in self._secrets:
             return value if bare else None
         return bare if shows_something(bare) else None
+
+    @cached_property
+    def _nullable(self) -> set[str]:
+        return {f.data_key or name for name, f in self.fields.items() if f.allow_none}
 
     @cached_property
     def _secrets(self) -> set[str]:
