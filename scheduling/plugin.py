@@ -20,6 +20,7 @@ from scheduling.db.metadata import BigId, Json, Query, Row, Timestamp, bytewise,
 from scheduling.db.session import Session, session_scope
 from scheduling.db.statements import Statement
 from scheduling.db.versions import Versions, add_version, drop_version, version_column
+from scheduling.email.moments import format_moment, format_span
 from scheduling.email.provider import (
     AddressRefused,
     Ambiguous,
@@ -143,6 +144,8 @@ __all__ = [
     "drop_version",
     "email_is",
     "enqueue",
+    "format_moment",
+    "format_span",
     "format_timestamp",
     "json_response",
     "lock_unsent",

@@ -73,11 +73,13 @@ class Guess:
             return
         self._has_begun = True
         if self._of_account.places and not self._is_from_known_address(user_id):
+            account = self._key_of_account(email, user_id)
             try:
-                self._take(self._of_account, self._key_of_account(email, user_id))
+                self._take(self._of_account, account)
             except TooMany as refusal:
-                # From here, that is: whether the address is known, this has just found out.
-                self._limiter.remember(self._key_of_pair(email), refusal)
+                # This has just found out that the address is not known. So from here the account is refused
+                # whenever it is at all: a hundred addresses that guess cost the database no more than one.
+                self._limiter.refusals.link(self._key_of_pair(email), account, refusal.seconds)
                 raise
         if self._of_address.places:
             try:

@@ -93,10 +93,6 @@ class Limiter:
         if left is not None:
             raise TooMany(limit, *left)
 
-    def remember(self, key: bytes, refusal: TooMany) -> None:
-        """Have :meth:`require_unrefused` refuse a key for as long as a refusal certainly stands."""
-        self.refusals.keep(key, certain=refusal.certain, seconds=refusal.seconds)
-
     def take(self, db: Session, limit: Limit, key: bytes) -> Place:
         """Take a place, which is committed at once; raise :class:`TooMany` where there is none.
 
@@ -118,7 +114,7 @@ class Limiter:
         if not row.admitted:
             settled = row.now - row.newest > SETTLE_SECONDS * _MICRO
             refusal = TooMany(limit, wait if settled else min(wait, UNSETTLED_SECONDS), wait)
-            self.remember(key, refusal)
+            self.refusals.keep(key, certain=refusal.certain, seconds=refusal.seconds)
             raise refusal
         is_last = row.waits > 0 or row.number >= limit.places
         remaining = 0 if is_last else limit.places - row.number

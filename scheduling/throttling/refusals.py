@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CAPACITY = 10_000
-"""How many refusals are kept, 2 MB at most; beyond that the oldest are asked of the database again."""
+"""How many refusals are kept, and as many links, 4 MB at most; of older ones the database is asked again."""
 
 
 class Refusal(NamedTuple):
@@ -24,6 +24,13 @@ class Refusal(NamedTuple):
     """When a call passes again, as far as is known."""
 
 
+class Link(NamedTuple):
+    """That a key is refused whenever another is; the moment is of :func:`time.monotonic`."""
+
+    other: bytes
+    until: float
+
+
 class Refusals:
     """The refusals of a process, by key."""
 
@@ -31,16 +38,20 @@ class Refusals:
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: OrderedDict[bytes, Refusal] = OrderedDict()
+        self._links: OrderedDict[bytes, Link] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._kept) + len(self._links)
 
     def left(self, key: bytes) -> tuple[float, float] | None:
         """Return for how many seconds a key is refused, certainly and probably; None where unknown."""
+        now = self._clock()
+        link = self._links.get(key)
+        if link is not None and now < link.until:
+            key = link.other
         kept = self._kept.get(key)
         if kept is None:
             return None
-        now = self._clock()
         if now >= kept.known_until:
             self.forget(key)
             return None
@@ -55,12 +66,22 @@ class Refusals:
             while len(self._kept) > CAPACITY:
                 self._kept.popitem(last=False)
 
+    def link(self, key: bytes, other: bytes, seconds: float) -> None:
+        """Have a key be refused whenever ``other`` is, for so many seconds."""
+        with self._lock:
+            self._links[key] = Link(other, self._clock() + seconds)
+            self._links.move_to_end(key)
+            while len(self._links) > CAPACITY:
+                self._links.popitem(last=False)
+
     def forget(self, key: bytes) -> None:
         """Have the database be asked again."""
         with self._lock:
             self._kept.pop(key, None)
+            self._links.pop(key, None)
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
             self._kept.clear()
+            self._links.clear()

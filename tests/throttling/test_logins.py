@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from webtest import TestApp
 
 from scheduling.accounts import guesses
-from scheduling.accounts.models import login_addresses
+from scheduling.accounts.models import login_addresses, users
 from scheduling.db.session import session_scope
 from scheduling.testing import Client
 from scheduling.testing.site import PASSWORD
+from scheduling.throttling.limits import ACCOUNT
 
 HOME, ELSEWHERE = "203.0.113.7", "198.51.100.1"
 LOGIN, ACCOUNT_POLICY = "/auth/login", '"login";q=5;w=900'
@@ -247,6 +248,19 @@ def test_guesses_at_the_same_moment_are_no_more_than_the_limit(site, alice, chec
         statuses = sorted(threads.map(guess, range(number)))
     assert statuses == [401] * 5 + [429] * (number - 5)
     assert len(checked) == 5
+
+
+def test_a_refusal_that_must_be_asked_for_again_is_asked_for_once_however_many_addresses_guess(site, alice):
+    strangers = [at(site, f"198.51.100.{n}") for n in range(20)]
+    assert fail(strangers[0], alice, 6) == [401] * 5 + [429]
+    assert [fail(stranger, alice) for stranger in strangers] == [[429]] * 20
+    # As when it is no longer certain, since a place might have been given back.
+    with session_scope(site.registry) as db:
+        user_id = db.scalar(sa.select(users.c.id).where(users.c.email == alice))
+    site.registry.limiter.refusals.forget(site.registry.limiter.key(ACCOUNT, str(user_id)))
+    with site.queries() as queries:
+        assert [fail(stranger, alice) for stranger in strangers] == [[429]] * 20
+    assert len(queries) == 3
 
 
 def test_a_guess_that_is_not_checked_does_not_count(site, alice, monkeypatch):

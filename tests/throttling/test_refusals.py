@@ -31,3 +31,21 @@ def test_the_oldest_ones_give_way(monkeypatch):
     assert kept.left(b"a") is None
     kept.clear()
     assert len(kept) == 0
+
+
+def test_a_linked_key_is_refused_whenever_the_other_one_is():
+    now = [100.0]
+    kept = Refusals(lambda: now[0])
+    kept.link(b"pair", b"account", seconds=60)
+    assert kept.left(b"pair") is None
+    kept.keep(b"account", certain=1, seconds=60)
+    assert kept.left(b"pair") == (1, 60)
+    now[0] += 1
+    assert kept.left(b"pair") is None
+    kept.keep(b"account", certain=30, seconds=59)
+    assert kept.left(b"pair") == (30, 59)
+    kept.forget(b"pair")
+    assert kept.left(b"pair") is None
+    kept.link(b"pair", b"account", seconds=5)
+    now[0] += 5
+    assert kept.left(b"pair") is None
