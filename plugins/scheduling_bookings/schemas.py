@@ -21,6 +21,7 @@ from scheduling.plugin import (
     Version,
     ZoneName,
 )
+from scheduling_bookings.conflicts import ALLOW, ON_CONFLICT, REJECT
 from scheduling_bookings.queries import ORDERS
 
 STATUSES = ("confirmed", "cancelled")
@@ -36,6 +37,11 @@ _ZONE = {
 _METADATA = {
     "description": "Whatever the client wants to keep with it, at most 16 KiB as JSON.",
     "examples": [{"order": 7}],
+}
+_ON_CONFLICT = {
+    "description": "`reject` answers 409 `time_taken` where the owner is busy then, `allow` does not look; "
+    "by default as the installation says.",
+    "examples": ["reject"],
 }
 _REASON = {"description": "Why it was cancelled.", "examples": ["Ill"]}
 
@@ -72,12 +78,14 @@ class NewBooking(RequestSchema):
     location = OneLine(500, metadata=_LOCATION)
     time_zone = ZoneName(metadata=_ZONE)
     metadata = JsonObject(metadata=_METADATA)
+    on_conflict = Choice(ALLOW, REJECT, metadata=_ON_CONFLICT)
 
 
 class BookingPatch(PatchSchema):
     """What changes of a booking; the rest stays. A null takes the description or the location away."""
 
     synonyms = SYNONYMS
+    options = (ON_CONFLICT,)
 
     title = OneLine(metadata=_TITLE)
     start = Moment()
@@ -86,6 +94,13 @@ class BookingPatch(PatchSchema):
     location = OneLine(500, allow_none=True, metadata=_LOCATION)
     time_zone = ZoneName(metadata=_ZONE)
     metadata = JsonObject(metadata=_METADATA)
+    on_conflict = Choice(ALLOW, REJECT, metadata=_ON_CONFLICT)
+
+
+class Restoring(RequestSchema):
+    """How a cancelled booking is confirmed again."""
+
+    on_conflict = Choice(ALLOW, REJECT, metadata=_ON_CONFLICT)
 
 
 class CancelQuery(RequestSchema):

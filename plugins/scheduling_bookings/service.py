@@ -20,6 +20,7 @@ from scheduling.plugin import (
     utcnow,
     write_if_match,
 )
+from scheduling_bookings.conflicts import ON_CONFLICT, refuses_overlaps, require_free
 from scheduling_bookings.events import (
     BookingCancelled,
     BookingCreated,
@@ -50,11 +51,14 @@ _zone_statement = Statement(sa.select(users.c.time_zone).where(users.c.id == sa.
 def create(db: Session, user_id: int, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Make a booking as a ``NewBooking`` wants it and return its columns.
 
-    Raises ``Invalid`` for a start before now or an end not after it.
+    Raises ``Invalid`` for a start before now or an end not after it, and ``Refusal`` for a time that is taken
+    where overlaps are refused.
     """
     start, end = wanted["start"], wanted["end"]
     _require_order(start, end)
     _require_future(start)
+    if refuses_overlaps(db, wanted):
+        require_free(db, user_id, start, end)
     zone = wanted.get("time_zone") or _zone_of(db, user_id)
     now = utcnow()
     booking = {
@@ -83,16 +87,19 @@ def update(db: Session, booking: Row, changes: Mapping[str, Any], versions: Vers
     """Change a confirmed booking as a ``BookingPatch`` says, and return it.
 
     Raises ``Invalid`` where the times that would result are not in order or a changed start is past,
-    and ``Refusal`` for a cancelled booking and for one that has none of the versions.
+    and ``Refusal`` for a cancelled booking, for one that has none of the versions, and for other times that
+    are taken where overlaps are refused.
     """
     if booking.status == "cancelled":
         raise Refusal(BOOKING_CANCELLED, "This booking is cancelled.")
     require_version(booking, versions)
-    start = changes.get("start", booking.start_time)
-    _require_order(start, changes.get("end", booking.end_time))
+    start, end = changes.get("start", booking.start_time), changes.get("end", booking.end_time)
+    _require_order(start, end)
     if start != booking.start_time:
         _require_future(start)
-    values = {_COLUMN_OF.get(name, name): value for name, value in changes.items()}
+    if (start, end) != (booking.start_time, booking.end_time) and refuses_overlaps(db, changes):
+        require_free(db, booking.user_id, start, end, besides=booking.id)
+    values = {_COLUMN_OF.get(name, name): value for name, value in changes.items() if name != ON_CONFLICT}
     if not values.get("metadata", True):
         values["metadata"] = None
     # What was just validated must still be what the row has.
@@ -119,12 +126,18 @@ def cancel(db: Session, booking: Row, versions: Versions, reason: str | None) ->
     return row
 
 
-def restore(db: Session, booking: Row) -> Row:
-    """Confirm a cancelled booking again and return it; raise ``Refusal`` if it is not, or has begun."""
+def restore(db: Session, booking: Row, wanted: Mapping[str, Any]) -> Row:
+    """Confirm a cancelled booking again and return it.
+
+    Raises ``Refusal`` for one that is not cancelled or has begun, and for a time that is taken where overlaps
+    are refused.
+    """
     if booking.status != "cancelled":
         raise Refusal(codes.CONFLICT, "This booking is not cancelled.")
     if booking.start_time <= utcnow():
         raise Refusal(codes.CONFLICT, "This booking has begun.")
+    if refuses_overlaps(db, wanted):
+        require_free(db, booking.user_id, booking.start_time, booking.end_time)
     change = _change(booking, {"status": "confirmed", "cancellation_reason": None})
     row = write_if_match(db, change, None, *_is_as_read(booking))
     if row is None:

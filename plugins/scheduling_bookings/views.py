@@ -8,6 +8,7 @@ from pyramid.view import view_config
 
 from scheduling.plugin import Page, Permission, paginate, set_etag
 from scheduling_bookings import queries, service
+from scheduling_bookings.conflicts import TIME_TAKEN
 from scheduling_bookings.resources import Booking, Bookings
 from scheduling_bookings.schemas import (
     BookingAnswer,
@@ -16,6 +17,7 @@ from scheduling_bookings.schemas import (
     BookingQuery,
     CancelQuery,
     NewBooking,
+    Restoring,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     etag=True,
     location="/api/v1/bookings/{booking[id]}",
     response=BookingDone,
+    errors=(TIME_TAKEN,),
 )
 def create(context: Bookings, request: Request) -> dict[str, Any]:
     """Create a booking."""
@@ -75,7 +78,7 @@ def show(context: Booking, request: Request) -> dict[str, Any]:
     schema=BookingPatch,
     if_match=True,
     response=BookingDone,
-    errors=(service.BOOKING_CANCELLED,),
+    errors=(service.BOOKING_CANCELLED, TIME_TAKEN),
 )
 def update(context: Booking, request: Request) -> dict[str, Any]:
     """Change a booking."""
@@ -106,11 +109,13 @@ def cancel(context: Booking, request: Request) -> dict[str, Any]:
     name="restore",
     request_method="POST",
     permission=Permission.EDIT,
+    schema=Restoring,
     etag=True,
     response=BookingAnswer,
+    errors=(TIME_TAKEN,),
 )
 def restore(context: Booking, request: Request) -> dict[str, Any]:
     """Confirm a cancelled booking again, which has not begun yet."""
-    booking = queries.answer(service.restore(request.db, context.row)._asdict())
+    booking = queries.answer(service.restore(request.db, context.row, request.validated)._asdict())
     set_etag(request, booking)
     return booking

@@ -224,11 +224,20 @@ class RequestSchema(Schema):
 
 
 class PatchSchema(RequestSchema):
-    """A partial update: at least one of the schema's members must be there; a secret does not count."""
+    """A partial update: at least one of the schema's members must be there.
+
+    A secret does not count, nor what says how to change and not what: those are ``options``.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ()
 
     @post_load
     def _not_empty(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        changing = [name for name, field in self.fields.items() if not isinstance(field, Secret)]
+        changing = [
+            name
+            for name, field in self.fields.items()
+            if name not in self.options and not isinstance(field, Secret)
+        ]
         if not data.keys() & changing:
             raise ValidationError(f"send at least one of: {', '.join(changing)}")
         return data
