@@ -57,12 +57,15 @@ def _for_postgresql() -> Statement:
     return Statement(sa.select(*found.c).select_from(users.join(found, sa.true())))
 
 
-def _for_sqlite() -> Query:
+def _for_sqlite() -> sa.Executable:
     user_ids = sa.bindparam("user_ids", type_=BigId, expanding=True)
     return sa.union_all(*_overlapping("sqlite", bookings.c.user_id.in_(user_ids)))
 
 
-_find_statements = {"postgresql": _for_postgresql(), "sqlite": _for_sqlite()}
+_find_statements: dict[str, Statement | sa.Executable] = {
+    "postgresql": _for_postgresql(),
+    "sqlite": _for_sqlite(),
+}
 
 
 def find_overlapping(db: Session, user_ids: Sequence[int], start: datetime, end: datetime) -> Sequence[Row]:
