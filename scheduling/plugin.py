@@ -34,7 +34,7 @@ from scheduling.email.provider import (
 from scheduling.events import Activity, Event, InApp, Notice, publish
 from scheduling.exceptions import Invalid, Missing
 from scheduling.messaging.consumers import DEFAULT_ATTEMPTS, DEFAULT_SECONDS, Message
-from scheduling.messaging.outbox import enqueue, lock_unsent, move, release_key
+from scheduling.messaging.outbox import enqueue, finish, lock_unsent, move, release_key, withdraw
 from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
 from scheduling.observability.registry import Registry
 from scheduling.security.identity import Identity
@@ -143,6 +143,7 @@ __all__ = [
     "drop_version",
     "email_is",
     "enqueue",
+    "finish",
     "format_timestamp",
     "json_response",
     "lock_unsent",
@@ -163,6 +164,7 @@ __all__ = [
     "users",
     "utcnow",
     "version_column",
+    "withdraw",
     "write_if_match",
 ]
 
