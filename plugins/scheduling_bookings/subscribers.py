@@ -81,7 +81,10 @@ def _span(start: datetime, end: datetime) -> str:
 
 
 def includeme(config: Configurator) -> None:
-    """Register the subscribers."""
+    """Register the subscribers, and what they tell."""
+    config.add_notice_type("BOOKING_CONFIRMED", "A booking is confirmed")
+    config.add_notice_type("BOOKING_RESCHEDULED", "A booking has another time")
+    config.add_notice_type("BOOKING_CANCELLED", "A booking is cancelled")
     config.add_subscriber(tell_confirmed, BookingCreated)
     config.add_subscriber(tell_moved, BookingUpdated)
     config.add_subscriber(tell_cancelled, BookingCancelled)

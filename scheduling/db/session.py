@@ -58,6 +58,8 @@ class Session:
         self._postgres = engine.dialect.name == "postgresql"
         self._inserts: list[tuple[Statement, Mapping[str, Any]]] = []
         self._after_commit: list[Callable[[], None]] = []
+        self.kept: dict[str, Any] = {}
+        """What has been read once in this unit of work, by the module that keeps it."""
         self.committing = False
         """True from the moment a COMMIT is sent: after an error nobody knows whether it took effect."""
 

@@ -128,6 +128,12 @@ def test_what_is_required_is_named_with_its_variable():
             "trusted_proxies",
             [ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("192.0.2.1/32")],
         ),
+        (
+            "TRUSTED_PROXIES",
+            "::ffff:10.1.0.0/112 ::ffff:192.0.2.1 ::/0",
+            "trusted_proxies",
+            [ip_network("10.1.0.0/16"), ip_network("192.0.2.1/32"), ip_network("::/0")],
+        ),
         ("EMAIL_RETRY_ATTEMPTS", "5", "email_retry_attempts", 5),
         ("APP_ENV", "production", "app_env", "production"),
         (

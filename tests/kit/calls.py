@@ -10,6 +10,8 @@ CALLS = [
     ("get", "/users/me", None),
     ("patch", "/users/me", {"name": "Ghost"}),
     ("patch", "/users/me/password", {"currentPassword": PASSWORD, "newPassword": "secret456"}),
+    ("get", "/users/me/preferences", None),
+    ("patch", "/users/me/preferences", {"notices": {"BOOKING_CONFIRMED": {"email": False}}}),
     ("post", "/bookings", BOOKING),
     ("get", "/bookings", None),
     ("get", "/bookings/{booking}", None),
