@@ -126,7 +126,7 @@ def _outgoing(message: Message, content: Content, registry: EmailRegistry) -> Ou
     if message.handed is not None and message.handed["sender"] == sender:
         return OutgoingEmail(**message.handed)
     reader, data = content
-    mail = registry.email_templates.render(message.kind, reader.name, data)
+    mail = registry.email_templates.render(message.kind, reader.name, data, reader.time_zone)
     return OutgoingEmail(
         sender=sender,
         to_name=mail.to_name,
