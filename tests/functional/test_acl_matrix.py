@@ -82,6 +82,7 @@ GET     /api/v1/bookings                              401  200  200  200  200  2
 GET     /api/v1/bookings/{booking}                    401  200  403  403  403  200
 PATCH   /api/v1/bookings/{booking}                    401  200  403  403  403  200
 DELETE  /api/v1/bookings/{booking}                    401  200  403  403  403  200
+POST    /api/v1/bookings/{cancelled}/restore          401  200  403  403  403  200
 POST    /api/v1/organizations                         401  201  201  201  201  201
 GET     /api/v1/organizations                         401  200  200  200  200  200
 GET     /api/v1/organizations/{org}                   401  200  403  200  200  200
@@ -161,6 +162,7 @@ def set_scene(site):
         ids = {
             "file": next(iter(site.registry.static_files.by_name)),
             "booking": insert(bookings, user_id=owner, title="T", **times),
+            "cancelled": insert(bookings, user_id=owner, title="T", status="cancelled", **times),
             "org": insert(organizations, name="O", owner_id=owner),
             "notification": insert(notifications, user_id=owner, type="T", title="T", message="T"),
             "message": insert(
