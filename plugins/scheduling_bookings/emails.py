@@ -113,9 +113,11 @@ def _with_old_times(shown: dict[str, Any], data: Mapping[str, Any]) -> dict[str,
 def includeme(config: Configurator) -> None:
     """Register the e-mails."""
     config.add_email_template(
-        "BOOKING_CONFIRMATION", "bookings/confirmation", sample=SAMPLE, load=load_confirmed
+        "BOOKING_CONFIRMATION", "bookings/confirmation", sample=SAMPLE, load=load_confirmed, optional=True
     )
     config.add_email_template(
-        "BOOKING_RESCHEDULED", "bookings/rescheduled", sample=SAMPLE_MOVED, load=load_moved
+        "BOOKING_RESCHEDULED", "bookings/rescheduled", sample=SAMPLE_MOVED, load=load_moved, optional=True
     )
-    config.add_email_template("BOOKING_CANCELLED", "bookings/cancelled", sample=SAMPLE, load=load_cancelled)
+    config.add_email_template(
+        "BOOKING_CANCELLED", "bookings/cancelled", sample=SAMPLE, load=load_cancelled, optional=True
+    )

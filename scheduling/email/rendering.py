@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import jinja2
 
 from scheduling.config.directives import register
+from scheduling.email.brand import Brand
 from scheduling.email.environment import make_environment
 from scheduling.email.untrusted import looks_like_a_name, shown
 from scheduling.exceptions import StartupError
@@ -47,7 +48,8 @@ class Rendered:
 class Templates:
     """The templates of all kinds of e-mail that core and the plugins registered, and their rendering."""
 
-    def __init__(self, override_folder: str) -> None:
+    def __init__(self, override_folder: str, brand: Brand | None = None) -> None:
+        self._brand = brand or Brand()
         self._loaders: dict[str, jinja2.BaseLoader] = {"": jinja2.PackageLoader("scheduling.email")}
         self._override = [jinja2.FileSystemLoader(override_folder)] if override_folder else []
         self._bases: dict[str, str] = {}
@@ -57,6 +59,7 @@ class Templates:
         self._urgent: set[str] = set()
         self._on_ambiguous: dict[str, str] = {}
         self._unconfirmed: set[str] = set()
+        self._optional: set[str] = set()
         self._environment = make_environment()
 
     def add(
@@ -70,12 +73,15 @@ class Templates:
         *,
         unconfirmed: bool = False,
         urgent: bool = False,
+        optional: bool = False,
     ) -> None:
         """Add a kind whose files are in a package; raise ``StartupError`` if one is missing or broken."""
         if unconfirmed:
             self._unconfirmed.add(kind)
         if urgent:
             self._urgent.add(kind)
+        if optional:
+            self._optional.add(kind)
         self._on_ambiguous[kind] = on_ambiguous
         if load is not None:
             self._loads[kind] = load
@@ -91,6 +97,10 @@ class Templates:
     def is_urgent(self, kind: str) -> bool:
         """Tell whether e-mails of this kind overtake all others."""
         return kind in self._urgent
+
+    def is_optional(self, kind: str) -> bool:
+        """Tell whether users can switch e-mails of this kind off."""
+        return kind in self._optional
 
     def load(self, kind: str, db: Session, messages: Sequence[Message]) -> Sequence[Mapping[str, Any] | None]:
         """Return what each message of a kind shows now; None for one that nobody needs any more.
@@ -116,7 +126,13 @@ class Templates:
         base = self._bases[kind]
         if kind in self._unconfirmed and not looks_like_a_name(name):
             name = ""
-        values = {"name": name, "zone": zone, "data": data}
+        values = {
+            "name": name,
+            "zone": zone,
+            "data": data,
+            "brand": self._brand,
+            "optional": self.is_optional(kind),
+        }
         subject, text, html = (
             self._environment.get_template(base + ending).render(values)
             for ending in (".subject.txt", ".txt", ".html")
@@ -135,6 +151,7 @@ def add_email_template(
     on_ambiguous: Literal["resend", "hold"] = "resend",
     unconfirmed: bool = False,
     urgent: bool = False,
+    optional: bool = False,
 ) -> None:
     """Directive: register the templates of an e-mail kind, with sample data that renders them.
 
@@ -144,7 +161,8 @@ def add_email_template(
     one. What is ``urgent`` overtakes all that is not. ``on_ambiguous`` is for providers that cannot tell a
     repetition: where nobody knows whether an e-mail was accepted, ``resend`` sends it again and ``hold``
     keeps it for an operator. ``unconfirmed`` is for what may go to somebody who has nothing to do with the
-    account: the template's ``name`` is empty unless it looks like one.
+    account: the template's ``name`` is empty unless it looks like one. What is ``optional`` users can switch
+    off: it says where, and has the header List-Unsubscribe, if the operator's settings name a place.
     """
     package = config.package.__name__
     if wanted is not None:
@@ -154,7 +172,15 @@ def add_email_template(
         "e-mail template",
         kind,
         lambda: config.registry.email_templates.add(
-            kind, base, package, sample, load, on_ambiguous, unconfirmed=unconfirmed, urgent=urgent
+            kind,
+            base,
+            package,
+            sample,
+            load,
+            on_ambiguous,
+            unconfirmed=unconfirmed,
+            urgent=urgent,
+            optional=optional,
         ),
         base=base,
     )

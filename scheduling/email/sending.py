@@ -134,7 +134,7 @@ def _outgoing(message: Message, content: Content, registry: EmailRegistry) -> Ou
         subject=mail.subject,
         text=mail.text,
         html=mail.html,
-        headers=headers(message, sender),
+        headers=headers(message, sender) | _list_headers(message.kind, registry),
     )
 
 
@@ -157,6 +157,15 @@ def headers(message: Message, sender: str) -> dict[str, str]:
         "Auto-Submitted": "auto-generated",
         "X-Auto-Response-Suppress": "All",
     }
+
+
+def _list_headers(kind: str, registry: EmailRegistry) -> dict[str, str]:
+    """Return List-Unsubscribe (RFC 2369) for an e-mail that users can switch off, if there is a place to.
+
+    There is no List-Unsubscribe-Post (RFC 8058): nothing here switches an e-mail off by one call.
+    """
+    place = registry.core_settings.email_unsubscribe_url
+    return {"List-Unsubscribe": f"<{place}>"} if place and registry.email_templates.is_optional(kind) else {}
 
 
 @cache

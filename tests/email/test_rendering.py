@@ -275,7 +275,8 @@ def test_a_bookings_times_are_in_the_readers_zone_and_in_its_own_where_that_diff
 ):
     data = {**templates.samples[kind], **TIMES, "time_zone": zone}
     mail = templates.render(kind, "Alice", data, "Europe/Berlin")
-    for body in (mail.text, unescape(mail.html)):
+    # The HTML has the times a second time for mailboxes, which list the beginning of each e-mail.
+    for body in (mail.text, unescape(mail.html).partition("<table")[2]):
         assert body.count(IN_BERLIN) == 1
         assert body.count("Thu 1 April 2027") == (2 if shown_too else 1)
         assert shown_too is None or shown_too in body
