@@ -38,6 +38,9 @@ from scheduling.messaging.consumers import DEFAULT_ATTEMPTS, DEFAULT_SECONDS, Me
 from scheduling.messaging.outbox import enqueue, lock_unsent, move, release_key
 from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
 from scheduling.observability.registry import Registry
+from scheduling.preferences.service import Preferences
+from scheduling.preferences.service import of as preferences_of
+from scheduling.preferences.service import wants as wants_notice
 from scheduling.security.identity import Identity
 from scheduling.security.permissions import SITE_ADMIN, Permission, Role, user_principal
 from scheduling.texts import shorten
@@ -112,6 +115,7 @@ __all__ = [
     "Permission",
     "Plugin",
     "Postpone",
+    "Preferences",
     "Program",
     "Query",
     "Refusal",
@@ -155,6 +159,7 @@ __all__ = [
     "paginate",
     "parse_id",
     "parse_uuid",
+    "preferences_of",
     "problem",
     "publish",
     "release_key",
@@ -166,6 +171,7 @@ __all__ = [
     "users",
     "utcnow",
     "version_column",
+    "wants_notice",
     "write_if_match",
 ]
 
@@ -195,6 +201,44 @@ class Configurator(Protocol):
         """Make ``factory(request, name, parent)``, a ``Resource`` class, the child ``name`` of ``/api/v1``.
 
         Raises ``StartupError`` when another plugin, or core, has claimed the name.
+        """
+
+    def add_child(self, parent: type[Resource], name: str, factory: ResourceFactory) -> None:
+        """Make ``factory(request, name, parent)`` the child ``name`` of every resource of a class.
+
+        The class may be another plugin's. The child is asked for before ids. Raises ``StartupError`` when
+        another plugin has claimed the name, or the class itself has it, as a child or as the name of a view.
+        """
+
+    def add_member(
+        self,
+        thing: str,
+        name: str,
+        field: Callable[[], Any],
+        default: Any = None,
+        initial: Callable[[Session, int], Any] | None = None,
+    ) -> None:
+        """Add a member to another plugin's thing, such as ``"booking"``: to its bodies and its answers.
+
+        ``field()`` makes the marshmallow field, whose values are JSON; ``default`` is that of things for
+        which none was sent; ``initial(db, user_id)``, where there is one, gives that of a thing which
+        ``user_id`` is making. The thing's events carry the value. A member of a plugin that does not come
+        with Scheduling is in ``extensions``, below the plugin's name.
+        """
+
+    def add_preference(self, name: str, field: Callable[[], Any], default: Any) -> None:
+        """Add a member to users' preferences, as :meth:`add_member` does to a thing.
+
+        ``preferences_of(db, user_id).get(name)`` reads it.
+        """
+
+    def add_notice_type(
+        self, name: str, title: str, *, email: bool | None = True, in_app: bool | None = True
+    ) -> None:
+        """Let users switch notices of a type on and off.
+
+        ``title`` tells people what it is, ``email`` and ``in_app`` what holds until they choose; None is for
+        a channel that does not tell it. Notices of types that nobody has added are always told.
         """
 
     def add_problem_code(self, code: Code) -> None:

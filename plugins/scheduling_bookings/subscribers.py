@@ -5,8 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scheduling.plugin import InApp, Notice, format_timestamp, publish, shorten, utcnow
-from scheduling_bookings.emails import QUIET, confirmation_key, rescheduled_key, will_show_move
-from scheduling_bookings.events import BookingCancelled, BookingCreated, BookingUpdated
+from scheduling_bookings.emails import (
+    QUIET,
+    confirmation_key,
+    rescheduled_key,
+    will_confirm,
+    will_show_move,
+)
+from scheduling_bookings.events import (
+    BookingCancelled,
+    BookingCreated,
+    BookingRestored,
+    BookingUpdated,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,8 +32,17 @@ MAX_TITLE = 200
 def tell_confirmed(event: BookingCreated) -> None:
     """Tell the owner that the booking is confirmed."""
     text = _in_app(event, "BOOKING_CONFIRMED", "confirmed", "is confirmed")
-    email = {"email": "BOOKING_CONFIRMATION", "email_key": confirmation_key(event.booking_id)}
-    _tell(event, text, **email, data=_for_the_release_before(event))
+    _tell(event, text, **_confirmation(event))
+
+
+def tell_restored(event: BookingRestored) -> None:
+    """Tell the owner that the booking is confirmed again.
+
+    There is no further e-mail where the confirmation has not left. What still waits to tell that the booking
+    was cancelled is skipped, since it is not (emails.py).
+    """
+    text = _in_app(event, "BOOKING_CONFIRMED", "confirmed", "is confirmed again")
+    _tell(event, text, **({} if will_confirm(event.db, event.booking_id) else _confirmation(event)))
 
 
 def tell_moved(event: BookingUpdated) -> None:
@@ -50,7 +70,13 @@ def tell_moved(event: BookingUpdated) -> None:
 def tell_cancelled(event: BookingCancelled) -> None:
     """Tell the owner that the booking is cancelled."""
     text = _in_app(event, "BOOKING_CANCELLED", "cancelled", "is cancelled")
-    _tell(event, text, email="BOOKING_CANCELLED", data=_for_the_release_before(event))
+    data = _for_the_release_before(event) | {"cancellation_reason": event.reason}
+    _tell(event, text, email="BOOKING_CANCELLED", data=data)
+
+
+def _confirmation(event: BookingEvent) -> dict[str, Any]:
+    key = confirmation_key(event.booking_id)
+    return {"email": "BOOKING_CONFIRMATION", "email_key": key, "data": _for_the_release_before(event)}
 
 
 def _in_app(event: BookingEvent, kind: str, state: str, what: str) -> InApp:
@@ -81,7 +107,11 @@ def _span(start: datetime, end: datetime) -> str:
 
 
 def includeme(config: Configurator) -> None:
-    """Register the subscribers."""
+    """Register the subscribers, and what they tell."""
+    config.add_notice_type("BOOKING_CONFIRMED", "A booking is confirmed")
+    config.add_notice_type("BOOKING_RESCHEDULED", "A booking has another time")
+    config.add_notice_type("BOOKING_CANCELLED", "A booking is cancelled")
     config.add_subscriber(tell_confirmed, BookingCreated)
     config.add_subscriber(tell_moved, BookingUpdated)
     config.add_subscriber(tell_cancelled, BookingCancelled)
+    config.add_subscriber(tell_restored, BookingRestored)

@@ -44,6 +44,4 @@ def load_invitations(db: Session, messages: Sequence[Message]) -> list[dict[str,
 
 def includeme(config: Configurator) -> None:
     """Register the e-mail."""
-    config.add_email_template(
-        "ORG_INVITE", "organizations/invite", sample=SAMPLE, load=load_invitations, optional=True
-    )
+    config.add_email_template("ORG_INVITE", "organizations/invite", sample=SAMPLE, load=load_invitations)

@@ -8,6 +8,7 @@ from operator import setitem
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from pyramid.authorization import DENY_ALL
+from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.traversal import ResourceTreeTraverser
 
 from scheduling.config.directives import register
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pyramid.config import Configurator
 
     from scheduling.web.pages.files import File
+    from scheduling.web.registry import WebRegistry
     from scheduling.web.request import Request
 
 
@@ -30,9 +32,9 @@ class Resource:
     """A node of the tree. It makes no query until something asks for what it stands for.
 
     What is below it is declared, so that the tree can be read without a request: ``children`` by their names,
-    and as ``item`` what is found by an id, which ``parse_item_id`` reads (None for what cannot be one). A
-    resource that finds what is below it in another way has a ``__getitem__`` of its own, and is described
-    without that.
+    to which plugins add with ``config.add_child``, and as ``item`` what is found by an id, which
+    ``parse_item_id`` reads (None for what cannot be one). A resource that finds what is below it in another
+    way has a ``__getitem__`` of its own, and is described without that.
 
     ``__acl__`` is a method, since Pyramid would take an AttributeError inside a property for a node
     without an ACL. Rules are inherited along ``__parent__``.
@@ -48,7 +50,8 @@ class Resource:
         self.__parent__ = parent
 
     def __getitem__(self, name: str) -> Resource:
-        child, item = children_of(type(self)).get(name), item_of(type(self))
+        child = children_of(self.request.registry, type(self)).get(name)
+        item = item_of(type(self))
         if child is not None:
             return child(self.request, name, self)
         # Read from the class, where it is a function and no method.
@@ -58,8 +61,21 @@ class Resource:
         return item(self.request, item_id, self)
 
 
-def children_of(resource: type[Resource]) -> Mapping[str, ResourceFactory]:
-    """Return the children that a class declares.
+def children_of(registry: WebRegistry, resource: type[Resource]) -> Mapping[str, ResourceFactory]:
+    """Return the children that a class declares, and those that were added below it."""
+    known = registry.children.get(resource)
+    if known is None:
+        added = {
+            name: factory
+            for (parent, name), factory in registry.added_children.items()
+            if issubclass(resource, parent)
+        }
+        known = registry.children[resource] = {**_own_children(resource), **added}
+    return known
+
+
+def _own_children(resource: type[Resource]) -> Mapping[str, ResourceFactory]:
+    """Return the children that a class declares itself.
 
     In a plugin that was written before there was this declaration the word may mean something else, such as
     a property; that declares none.
@@ -186,7 +202,7 @@ def add_api_resource(config: Configurator, name: str, factory: ResourceFactory) 
     Raises ``StartupError`` when another plugin, or core, has claimed the name.
     """
     claims: dict[str, str] = config.registry.api_resource_claims
-    claimant = _claimant(config)
+    claimant = claimant_of(config)
     if claims.setdefault(name, claimant) != claimant:
         raise StartupError(
             f"{claims[name]} and {claimant} both claim the API resource {name!r}; "
@@ -196,7 +212,35 @@ def add_api_resource(config: Configurator, name: str, factory: ResourceFactory) 
     register(config, "api resource", name, add, factory=factory)
 
 
-def _claimant(config: Configurator) -> str:
+def add_child(config: Configurator, parent: type[Resource], name: str, factory: ResourceFactory) -> None:
+    """Directive: make ``factory(request, name, parent)`` the child ``name`` of every resource of a class.
+
+    It is asked for before ids. Raises ``StartupError`` when another plugin has claimed the name, or the class
+    itself has it, as a child or as the name of a view.
+    """
+    registry, claimant, path = config.registry, claimant_of(config), f"{parent.__name__}/{name}"
+    claims: dict[str, str] = registry.api_resource_claims
+    if name in _own_children(parent):
+        raise StartupError(f"{claimant} claims {path}, which {parent.__name__} has itself.")
+    if claims.setdefault(path, claimant) != claimant:
+        raise StartupError(
+            f"{claims[path]} and {claimant} both claim {path}; "
+            "take one of the plugins out of scheduling.plugins (SCHEDULING_PLUGINS)."
+        )
+    registry.added_children[parent, name] = factory
+
+    def require_no_view() -> None:
+        for entry in registry.introspector.get_category("views", ()):
+            view = entry["introspectable"]
+            context = view["context"]
+            if view["name"] == name and isinstance(context, type) and issubclass(parent, context):
+                raise StartupError(f"{claimant} claims {path}, which is the name of a view there.")
+
+    # When all views are registered, whichever plugin comes first.
+    config.action(("child", path), require_no_view, order=PHASE3_CONFIG + 1)
+
+
+def claimant_of(config: Configurator) -> str:
     """Say whose package is being included, as an operator knows it."""
     package = config.package.__name__
     for plugin in config.registry.plugins:
@@ -206,9 +250,12 @@ def _claimant(config: Configurator) -> str:
 
 
 def includeme(config: Configurator) -> None:
-    """Set the root and the traverser, and register the directive."""
+    """Set the root and the traverser, and register the directives."""
     config.registry.api_resources = {}
     config.registry.api_resource_claims = {}
+    config.registry.added_children = {}
+    config.registry.children = {}
     config.set_root_factory(Root)
     config.add_traverser(WholePathTraverser)
     config.add_directive("add_api_resource", add_api_resource)
+    config.add_directive("add_child", add_child)

@@ -41,6 +41,7 @@ Version1       /api/v1                               -     -     -     -     -  
 Auth           /api/v1/auth                          -     VE    VE    VE    VE    VE
 Users          /api/v1/users                         -     -     -     -     -     L
 Me             /api/v1/users/me                      -     VE    VE    VE    VE    LVE
+Preferences    /api/v1/users/me/preferences          -     VE    VE    VE    VE    LVE
 Bookings       /api/v1/bookings                      -     LC    LC    LC    LC    LC
 Booking        /api/v1/bookings/{booking}            -     VED   -     -     -     VED
 Organizations  /api/v1/organizations                 -     LC    LC    LC    LC    LC
@@ -74,11 +75,14 @@ GET     /api/v1/users                                 401  403  403  403  403  2
 GET     /api/v1/users/me                              401  200  200  200  200  200
 PATCH   /api/v1/users/me                              401  200  200  200  200  200
 PATCH   /api/v1/users/me/password                     401  200  200  200  200  200
+GET     /api/v1/users/me/preferences                  401  200  200  200  200  200
+PATCH   /api/v1/users/me/preferences                  401  200  200  200  200  200
 POST    /api/v1/bookings                              401  201  201  201  201  201
 GET     /api/v1/bookings                              401  200  200  200  200  200
 GET     /api/v1/bookings/{booking}                    401  200  403  403  403  200
 PATCH   /api/v1/bookings/{booking}                    401  200  403  403  403  200
 DELETE  /api/v1/bookings/{booking}                    401  200  403  403  403  200
+POST    /api/v1/bookings/{cancelled}/restore          401  200  403  403  403  200
 POST    /api/v1/organizations                         401  201  201  201  201  201
 GET     /api/v1/organizations                         401  200  200  200  200  200
 GET     /api/v1/organizations/{org}                   401  200  403  200  200  200
@@ -109,6 +113,7 @@ BODIES = {
     "POST /api/v1/auth/login": {"email": "colleague@example.com", "password": PASSWORD},
     "PATCH /api/v1/users/me": {"name": "Renamed"},
     "PATCH /api/v1/users/me/password": {"currentPassword": PASSWORD, "newPassword": "another secret"},
+    "PATCH /api/v1/users/me/preferences": {"notices": {"BOOKING_CONFIRMED": {"email": False}}},
     "POST /api/v1/bookings": NEW_BOOKING,
     "PATCH /api/v1/bookings/{booking}": {"title": "Renamed"},
     "POST /api/v1/organizations": {"name": "New"},
@@ -157,6 +162,7 @@ def set_scene(site):
         ids = {
             "file": next(iter(site.registry.static_files.by_name)),
             "booking": insert(bookings, user_id=owner, title="T", **times),
+            "cancelled": insert(bookings, user_id=owner, title="T", status="cancelled", **times),
             "org": insert(organizations, name="O", owner_id=owner),
             "notification": insert(notifications, user_id=owner, type="T", title="T", message="T"),
             "message": insert(
