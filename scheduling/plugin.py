@@ -303,7 +303,6 @@ class Configurator(Protocol):
         on_ambiguous: Literal["resend", "hold"] = "resend",
         unconfirmed: bool = False,
         urgent: bool = False,
-        optional: bool = False,
     ) -> None:
         """Register ``templates/<base>.subject.txt``, ``.txt`` and ``.html`` for a kind of e-mail.
 
@@ -315,8 +314,7 @@ class Configurator(Protocol):
         overtakes all e-mails that are not. Where nobody knows whether the provider accepted an e-mail,
         ``resend`` sends it again and ``hold`` keeps it for an operator. ``unconfirmed`` is for what may go to
         somebody who has nothing to do with the account: the template's ``name`` is empty unless it looks like
-        one. What is ``optional`` users can switch off: it says where, and has the header List-Unsubscribe, if
-        the operator's settings name a place.
+        one.
         """
 
 

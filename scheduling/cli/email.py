@@ -50,6 +50,9 @@ def preview(
 ) -> None:
     """Print the e-mail of a KIND, such as WELCOME, with sample data and your own templates.
 
+    If the setting email_unsubscribe_url names a place, each has the link to it, which among those that are
+    sent only those have that users can switch off.
+
     In a browser, without a KIND all of them: scheduling email preview --open
     """
     registry = make_app(program.setup, program.ini).registry
@@ -58,7 +61,7 @@ def preview(
     if kind not in (None, *kinds):
         raise click.ClickException(f"There is no e-mail kind {kind}; there are: {', '.join(kinds)}.")
     shown = {
-        name: templates.render(name, _NAME, templates.samples[name], zone)
+        name: templates.render(name, _NAME, templates.samples[name], zone, optional=True)
         for name in ([kind] if kind else kinds)
     }
     if out or is_opened:

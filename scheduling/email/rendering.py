@@ -59,7 +59,6 @@ class Templates:
         self._urgent: set[str] = set()
         self._on_ambiguous: dict[str, str] = {}
         self._unconfirmed: set[str] = set()
-        self._optional: set[str] = set()
         self._environment = make_environment()
 
     def add(
@@ -73,15 +72,12 @@ class Templates:
         *,
         unconfirmed: bool = False,
         urgent: bool = False,
-        optional: bool = False,
     ) -> None:
         """Add a kind whose files are in a package; raise ``StartupError`` if one is missing or broken."""
         if unconfirmed:
             self._unconfirmed.add(kind)
         if urgent:
             self._urgent.add(kind)
-        if optional:
-            self._optional.add(kind)
         self._on_ambiguous[kind] = on_ambiguous
         if load is not None:
             self._loads[kind] = load
@@ -97,10 +93,6 @@ class Templates:
     def is_urgent(self, kind: str) -> bool:
         """Tell whether e-mails of this kind overtake all others."""
         return kind in self._urgent
-
-    def is_optional(self, kind: str) -> bool:
-        """Tell whether users can switch e-mails of this kind off."""
-        return kind in self._optional
 
     def load(self, kind: str, db: Session, messages: Sequence[Message]) -> Sequence[Mapping[str, Any] | None]:
         """Return what each message of a kind shows now; None for one that nobody needs any more.
@@ -121,18 +113,17 @@ class Templates:
         """Return what is done where nobody knows whether an e-mail was accepted: ``resend`` or ``hold``."""
         return self._on_ambiguous[kind]
 
-    def render(self, kind: str, name: str, data: Mapping[str, Any], zone: str = "UTC") -> Rendered:
-        """Render a kind for the person ``name`` in a time zone; raise KeyError for an unknown kind."""
+    def render(
+        self, kind: str, name: str, data: Mapping[str, Any], zone: str = "UTC", *, optional: bool = False
+    ) -> Rendered:
+        """Render a kind for the person ``name`` in a time zone; raise KeyError for an unknown kind.
+
+        What is ``optional`` says where users switch it off.
+        """
         base = self._bases[kind]
         if kind in self._unconfirmed and not looks_like_a_name(name):
             name = ""
-        values = {
-            "name": name,
-            "zone": zone,
-            "data": data,
-            "brand": self._brand,
-            "optional": self.is_optional(kind),
-        }
+        values = {"name": name, "zone": zone, "data": data, "brand": self._brand, "optional": optional}
         subject, text, html = (
             self._environment.get_template(base + ending).render(values)
             for ending in (".subject.txt", ".txt", ".html")
@@ -151,7 +142,6 @@ def add_email_template(
     on_ambiguous: Literal["resend", "hold"] = "resend",
     unconfirmed: bool = False,
     urgent: bool = False,
-    optional: bool = False,
 ) -> None:
     """Directive: register the templates of an e-mail kind, with sample data that renders them.
 
@@ -161,8 +151,7 @@ def add_email_template(
     one. What is ``urgent`` overtakes all that is not. ``on_ambiguous`` is for providers that cannot tell a
     repetition: where nobody knows whether an e-mail was accepted, ``resend`` sends it again and ``hold``
     keeps it for an operator. ``unconfirmed`` is for what may go to somebody who has nothing to do with the
-    account: the template's ``name`` is empty unless it looks like one. What is ``optional`` users can switch
-    off: it says where, and has the header List-Unsubscribe, if the operator's settings name a place.
+    account: the template's ``name`` is empty unless it looks like one.
     """
     package = config.package.__name__
     if wanted is not None:
@@ -172,15 +161,7 @@ def add_email_template(
         "e-mail template",
         kind,
         lambda: config.registry.email_templates.add(
-            kind,
-            base,
-            package,
-            sample,
-            load,
-            on_ambiguous,
-            unconfirmed=unconfirmed,
-            urgent=urgent,
-            optional=optional,
+            kind, base, package, sample, load, on_ambiguous, unconfirmed=unconfirmed, urgent=urgent
         ),
         base=base,
     )

@@ -1,6 +1,7 @@
 """What e-mails show of the operator, the frame around them, and how they leave."""
 
 import re
+from dataclasses import replace
 from email import message_from_bytes, policy
 from html import unescape
 from types import SimpleNamespace
@@ -16,7 +17,8 @@ from scheduling.plugin import OutgoingEmail
 from scheduling.startup import set_up
 from scheduling.testing.site import SETTINGS
 from scheduling_email_smtp.mime import compose
-from tests.kit.factories import book
+from tests.kit.factories import add_member, book, create_organization, messages_of
+from tests.kit.messages import change
 
 FRONTEND = "https://app.acme.example"
 PREFERENCES = "https://app.acme.example/preferences?a=1&b=2"
@@ -34,7 +36,6 @@ BUTTONS = {
     "BOOKING_CANCELLED": ("View the booking", f"{FRONTEND}/bookings/12"),
     "ORG_INVITE": ("View the organization", f"{FRONTEND}/organizations/7"),
 }
-OPTIONAL = set(BUTTONS) - {"WELCOME"}
 GMAIL_CLIPS_AT = 102_000
 LONGEST_LINE = 998
 OLD_LAYOUT = (
@@ -55,7 +56,10 @@ def mails(enabled_plugins, tmp_path_factory):
             **settings,
         }
         templates = make_app(set_up(ini, {}), ini).registry.email_templates
-        return {kind: templates.render(kind, "Alex", sample) for kind, sample in templates.samples.items()}
+        return {
+            kind: templates.render(kind, "Alex", sample, optional=kind != "WELCOME")
+            for kind, sample in templates.samples.items()
+        }
 
     return mails
 
@@ -126,32 +130,37 @@ def test_where_nobody_has_a_name_nothing_stands_in_its_place(mails):
 
 def test_what_can_be_switched_off_says_where(branded):
     for kind, mail in branded.items():
-        expected = kind in OPTIONAL
+        expected = kind != "WELCOME"
         assert (PREFERENCES in urls_of(mail.html)) == expected
         assert (f"\nChoose which e-mails you get:\n{PREFERENCES}\n" in mail.text) == expected
 
 
 def test_the_header_says_where_as_well_and_claims_no_single_click(site, monkeypatch):
-    monkeypatch.setattr(
-        site.registry, "core_settings", SettingsWith(site.registry.core_settings, PREFERENCES)
-    )
-    book(site.user("Alice"))
+    settings = replace(site.registry.core_settings, email_unsubscribe_url=PREFERENCES)
+    monkeypatch.setattr(site.registry, "core_settings", settings)
+    monkeypatch.setattr(site.registry.email_templates, "_brand", brand_of(settings))
+    alice, bob = site.user("Alice"), site.user("Bob")
+    add_member(alice, create_organization(alice, "Acme Ltd"), bob)
+    book(alice)
     site.deliver()
-    welcome, confirmation = site.mail
-    assert confirmation.headers["List-Unsubscribe"] == f"<{PREFERENCES}>"
-    assert "List-Unsubscribe" not in welcome.headers
-    assert not any("List-Unsubscribe-Post" in mail.headers for mail in site.mail)
+    mails = {mail.subject.partition(",")[0].partition(":")[0]: mail for mail in site.mail}
+    assert set(mails) == {"Welcome", "Booking confirmed", "You have been added to Acme Ltd"}
+    for subject, mail in mails.items():
+        expected = None if subject == "Welcome" else f"<{PREFERENCES}>"
+        assert mail.headers.get("List-Unsubscribe") == expected
+        assert (PREFERENCES in mail.text) == (expected is not None)
+        assert "List-Unsubscribe-Post" not in mail.headers
 
 
-class SettingsWith:
-    """Settings of which one is another."""
-
-    def __init__(self, settings, email_unsubscribe_url):
-        self._settings = settings
-        self.email_unsubscribe_url = email_unsubscribe_url
-
-    def __getattr__(self, name):
-        return getattr(self._settings, name)
+def test_a_message_of_the_release_before_says_of_no_place(site, monkeypatch):
+    settings = replace(site.registry.core_settings, email_unsubscribe_url=PREFERENCES)
+    monkeypatch.setattr(site.registry, "core_settings", settings)
+    book(site.user("Alice"))
+    for row in messages_of(site, "BOOKING_CONFIRMATION"):
+        payload = {name: value for name, value in row.payload.items() if name != "type"}
+        change(site, row.id, payload=payload)
+    site.deliver()
+    assert not any("List-Unsubscribe" in mail.headers for mail in site.mail)
 
 
 def test_the_html_is_what_mail_clients_take(branded):
