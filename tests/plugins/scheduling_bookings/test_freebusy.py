@@ -41,7 +41,12 @@ def test_what_overlaps_or_touches_is_one_span_and_is_cut_to_the_window(alice):
         book(alice, **at(start, end))
     book(alice, start="2098-12-31T22:00:00Z", end="2099-01-01T01:00:00Z")
     book(alice, start="2099-01-01T23:00:00Z", end="2099-01-03T00:00:00Z")
-    busy = [("01T00:00", "01T01:00"), ("01T08:00", "01T11:00"), ("01T13:00", "01T14:00"), ("01T23:00", "02T00:00")]
+    busy = [
+        ("01T00:00", "01T01:00"),
+        ("01T08:00", "01T11:00"),
+        ("01T13:00", "01T14:00"),
+        ("01T23:00", "02T00:00"),
+    ]
     assert free_busy(alice).json == [{"user_id": alice.id, "busy": [span(*times) for times in busy]}]
 
 
