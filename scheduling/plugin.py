@@ -36,7 +36,7 @@ from scheduling.email.provider import (
 from scheduling.events import Activity, Event, InApp, Notice, publish
 from scheduling.exceptions import Invalid, Missing
 from scheduling.messaging.consumers import DEFAULT_ATTEMPTS, DEFAULT_SECONDS, Message
-from scheduling.messaging.outbox import enqueue, lock_unsent, move, release_key
+from scheduling.messaging.outbox import enqueue, finish, lock_unsent, move, release_key, withdraw
 from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
 from scheduling.observability.registry import Registry
 from scheduling.preferences.service import Preferences
@@ -154,6 +154,7 @@ __all__ = [
     "enqueue",
     "fellows_of",
     "filled_members",
+    "finish",
     "format_moment",
     "format_span",
     "format_timestamp",
@@ -180,6 +181,7 @@ __all__ = [
     "utcnow",
     "version_column",
     "wants_notice",
+    "withdraw",
     "write_if_match",
 ]
 

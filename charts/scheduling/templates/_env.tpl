@@ -121,6 +121,24 @@ Takes: root, name, existing, key, and optionally optional.
 - name: EMAIL_FROM
   value: {{ . | quote }}
 {{- end }}
+{{- with $email.brand.name }}
+- name: SCHEDULING_EMAIL_BRAND_NAME
+  value: {{ . | quote }}
+{{- end }}
+{{- with $email.brand.logo }}
+- name: SCHEDULING_EMAIL_BRAND_LOGO
+  value: {{ . | quote }}
+{{- end }}
+- name: SCHEDULING_EMAIL_BRAND_COLOR
+  value: {{ $email.brand.color | quote }}
+{{- with $email.unsubscribeUrl }}
+- name: SCHEDULING_EMAIL_UNSUBSCRIBE_URL
+  value: {{ . | quote }}
+{{- end }}
+{{- with $email.frontendUrl }}
+- name: SCHEDULING_FRONTEND_URL
+  value: {{ . | quote }}
+{{- end }}
 {{- if eq $email.provider "smtp" }}
 - name: SMTP_HOST
   value: {{ $smtp.host | quote }}
