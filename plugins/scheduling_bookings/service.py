@@ -82,7 +82,8 @@ def create(
     }
     db.insert_at_commit(_insert_statement, booking)
     _publish(BookingCreated, db, booking)
-    return booking
+    # A copy: the row itself waits for the commit.
+    return dict(booking)
 
 
 def update(
