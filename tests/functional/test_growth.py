@@ -90,6 +90,10 @@ INSERT INTO outbox (id, kind, consumer, payload, state, due_at, created_at, done
         CASE WHEN i % 7000 = 0 THEN 'dead' WHEN i % 9000 = 0 THEN 'skipped' ELSE 'done' END,
         moment, moment, moment
     FROM generate_series(1, {ROWS}) i, LATERAL (SELECT now() - i * interval '30 seconds' AS moment) AS at;
+INSERT INTO outbox (id, kind, consumer, payload, state, due_at, created_at, expires_at)
+    SELECT gen_random_uuid(), 'KIND ' || i % 2, 'email', '{{}}', 'scheduled', moment,
+        now() - i * interval '30 seconds', moment
+    FROM generate_series(1, {ROWS}) i, LATERAL (SELECT now() + i * interval '1 minute' AS moment) AS at;
 INSERT INTO idempotency_keys (id, fingerprint, status, headers, body, created_at)
     SELECT gen_random_uuid(), gen_random_uuid(), 201, '[]', '{{}}', now() - i * interval '1 second'
     FROM generate_series(1, {ROWS}) i;
@@ -271,6 +275,7 @@ LONG_LISTS = [
     "/analytics/events?type=type+1",
     "/outbox",
     "/outbox?state=done",
+    "/outbox?state=scheduled",
     "/outbox?kind=KIND+1",
     "/outbox?state=done&kind=KIND+1",
 ]

@@ -29,6 +29,8 @@ Takes: root, name, existing, key, and optionally optional.
 - name: SCHEDULING_PLUGINS
   value: {{ join " " . | quote }}
 {{- end }}
+- name: SCHEDULING_BOOKINGS_ON_CONFLICT
+  value: {{ .Values.bookings.onConflict }}
 - name: SCHEDULING_ANALYTICS_TYPES_PER_DAY
   value: {{ .Values.analytics.typesPerDay | int | quote }}
 - name: SCHEDULING_ANALYTICS_ANONYMOUS_PER_MINUTE

@@ -163,7 +163,7 @@ def test_a_move_while_a_worker_has_the_email_in_hand_is_an_email_of_its_own(site
     claim(site.registry, mark(site, "email"), new_owner())
     move(alice, told_path, 14)
     first, second = messages_of(site, KIND)
-    assert (first.state, second.state) == (State.RUNNING, State.RETRY)
+    assert (first.state, second.state) == (State.RUNNING, State.SCHEDULED)
     assert second.payload["data"]["old_start_time"] == "2099-01-01T12:00:00.000Z"
 
 
@@ -172,7 +172,11 @@ def test_a_move_does_not_hurry_an_email_that_the_provider_wants_later(site, alic
     later = utcnow() + timedelta(minutes=30)
     with session_scope(site.registry) as db:
         is_it = outbox.c.kind == KIND
-        db.write(sa.update(outbox).where(is_it).values(delay=Delay.RETRY, due_at=later, postponed=1))
+        db.write(
+            sa.update(outbox)
+            .where(is_it)
+            .values(state=State.RETRY, delay=Delay.RETRY, due_at=later, postponed=1)
+        )
     move(alice, told_path, 14)
     [message] = messages_of(site, KIND)
     assert message.due_at == later
