@@ -47,6 +47,8 @@ from scheduling.texts import shorten
 from scheduling.times import format_timestamp, utcnow
 from scheduling.web import codes
 from scheduling.web.codes import Code, Refusal
+from scheduling.web.members import filled as filled_members
+from scheduling.web.members import shown as shown_members
 from scheduling.web.pagination import Keyset, Page, PageQuery, paginate
 from scheduling.web.preconditions import require_version, write_if_match
 from scheduling.web.problems import problem
@@ -148,6 +150,7 @@ __all__ = [
     "drop_version",
     "email_is",
     "enqueue",
+    "filled_members",
     "finish",
     "format_moment",
     "format_span",
@@ -168,6 +171,7 @@ __all__ = [
     "session_scope",
     "set_etag",
     "shorten",
+    "shown_members",
     "user_principal",
     "users",
     "utcnow",

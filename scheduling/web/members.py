@@ -6,7 +6,7 @@ all that is shown. A plugin acts on its member by subscribing to the owner's eve
 
 The members of plugins that come with Scheduling stand beside the owner's, those of others in
 ``extensions``, below the plugin's name: ``{"extensions": {"crm": {"stage": "lead"}}}``; their keys are as
-``crm.stage``. See docs/decisions/members.md.
+``crm.stage``. See docs/decisions/adding-to-another-plugin.md.
 """
 
 from __future__ import annotations

@@ -351,4 +351,5 @@ def test_every_table_belongs_to_one_tree(ours):
         "email_slots",
         "email_rate",
         "idempotency_keys",
+        "user_preferences",
     } == {table for table, names in owners.items() if names == ["core"]}
