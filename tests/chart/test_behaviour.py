@@ -202,7 +202,7 @@ def test_settings_reach_every_component_alike(render):
         assert given["SCHEDULING_EMAIL_CHANGE_NEEDS_PASSWORD"] == "true"
         assert given["SCHEDULING_REQUIRE_IF_MATCH"] == "true"
         assert given["SCHEDULING_DEFAULT_TIME_ZONE"] == "Europe/Berlin"
-        assert given["SCHEDULING_PLUGINS"] == "analytics bookings notifications organizations"
+        assert given["SCHEDULING_PLUGINS"] == "analytics bookings notifications organizations reminders"
 
 
 @pytest.mark.parametrize(("values", "has_proxy"), [("ingress", True), ("gateway", True), ("granian", False)])
