@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
 from scheduling.accounts.events import LoggedIn, LoginFailed, UserRegistered
+from scheduling.accounts.fellows import fellows_of
 from scheduling.accounts.models import users
 from scheduling.accounts.service import email_is
 from scheduling.addresses import mail_address
@@ -40,6 +41,7 @@ from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
 from scheduling.observability.registry import Registry
 from scheduling.preferences.service import Preferences
 from scheduling.preferences.service import of as preferences_of
+from scheduling.preferences.service import of_users as preference_of_users
 from scheduling.preferences.service import wants as wants_notice
 from scheduling.security.identity import Identity
 from scheduling.security.permissions import SITE_ADMIN, Permission, Role, user_principal
@@ -73,7 +75,7 @@ from scheduling.web.schemas import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     Handler = Callable[[Message, "Registry"], str | None]
 
@@ -150,6 +152,7 @@ __all__ = [
     "drop_version",
     "email_is",
     "enqueue",
+    "fellows_of",
     "filled_members",
     "finish",
     "format_moment",
@@ -163,6 +166,7 @@ __all__ = [
     "paginate",
     "parse_id",
     "parse_uuid",
+    "preference_of_users",
     "preferences_of",
     "problem",
     "publish",
@@ -245,6 +249,15 @@ class Configurator(Protocol):
 
         ``title`` tells people what it is, ``email`` and ``in_app`` what holds until they choose; None is for
         a channel that does not tell it. Notices of types that nobody has added are always told.
+        """
+
+    def add_fellowship(
+        self, name: str, find: Callable[[Session, int, Collection[int]], Iterable[int]]
+    ) -> None:
+        """Have ``find(db, user_id, others)`` tell which of other users belong together with a user.
+
+        It returns their ids, by one query, for ``fellows_of(db, user_id, others)``. Two fellowships of one
+        name are a conflict, which stops the start.
         """
 
     def add_problem_code(self, code: Code) -> None:

@@ -34,7 +34,7 @@ plugin = Plugin(
 
 
 def includeme(config: Configurator) -> None:
-    """Register the resource, the views, the busy source, the subscribers and the e-mails."""
+    """Register the resource, the views, the busy source, the preference, the subscribers and the e-mails."""
     # Here, since the manifest must import alone.
     from scheduling_bookings.conflicts import TIME_TAKEN  # noqa: PLC0415
     from scheduling_bookings.resources import Bookings  # noqa: PLC0415
@@ -45,6 +45,7 @@ def includeme(config: Configurator) -> None:
     config.add_problem_code(TIME_TAKEN)
     config.include("scheduling_bookings.busy")
     config.include("scheduling_bookings.overlaps")
+    config.include("scheduling_bookings.freebusy")
     config.include("scheduling_bookings.emails")
     config.include("scheduling_bookings.subscribers")
     config.scan("scheduling_bookings.views")

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from scheduling.plugin import Keyset, Statement
+from scheduling.plugin import Keyset, Statement, shown_members
 from scheduling_bookings.models import bookings
 
 if TYPE_CHECKING:
-    from scheduling.plugin import Query, Row, Session
+    from scheduling.plugin import Query, Registry, Row, Session
+
+THING = "booking"
+"""The word for bookings in ``config.add_member``."""
 
 COLUMNS = (
     bookings.c.id,
@@ -65,9 +68,10 @@ def select_of_user(*filters: str) -> Query:
     return sa.select(*COLUMNS).where(bookings.c.user_id == sa.bindparam("user_id"), *conditions)
 
 
-def answer(booking: dict[str, Any]) -> dict[str, Any]:
+def answer(registry: Registry, booking: dict[str, Any]) -> dict[str, Any]:
     """Make of the columns of a booking what the API answers, and return it."""
-    del booking["members"]
+    members = booking.pop("members")
     if booking["metadata"] is None:
         booking["metadata"] = {}
+    booking.update(shown_members(registry, THING, members))
     return booking

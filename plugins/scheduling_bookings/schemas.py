@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import fields
 
@@ -20,9 +20,13 @@ from scheduling.plugin import (
     Text,
     Version,
     ZoneName,
+    parse_id,
 )
 from scheduling_bookings.conflicts import ALLOW, ON_CONFLICT, REJECT
-from scheduling_bookings.queries import ORDERS
+from scheduling_bookings.queries import ORDERS, THING
+
+MOST_USERS = 50
+"""Of how many users free/busy can be asked at once."""
 
 STATUSES = ("confirmed", "cancelled")
 
@@ -66,9 +70,32 @@ class Statuses(fields.Field[frozenset[str]]):
         return words
 
 
+class UserIds(fields.Field[list[int]]):
+    """The ids of users, at most 50, separated by commas; each counts once."""
+
+    json_schema = {  # noqa: RUF012
+        "type": "string",
+        "pattern": "^[1-9][0-9]{0,18}(,[1-9][0-9]{0,18}){0,49}$",
+        "examples": ["1,2"],
+    }
+    default_error_messages = {  # noqa: RUF012
+        "invalid": "must be ids of users, separated by commas",
+        "too_many": "must be at most 50",
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[int]:
+        ids = [parse_id(word) for word in dict.fromkeys(value.split(","))]
+        if None in ids:
+            raise self.make_error("invalid")
+        if len(ids) > MOST_USERS:
+            raise self.make_error("too_many")
+        return [user_id for user_id in ids if user_id is not None]
+
+
 class NewBooking(RequestSchema):
     """A booking that somebody wants."""
 
+    members_of: ClassVar = THING
     synonyms = SYNONYMS
 
     title = OneLine(required=True, metadata=_TITLE)
@@ -84,6 +111,7 @@ class NewBooking(RequestSchema):
 class BookingPatch(PatchSchema):
     """What changes of a booking; the rest stays. A null takes the description or the location away."""
 
+    members_of: ClassVar = THING
     synonyms = SYNONYMS
     options = (ON_CONFLICT,)
 
@@ -123,8 +151,22 @@ class BookingQuery(PageQuery):
     sort = Choice(*ORDERS, metadata={"description": "The order, `-` for descending; by default -start_time."})
 
 
+class FreeBusyQuery(RequestSchema):
+    """``GET /bookings/freebusy``."""
+
+    window_start = Moment(data_key="from", required=True)
+    window_end = Moment(
+        data_key="to",
+        required=True,
+        metadata={"description": "At most 92 days after `from`.", "examples": ["2099-05-01T09:00:00.000Z"]},
+    )
+    user_ids = UserIds(metadata={"description": "Whose, by their ids, separated by commas; by default mine."})
+
+
 class BookingAnswer(AnswerSchema):
     """A booking."""
+
+    members_of: ClassVar = THING
 
     id = fields.Integer()
     user_id = fields.Integer()
@@ -140,6 +182,20 @@ class BookingAnswer(AnswerSchema):
     time_zone = fields.String(metadata=_ZONE)
     metadata = JsonObject(metadata=_METADATA)
     cancellation_reason = fields.String(allow_none=True, metadata=_REASON)
+
+
+class BusyAnswer(AnswerSchema):
+    """A time at which somebody is busy, with whatever it is."""
+
+    start_time = Moment()
+    end_time = Moment(metadata=_END)
+
+
+class FreeBusyAnswer(AnswerSchema):
+    """When a user is busy in the window: in order, apart from each other, and cut to the window."""
+
+    user_id = fields.Integer()
+    busy = fields.List(fields.Nested(BusyAnswer))
 
 
 class BookingDone(Done):

@@ -14,9 +14,10 @@ from scheduling.plugin import (
     Refusal,
     Statement,
     codes,
+    filled_members,
+    preferences_of,
     publish,
     require_version,
-    users,
     utcnow,
     write_if_match,
 )
@@ -29,7 +30,7 @@ from scheduling_bookings.events import (
     BookingUpdated,
 )
 from scheduling_bookings.models import bookings
-from scheduling_bookings.queries import COLUMNS
+from scheduling_bookings.queries import COLUMNS, THING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,11 +46,12 @@ _COLUMN_OF = {"start": "start_time", "end": "end_time"}
 """The columns that are not called as the members of a request."""
 
 _insert_statement = Statement(sa.insert(bookings))
-_zone_statement = Statement(sa.select(users.c.time_zone).where(users.c.id == sa.bindparam("user_id")))
 
 
-def create(db: Session, user_id: int, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a booking as a ``NewBooking`` wants it and return its columns.
+def create(
+    db: Session, user_id: int, wanted: Mapping[str, Any], members: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Make a booking as a ``NewBooking`` wants it, with members of other plugins, and return its columns.
 
     Raises ``Invalid`` for a start before now or an end not after it, and ``Refusal`` for a time that is taken
     where overlaps are refused.
@@ -59,7 +61,6 @@ def create(db: Session, user_id: int, wanted: Mapping[str, Any]) -> dict[str, An
     _require_future(start)
     if refuses_overlaps(db, wanted):
         require_free(db, user_id, start, end)
-    zone = wanted.get("time_zone") or _zone_of(db, user_id)
     now = utcnow()
     booking = {
         "id": db.reserve_id(bookings),
@@ -73,18 +74,20 @@ def create(db: Session, user_id: int, wanted: Mapping[str, Any]) -> dict[str, An
         "version": 1,
         "description": wanted.get("description"),
         "location": wanted.get("location"),
-        "time_zone": zone,
+        "time_zone": wanted.get("time_zone") or preferences_of(db, user_id).time_zone,
         "metadata": wanted.get("metadata") or None,
         "cancellation_reason": None,
-        "members": None,
+        "members": filled_members(db, THING, None, members, user_id) or None,
     }
     db.insert_at_commit(_insert_statement, booking)
     _publish(BookingCreated, db, booking)
     return booking
 
 
-def update(db: Session, booking: Row, changes: Mapping[str, Any], versions: Versions) -> Row:
-    """Change a confirmed booking as a ``BookingPatch`` says, and return it.
+def update(
+    db: Session, booking: Row, changes: Mapping[str, Any], members: Mapping[str, Any], versions: Versions
+) -> Row:
+    """Change a confirmed booking as a ``BookingPatch`` says, with members of other plugins, and return it.
 
     Raises ``Invalid`` where the times that would result are not in order or a changed start is past,
     and ``Refusal`` for a cancelled booking, for one that has none of the versions, and for other times that
@@ -102,12 +105,18 @@ def update(db: Session, booking: Row, changes: Mapping[str, Any], versions: Vers
     values = {_COLUMN_OF.get(name, name): value for name, value in changes.items() if name != ON_CONFLICT}
     if not values.get("metadata", True):
         values["metadata"] = None
+    if members:
+        values["members"] = filled_members(db, THING, booking.members or {}, members)
     # What was just validated must still be what the row has.
     row = write_if_match(db, _change(booking, values), versions, *_is_as_read(booking))
     if row is None:
         raise HTTPConflict(CHANGED_MEANWHILE)
-    old_times = {"old_start_time": booking.start_time, "old_end_time": booking.end_time}
-    _publish(BookingUpdated, db, row._asdict(), **old_times)
+    before = {
+        "old_start_time": booking.start_time,
+        "old_end_time": booking.end_time,
+        "old_members": filled_members(db, THING, booking.members or {}, {}),
+    }
+    _publish(BookingUpdated, db, row._asdict(), **before)
     return row
 
 
@@ -146,11 +155,6 @@ def restore(db: Session, booking: Row, wanted: Mapping[str, Any]) -> Row:
     return row
 
 
-def _zone_of(db: Session, user_id: int) -> str:
-    """Return the time zone of a user; of one who is gone UTC."""
-    return db.scalar(_zone_statement, {"user_id": user_id}) or "UTC"
-
-
 def _change(booking: Row, values: Mapping[str, Any]) -> sa.Update:
     return sa.update(bookings).where(bookings.c.id == booking.id).values(values).returning(*COLUMNS)
 
@@ -183,6 +187,7 @@ def _publish(kind: type[BookingEvent], db: Session, booking: Mapping[str, Any], 
             start_time=booking["start_time"],
             end_time=booking["end_time"],
             time_zone=booking["time_zone"],
+            members=filled_members(db, THING, booking["members"] or {}, {}),
             **further_facts,
         )
     )

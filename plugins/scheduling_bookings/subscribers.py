@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scheduling.plugin import InApp, Notice, format_timestamp, publish, shorten, utcnow
+from scheduling.plugin import (
+    InApp,
+    Notice,
+    format_span,
+    format_timestamp,
+    preferences_of,
+    publish,
+    shorten,
+    utcnow,
+)
 from scheduling_bookings.emails import (
     QUIET,
     confirmation_key,
@@ -20,8 +29,6 @@ from scheduling_bookings.events import (
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from scheduling.plugin import Configurator
     from scheduling_bookings.events import BookingEvent
 
@@ -53,8 +60,9 @@ def tell_moved(event: BookingUpdated) -> None:
     """
     if not event.is_moved:
         return
-    before = _span(event.old_start_time, event.old_end_time)
-    what = f"is now from {_span(event.start_time, event.end_time)}; it was from {before}"
+    zone = preferences_of(event.db, event.user_id).time_zone
+    before = format_span(event.old_start_time, event.old_end_time, zone)
+    what = f"is now on {format_span(event.start_time, event.end_time, zone)}; it was on {before}"
     text = _in_app(event, "BOOKING_RESCHEDULED", "rescheduled", what)
     if will_show_move(event.db, event.booking_id):
         _tell(event, text)
@@ -100,10 +108,6 @@ def _for_the_release_before(event: BookingEvent) -> dict[str, Any]:
         "start_time": format_timestamp(event.start_time),
         "end_time": format_timestamp(event.end_time),
     }
-
-
-def _span(start: datetime, end: datetime) -> str:
-    return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
 
 
 def includeme(config: Configurator) -> None:

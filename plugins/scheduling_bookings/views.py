@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pyramid.view import view_config
 
 from scheduling.plugin import Page, Permission, paginate, set_etag
-from scheduling_bookings import queries, service
+from scheduling_bookings import freebusy, queries, service
 from scheduling_bookings.conflicts import TIME_TAKEN
 from scheduling_bookings.resources import Booking, Bookings
 from scheduling_bookings.schemas import (
@@ -16,6 +16,8 @@ from scheduling_bookings.schemas import (
     BookingPatch,
     BookingQuery,
     CancelQuery,
+    FreeBusyAnswer,
+    FreeBusyQuery,
     NewBooking,
     Restoring,
 )
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
 )
 def create(context: Bookings, request: Request) -> dict[str, Any]:
     """Create a booking."""
-    booking = queries.answer(service.create(request.db, request.identity.id, request.validated))
+    booking = queries.answer(
+        request.registry, service.create(request.db, request.identity.id, request.validated, request.members)
+    )
     set_etag(request, booking)
     return {"message": "Booking created", "booking": booking}
 
@@ -60,7 +64,22 @@ def index(context: Bookings, request: Request) -> Page:
     query = queries.select_of_user(*sorted(filters))
     order = queries.ORDERS[wanted.get("sort", queries.DEFAULT_ORDER)]
     page = paginate(request, query, order, parameters={"user_id": request.identity.id, **filters})
-    return [queries.answer(booking) for booking in page]
+    return [queries.answer(request.registry, booking) for booking in page]
+
+
+@view_config(
+    context=Bookings,
+    name="freebusy",
+    request_method="GET",
+    permission=Permission.LIST,
+    query=FreeBusyQuery,
+    response=FreeBusyAnswer(many=True),
+    operation_id="get_free_busy",
+)
+def free_busy(context: Bookings, request: Request) -> list[dict[str, Any]]:
+    """Tell when I am busy, and others who show it to members of an organization that we share."""
+    me, window = request.identity.id, (request.validated["window_start"], request.validated["window_end"])
+    return freebusy.find(request.db, me, request.validated.get("user_ids", [me]), *window)
 
 
 @view_config(
@@ -68,7 +87,7 @@ def index(context: Bookings, request: Request) -> Page:
 )
 def show(context: Booking, request: Request) -> dict[str, Any]:
     """Show a booking."""
-    return queries.answer(context.row._asdict())
+    return queries.answer(request.registry, context.row._asdict())
 
 
 @view_config(
@@ -82,8 +101,9 @@ def show(context: Booking, request: Request) -> dict[str, Any]:
 )
 def update(context: Booking, request: Request) -> dict[str, Any]:
     """Change a booking."""
-    row = service.update(request.db, context.row, request.validated, request.expected_versions)
-    booking = queries.answer(row._asdict())
+    changes, versions = request.validated, request.expected_versions
+    row = service.update(request.db, context.row, changes, request.members, versions)
+    booking = queries.answer(request.registry, row._asdict())
     set_etag(request, booking)
     return {"message": "Booking updated", "booking": booking}
 
@@ -101,7 +121,7 @@ def cancel(context: Booking, request: Request) -> dict[str, Any]:
     """Cancel a booking."""
     reason = request.validated.get("reason")
     row = service.cancel(request.db, context.row, request.expected_versions, reason)
-    return {"message": "Booking cancelled", "booking": queries.answer(row._asdict())}
+    return {"message": "Booking cancelled", "booking": queries.answer(request.registry, row._asdict())}
 
 
 @view_config(
@@ -116,6 +136,8 @@ def cancel(context: Booking, request: Request) -> dict[str, Any]:
 )
 def restore(context: Booking, request: Request) -> dict[str, Any]:
     """Confirm a cancelled booking again, which has not begun yet."""
-    booking = queries.answer(service.restore(request.db, context.row, request.validated)._asdict())
+    booking = queries.answer(
+        request.registry, service.restore(request.db, context.row, request.validated)._asdict()
+    )
     set_etag(request, booking)
     return booking

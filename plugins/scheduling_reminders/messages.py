@@ -43,8 +43,7 @@ def write(event: BookingEvent, reminders: Reminders) -> None:
             kind=KIND,
             payload={
                 "user_id": event.user_id,
-                "data": {"booking_id": event.booking_id, "start_time": event.start_time},
-                **reminder,
+                "data": {"booking_id": event.booking_id, "start_time": event.start_time, **reminder},
             },
             dedupe_key=_key(event.booking_id, event.start_time, reminder),
             due_at=due_at,

@@ -21,6 +21,7 @@ from scheduling.plugin import (
     shorten,
 )
 from scheduling_bookings.emails import SAMPLE, load_confirmed
+from scheduling_reminders.chosen import REMINDERS
 from scheduling_reminders.messages import CONSUMER, expires_at
 from scheduling_reminders.schemas import EMAIL
 
@@ -37,11 +38,23 @@ MAX_TITLE = 200
 
 
 def load(db: Session, messages: Sequence[Message]) -> list[dict[str, Any] | None]:
-    """Return what reminders show of their bookings; None for one that is not confirmed or has been moved."""
+    """Return what reminders show of their bookings; None for one that the booking does not have any more.
+
+    Such a booking is cancelled, has been moved, or has other reminders.
+    """
     return [
-        booking if booking and booking["start_time"] == message.payload["data"]["start_time"] else None
+        booking if booking and _is_still_of(booking, message.payload["data"]) else None
         for booking, message in zip(load_confirmed(db, messages), messages, strict=True)
     ]
+
+
+def _is_still_of(booking: Mapping[str, Any], reminder: Mapping[str, Any]) -> bool:
+    """Tell whether a booking begins when a reminder says, and has that reminder.
+
+    Of two changes at once each withdraws only what it has read, and so may leave what the other has written.
+    """
+    wanted = {name: reminder[name] for name in ("minutes", "channel")}
+    return booking["start_time"] == reminder["start_time"] and wanted in booking["members"].get(REMINDERS, ())
 
 
 def tell(message: Message, registry: Registry) -> None:
@@ -50,36 +63,32 @@ def tell(message: Message, registry: Registry) -> None:
         finish(db, message)
         [booking] = load(db, [message])
         if booking is None:
-            raise Skip("the booking is not confirmed for this time any more")
-        publish(_notice(db, message.payload, booking))
+            raise Skip("the booking has no such reminder any more")
+        publish(_notice(db, message.payload["user_id"], message.payload["data"], booking))
 
 
-def _notice(db: Session, reminder: Mapping[str, Any], booking: dict[str, Any]) -> Notice:
-    user_id, data = reminder["user_id"], reminder["data"]
-    if reminder["channel"] == EMAIL:
-        return Notice(
-            db=db,
-            user_id=user_id,
-            type=BOOKING_REMINDER,
-            email=BOOKING_REMINDER,
-            data=data,
-            email_expires_at=expires_at(datetime.fromisoformat(data["start_time"]), reminder["minutes"]),
-        )
-    return Notice(db=db, user_id=user_id, in_app=_in_app(db, user_id, booking))
-
-
-def _in_app(db: Session, user_id: int, booking: dict[str, Any]) -> InApp:
-    start, end = (datetime.fromisoformat(booking[name]) for name in ("start_time", "end_time"))
-    return InApp(
+def _notice(db: Session, user_id: int, reminder: Mapping[str, Any], booking: Mapping[str, Any]) -> Notice:
+    if reminder["channel"] != EMAIL:
+        return Notice(db=db, user_id=user_id, in_app=_in_app(db, user_id, booking))
+    return Notice(
+        db=db,
+        user_id=user_id,
         type=BOOKING_REMINDER,
-        title=f'Reminder: "{shorten(booking["title"], MAX_TITLE)}"',
-        message=f"Your booking “{booking['title']}”: {format_span(start, end, _zone(db, user_id))}.",
-        metadata={"booking_id": booking["booking_id"]},
+        email=BOOKING_REMINDER,
+        data=dict(reminder),
+        email_expires_at=expires_at(datetime.fromisoformat(reminder["start_time"]), reminder["minutes"]),
     )
 
 
-def _zone(db: Session, user_id: int) -> str:
-    return preferences_of(db, user_id).time_zone
+def _in_app(db: Session, user_id: int, booking: Mapping[str, Any]) -> InApp:
+    start, end = (datetime.fromisoformat(booking[name]) for name in ("start_time", "end_time"))
+    zone = preferences_of(db, user_id).time_zone
+    return InApp(
+        type=BOOKING_REMINDER,
+        title=f'Reminder: "{shorten(booking["title"], MAX_TITLE)}"',
+        message=f"Your booking “{booking['title']}” is {format_span(start, end, zone)}.",
+        metadata={"booking_id": booking["booking_id"]},
+    )
 
 
 def includeme(config: Configurator) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scheduling.email import limit
+from scheduling.email.brand import brand_of
 from scheduling.email.pause import SendingPause
 from scheduling.email.rendering import Templates, add_email_template
 from scheduling.email.sending import knows_repetitions, prepare, send_one
@@ -71,7 +72,8 @@ def _close_provider(registry: EmailRegistry) -> None:
 def includeme(config: Configurator) -> None:
     """Register the channel, its consumers and the directive for templates."""
     registry = config.registry
-    registry.email_templates = Templates(registry.core_settings.email_templates)
+    settings = registry.core_settings
+    registry.email_templates = Templates(settings.email_templates, brand_of(settings))
     config.add_directive("add_email_template", add_email_template)
     registry.sending_pause = SendingPause()
     registry.throttle = Throttle()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import jinja2
 
 from scheduling.config.directives import register
+from scheduling.email.brand import Brand
 from scheduling.email.environment import make_environment
 from scheduling.email.untrusted import looks_like_a_name, shown
 from scheduling.exceptions import StartupError
@@ -47,7 +48,8 @@ class Rendered:
 class Templates:
     """The templates of all kinds of e-mail that core and the plugins registered, and their rendering."""
 
-    def __init__(self, override_folder: str) -> None:
+    def __init__(self, override_folder: str, brand: Brand | None = None) -> None:
+        self._brand = brand or Brand()
         self._loaders: dict[str, jinja2.BaseLoader] = {"": jinja2.PackageLoader("scheduling.email")}
         self._override = [jinja2.FileSystemLoader(override_folder)] if override_folder else []
         self._bases: dict[str, str] = {}
@@ -111,12 +113,17 @@ class Templates:
         """Return what is done where nobody knows whether an e-mail was accepted: ``resend`` or ``hold``."""
         return self._on_ambiguous[kind]
 
-    def render(self, kind: str, name: str, data: Mapping[str, Any], zone: str = "UTC") -> Rendered:
-        """Render a kind for the person ``name`` in a time zone; raise KeyError for an unknown kind."""
+    def render(
+        self, kind: str, name: str, data: Mapping[str, Any], zone: str = "UTC", *, optional: bool = False
+    ) -> Rendered:
+        """Render a kind for the person ``name`` in a time zone; raise KeyError for an unknown kind.
+
+        What is ``optional`` says where users switch it off.
+        """
         base = self._bases[kind]
         if kind in self._unconfirmed and not looks_like_a_name(name):
             name = ""
-        values = {"name": name, "zone": zone, "data": data}
+        values = {"name": name, "zone": zone, "data": data, "brand": self._brand, "optional": optional}
         subject, text, html = (
             self._environment.get_template(base + ending).render(values)
             for ending in (".subject.txt", ".txt", ".html")

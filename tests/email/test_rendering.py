@@ -19,6 +19,8 @@ KINDS = ("WELCOME", "BOOKING_CONFIRMATION", "BOOKING_RESCHEDULED", "BOOKING_CANC
 MARKUP = st.text("<>&\"'/=a \n\r\u2028{}%#", max_size=30) | st.text()
 # What mail clients make links of.
 LINK = re.compile(r"://|www\.\w|\w[.\u3002\uff0e]\w|@\w|\w:[^\s\d\u200b]")
+# What more is shown of than of a title.
+LONGER = {"location": 200, "cancellation_reason": 500}
 PAYLOAD = "<script>\"x'&{{ name }}{% raw %}\r\n</p>"
 
 
@@ -81,7 +83,8 @@ def test_no_text_of_a_user_is_markup_in_the_html(templates, kind, data):
     name = data.draw(MARKUP, label="name")
     written = {key: data.draw(MARKUP, label=key) for key in texts_of(sample)}
     mail = templates.render(kind, name, {**sample, **written})
-    plain = templates.render(kind, "", {**sample, **dict.fromkeys(written, "")})
+    # What is empty has no place, as a booking without a reason.
+    plain = templates.render(kind, "", {**sample, **{key: text and "x" for key, text in written.items()}})
     assert str(escape(mail.to_name)) in mail.html
     assert mail.html.count("<") == plain.html.count("<")
     assert mail.html.count(">") == plain.html.count(">")
@@ -104,7 +107,7 @@ def render_nasty(templates):
 
     def render_nasty(text):
         for kind, sample in templates.samples.items():
-            written = {key: text for key in texts_of(sample) if key != "role"}
+            written = {key: text for key in texts_of(sample) if key not in ("role", *LONGER)}
             mail = templates.render(kind, text, {**sample, **written})
             # The reader of WELCOME may be somebody whom the writer wants to deceive.
             yield mail, len(written) + (kind != "WELCOME")
@@ -168,6 +171,16 @@ def test_of_a_long_text_60_characters_are_shown(render_nasty, text):
         for part in parts(mail):
             assert text[:59].rstrip() in part or times == 0 or part == mail.subject
             assert text[:61] not in part
+
+
+@pytest.mark.parametrize(("key", "limit"), LONGER.items())
+def test_more_is_shown_of_what_is_longer_and_it_is_one_line_without_links(templates, key, limit):
+    kind = "BOOKING_CANCELLED"
+    text = "See evil.example\n" + "x" * 999
+    mail = templates.render(kind, "Alice", {**templates.samples[kind], key: text})
+    beginning = "See evil.\u200bexample " + "x" * (limit - 18)
+    for body in (mail.text, mail.html):
+        assert f"{beginning}…" in body
 
 
 @pytest.mark.parametrize(
@@ -275,7 +288,8 @@ def test_a_bookings_times_are_in_the_readers_zone_and_in_its_own_where_that_diff
 ):
     data = {**templates.samples[kind], **TIMES, "time_zone": zone}
     mail = templates.render(kind, "Alice", data, "Europe/Berlin")
-    for body in (mail.text, unescape(mail.html)):
+    # The HTML has the times a second time for mailboxes, which list the beginning of each e-mail.
+    for body in (mail.text, unescape(mail.html).partition("<table")[2]):
         assert body.count(IN_BERLIN) == 1
         assert body.count("Thu 1 April 2027") == (2 if shown_too else 1)
         assert shown_too is None or shown_too in body

@@ -14,6 +14,7 @@ from scheduling.accounts.models import users
 from scheduling.db.session import Session, session_scope
 from scheduling.exceptions import Missing
 from scheduling.messaging.models import State, outbox
+from scheduling.preferences.models import user_preferences
 from scheduling.security.permissions import Permission
 from scheduling.testing import Client
 from scheduling.testing.site import PASSWORD
@@ -79,6 +80,8 @@ GET     /api/v1/users/me/preferences                  401  200  200  200  200  2
 PATCH   /api/v1/users/me/preferences                  401  200  200  200  200  200
 POST    /api/v1/bookings                              401  201  201  201  201  201
 GET     /api/v1/bookings                              401  200  200  200  200  200
+GET     /api/v1/bookings/freebusy?{window}            401  200  200  200  200  200
+GET     /api/v1/bookings/freebusy?{of_owner}          401  200  403  200  200  403
 GET     /api/v1/bookings/{booking}                    401  200  403  403  403  200
 PATCH   /api/v1/bookings/{booking}                    401  200  403  403  403  200
 DELETE  /api/v1/bookings/{booking}                    401  200  403  403  403  200
@@ -158,11 +161,15 @@ def set_scene(site):
             clients[name] = Client(site.app, None, user_id, name, email)
         owner = clients["owner"].id
         start = datetime(2099, 1, 1, 10, tzinfo=UTC)
+        window = "from=2099-01-01T00:00:00Z&to=2099-01-02T00:00:00Z"
+        db.write(sa.insert(user_preferences).values(user_id=owner, chosen={"free_busy": "members"}))
         times = {"start_time": start, "end_time": start + timedelta(hours=1)}
         ids = {
             "file": next(iter(site.registry.static_files.by_name)),
             "booking": insert(bookings, user_id=owner, title="T", **times),
             "cancelled": insert(bookings, user_id=owner, title="T", status="cancelled", **times),
+            "window": window,
+            "of_owner": f"{window}&user_ids={owner}",
             "org": insert(organizations, name="O", owner_id=owner),
             "notification": insert(notifications, user_id=owner, type="T", title="T", message="T"),
             "message": insert(

@@ -14,6 +14,7 @@ CALLS = [
     ("patch", "/users/me/preferences", {"notices": {"BOOKING_CONFIRMED": {"email": False}}}),
     ("post", "/bookings", BOOKING),
     ("get", "/bookings", None),
+    ("get", "/bookings/freebusy?from=2099-01-01T00:00:00Z&to=2099-01-02T00:00:00Z", None),
     ("get", "/bookings/{booking}", None),
     ("patch", "/bookings/{booking}", {"title": "T"}),
     ("delete", "/bookings/{booking}", None),

@@ -96,13 +96,20 @@ def test_a_cancelled_booking_is_a_notification_for_its_owner(site):
 @pytest.mark.parametrize(
     ("changes", "now"),
     [
-        ({"start": "2099-01-01T09:00:00Z"}, "2099-01-01 09:00 to 2099-01-01 09:30"),
-        ({"end": "2099-01-02T09:00:00Z"}, "2099-01-01 08:00 to 2099-01-02 09:00"),
-        ({"end": "2099-01-01T09:00:00Z", "title": "Yoga"}, "2099-01-01 08:00 to 2099-01-01 09:00"),
+        ({"start": "2099-01-01T09:00:00Z"}, "Thu 1 January 2099, 10:00–10:30 CET (UTC+1)"),
+        (
+            {"end": "2099-01-02T09:00:00Z"},
+            "Thu 1 January 2099, 09:00 – Fri 2 January 2099, 10:00 CET (UTC+1)",
+        ),
+        (
+            {"end": "2099-01-01T09:00:00Z", "title": "Yoga"},
+            "Thu 1 January 2099, 09:00–10:00 CET (UTC+1)",
+        ),
     ],
 )
 def test_a_booking_that_moved_is_a_notification_for_its_owner(site, changes, now):
     alice, ada = site.user("Alice"), site.user("Ada", admin=True)
+    alice.patch("/users/me", {"time_zone": "Europe/Berlin"}, status=200)
     booking = book_abroad(alice)
     ada.patch(f"/bookings/{booking['id']}", changes, status=200)
     title = changes.get("title", "Standup")
@@ -110,7 +117,7 @@ def test_a_booking_that_moved_is_a_notification_for_its_owner(site, changes, now
     assert (moved["type"], moved["title"]) == ("BOOKING_RESCHEDULED", f'Booking "{title}" rescheduled')
     assert moved["metadata"] == {"booking_id": booking["id"]}
     assert moved["message"] == (
-        f"Your booking “{title}” is now from {now} UTC; it was from 2099-01-01 08:00 to 2099-01-01 09:30 UTC."
+        f"Your booking “{title}” is now on {now}; it was on Thu 1 January 2099, 09:00–10:30 CET (UTC+1)."
     )
     assert ada.get("/notifications").json == []
 
