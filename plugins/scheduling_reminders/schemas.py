@@ -52,7 +52,7 @@ def _require_different(reminders: list[dict[str, Any]]) -> None:
         raise ValidationError("must be different from each other")
 
 
-def reminders_field(description: str) -> fields.List:
+def reminders_field(description: str) -> fields.List[dict[str, Any]]:
     """Make the field of a list of reminders."""
     return fields.List(
         fields.Nested(Reminder),

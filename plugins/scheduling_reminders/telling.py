@@ -86,7 +86,7 @@ def _in_app(db: Session, user_id: int, booking: Mapping[str, Any]) -> InApp:
     return InApp(
         type=BOOKING_REMINDER,
         title=f'Reminder: "{shorten(booking["title"], MAX_TITLE)}"',
-        message=f"Your booking “{booking['title']}” is {format_span(start, end, zone)}.",
+        message=f"Your booking “{booking['title']}” is on {format_span(start, end, zone)}.",
         metadata={"booking_id": booking["booking_id"]},
     )
 
