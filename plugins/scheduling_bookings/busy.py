@@ -50,7 +50,7 @@ def find_busy(db: Session, user_ids: Sequence[int], start: datetime, end: dateti
 
     Only what is a booking of the user's own has its ``booking_id``.
     """
-    found = []
+    found: list[Busy] = []
     for entry in db.registry.introspector.get_category(_SOURCES, ()):
         source = entry["introspectable"]
         rows = (Busy(*row) for row in source["find"](db, user_ids, start, end))

@@ -21,7 +21,7 @@ from scheduling_bookings.models import IS_LONG, IS_LONGEST, IS_SHORT, bookings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scheduling.plugin import Query, Row, Session
+    from scheduling.plugin import Row, Session
 
 # A second more, since SQLite counts days with fractions that are not exact.
 _SHORT, _LONG = timedelta(days=1, seconds=1), timedelta(days=32, seconds=1)
@@ -57,12 +57,15 @@ def _for_postgresql() -> Statement:
     return Statement(sa.select(*found.c).select_from(users.join(found, sa.true())))
 
 
-def _for_sqlite() -> Query:
+def _for_sqlite() -> sa.CompoundSelect[Any]:
     user_ids = sa.bindparam("user_ids", type_=BigId, expanding=True)
     return sa.union_all(*_overlapping("sqlite", bookings.c.user_id.in_(user_ids)))
 
 
-_find_statements = {"postgresql": _for_postgresql(), "sqlite": _for_sqlite()}
+_find_statements: dict[str, Statement | sa.CompoundSelect[Any]] = {
+    "postgresql": _for_postgresql(),
+    "sqlite": _for_sqlite(),
+}
 
 
 def find_overlapping(db: Session, user_ids: Sequence[int], start: datetime, end: datetime) -> Sequence[Row]:
