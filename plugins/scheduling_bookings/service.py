@@ -81,7 +81,8 @@ def create(
     }
     db.insert_at_commit(_insert_statement, booking)
     _publish(BookingCreated, db, booking)
-    return booking
+    # A copy: what the caller makes of it for the answer must not change the row that is inserted later.
+    return dict(booking)
 
 
 def update(

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from scheduling.db.session import session_scope
 from scheduling.messaging.claims import claim, new_owner
+from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State, outbox
 from scheduling.times import format_timestamp, utcnow
 from scheduling_bookings.models import bookings
@@ -160,7 +161,6 @@ def test_one_for_the_start_itself_is_told_up_to_five_minutes_late(site, alice, l
 def test_an_email_that_was_written_in_time_is_not_sent_when_the_booking_has_begun(site, alice):
     book_in(alice, timedelta(hours=2), reminder(60))
     let_time_pass(site, 61 * MINUTE)
-    site.registry.outbox_consumers.items()
     while not messages_of(site, "BOOKING_REMINDER"):
         deliver_reminders(site)
     change(site, *[found.id for found in messages_of(site, "BOOKING_REMINDER")], expires_at=utcnow() - MINUTE)
@@ -170,8 +170,6 @@ def test_an_email_that_was_written_in_time_is_not_sent_when_the_booking_has_begu
 
 def deliver_reminders(site):
     """Deliver the messages to the plugin alone, and none of the e-mails that follow."""
-    from scheduling.messaging.delivery import deliver
-
     deliver(site.registry, "reminders", mark(site, "reminders"))
 
 
@@ -239,13 +237,3 @@ def test_a_start_is_compared_as_the_wire_shows_it(site, alice):
     change(site, payload=scheduled(site)[0].payload, due_at=utcnow())
     site.deliver()
     assert reminders_in(site) == []
-
-
-def test_debug(site, alice):
-    book_in(alice, timedelta(hours=2), reminder(60))
-    site.deliver()
-    let_time_pass(site, 61 * MINUTE)
-    print(site.deliver())
-    for r in messages_of(site, "REMINDER"): print(r)
-    for r in messages_of(site, "BOOKING_REMINDER"): print(r)
-    assert 0
