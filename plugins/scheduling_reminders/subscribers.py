@@ -20,12 +20,16 @@ def remind(event: BookingCreated | BookingRestored) -> None:
 
 
 def follow(event: BookingUpdated) -> None:
-    """Move the messages of a booking that begins at another time now, or has other reminders."""
+    """Move the messages of a booking that begins at another time now, or has other reminders.
+
+    A reminder that it keeps for the same time keeps its message, which may be on its way.
+    """
     before, now = _of(event.old_members), _of(event.members)
-    if (event.old_start_time, before) == (event.start_time, now):
-        return
-    messages.end(event.db, event.booking_id, event.old_start_time, before)
-    messages.write(event, now)
+    is_moved = event.start_time != event.old_start_time
+    if is_moved or before != now:
+        gone = [reminder for reminder in before if is_moved or reminder not in now]
+        messages.end(event.db, event.booking_id, event.old_start_time, gone)
+        messages.write(event, now)
 
 
 def forget(event: BookingCancelled) -> None:

@@ -8,52 +8,19 @@ import sqlalchemy as sa
 from scheduling.db.session import session_scope
 from scheduling.messaging.claims import claim, new_owner
 from scheduling.messaging.delivery import deliver
-from scheduling.messaging.models import State, outbox
+from scheduling.messaging.models import State
 from scheduling.times import format_timestamp, utcnow
 from scheduling_bookings.models import bookings
 from tests.kit.factories import book, messages_of
 from tests.kit.messages import change, mark
+from tests.kit.reminders import MINUTE, book_in, let_time_pass, reminder, reminders_of
 
 MAIL, IN_APP = "email", "in_app"
-MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
 def alice(site):
     return site.user("Alice")
-
-
-def reminder(minutes=60, channel=MAIL):
-    return {"minutes": minutes, "channel": channel}
-
-
-def book_in(client, begins_in, *reminders, **changes):
-    """Book half an hour that begins in some time, and return its JSON."""
-    start = utcnow() + begins_in
-    times = {"start": format_timestamp(start), "end": format_timestamp(start + 30 * MINUTE)}
-    return book(client, reminders=list(reminders), **times, **changes)
-
-
-def scheduled(site):
-    """Return the messages of reminders that nobody was told yet, the next one first."""
-    return sorted(
-        (found for found in messages_of(site, "REMINDER") if found.state == State.SCHEDULED),
-        key=lambda found: found.due_at,
-    )
-
-
-def let_time_pass(site, time):
-    """Let bookings, and what is due, be so much earlier."""
-    with session_scope(site.registry) as db:
-        for row in db.rows(sa.select(bookings)):
-            moments = {"start_time": row.start_time - time, "end_time": row.end_time - time}
-            db.write(sa.update(bookings).where(bookings.c.id == row.id).values(moments))
-        for row in db.rows(sa.select(outbox).where(outbox.c.kind == "REMINDER")):
-            data = row.payload["data"]
-            start = datetime.fromisoformat(data["start_time"]) - time
-            payload = row.payload | {"data": data | {"start_time": format_timestamp(start)}}
-            moments = {"due_at": row.due_at - time, "expires_at": row.expires_at - time, "payload": payload}
-            db.write(sa.update(outbox).where(outbox.c.id == row.id).values(moments))
 
 
 def notices(client):
@@ -121,7 +88,7 @@ def test_each_of_several_is_told_at_its_own_time(site, alice):
 
 def test_one_that_would_have_been_due_before_the_booking_was_made_is_not_told(site, alice):
     book_in(alice, 30 * MINUTE, reminder(60), reminder(10))
-    assert [found.payload["data"]["minutes"] for found in scheduled(site)] == [10]
+    assert [found.payload["data"]["minutes"] for found in reminders_of(site, State.SCHEDULED)] == [10]
 
 
 def test_the_owner_is_told_whoever_books_or_moves(site, alice):
@@ -234,6 +201,6 @@ def test_a_start_is_compared_as_the_wire_shows_it(site, alice):
     booking = book_in(alice, timedelta(hours=2), reminder(60))
     with session_scope(site.registry) as db:
         db.write(sa.update(bookings).where(bookings.c.id == booking["id"]).values(start_time=start))
-    change(site, payload=scheduled(site)[0].payload, due_at=utcnow())
+    change(site, payload=reminders_of(site, State.SCHEDULED)[0].payload, due_at=utcnow())
     site.deliver()
     assert reminders_in(site) == []
