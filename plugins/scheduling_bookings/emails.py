@@ -28,6 +28,8 @@ SAMPLE = {
     "title": "Team standup",
     "start_time": "2027-04-01T09:00:00.000Z",
     "end_time": "2027-04-01T09:30:00.000Z",
+    "time_zone": "America/New_York",
+    "location": "Room 2",
 }
 SAMPLE_MOVED = SAMPLE | {
     "old_start_time": "2027-03-31T15:00:00.000Z",
@@ -44,6 +46,7 @@ _find_statement = sa.select(
     bookings.c.time_zone,
     bookings.c.location,
     bookings.c.cancellation_reason,
+    bookings.c.members,
 ).where(bookings.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
@@ -124,6 +127,7 @@ def _shown(row: Row) -> dict[str, Any]:
         "time_zone": row.time_zone,
         "location": row.location,
         "cancellation_reason": row.cancellation_reason,
+        "members": row.members or {},
     }
 
 

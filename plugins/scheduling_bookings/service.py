@@ -82,7 +82,7 @@ def create(
     }
     db.insert_at_commit(_insert_statement, booking)
     _publish(BookingCreated, db, booking)
-    # A copy: the row itself waits for the commit.
+    # A copy: what the caller makes of it for the answer must not change the row that is inserted later.
     return dict(booking)
 
 
@@ -113,8 +113,12 @@ def update(
     row = write_if_match(db, _change(booking, values), versions, *_is_as_read(booking))
     if row is None:
         raise HTTPConflict(CHANGED_MEANWHILE)
-    old_times = {"old_start_time": booking.start_time, "old_end_time": booking.end_time}
-    _publish(BookingUpdated, db, row._asdict(), **old_times)
+    before = {
+        "old_start_time": booking.start_time,
+        "old_end_time": booking.end_time,
+        "old_members": filled_members(db, THING, booking.members or {}, {}),
+    }
+    _publish(BookingUpdated, db, row._asdict(), **before)
     return row
 
 
