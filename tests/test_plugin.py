@@ -26,7 +26,7 @@ def build_app(tmp_path):
             "scheduling.database_url": f"sqlite:///{tmp_path}/test.db",
             "scheduling.jwt_secret": "a secret that only the tests know, of more than 32 bytes",
             "scheduling.bcrypt_cost": "4",
-            "scheduling.plugins": "analytics bookings notifications organizations",
+            "scheduling.plugins": "analytics bookings notifications organizations reminders",
         }
         app = make_app(set_up(ini, {}), ini)
         app.registry.engine.dispose()

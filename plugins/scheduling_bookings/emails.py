@@ -46,6 +46,7 @@ _find_statement = sa.select(
     bookings.c.time_zone,
     bookings.c.location,
     bookings.c.cancellation_reason,
+    bookings.c.members,
 ).where(bookings.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
@@ -126,6 +127,7 @@ def _shown(row: Row) -> dict[str, Any]:
         "time_zone": row.time_zone,
         "location": row.location,
         "cancellation_reason": row.cancellation_reason,
+        "members": row.members or {},
     }
 
 

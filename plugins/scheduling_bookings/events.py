@@ -37,11 +37,12 @@ class BookingCreated(BookingEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class BookingUpdated(BookingEvent):
-    """A booking was changed; the old times are those before, moved or not."""
+    """A booking was changed; the old times and members are those before, changed or not."""
 
     activity_type: ClassVar[str] = "BOOKING_UPDATED"
     old_start_time: datetime
     old_end_time: datetime
+    old_members: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_moved(self) -> bool:

@@ -61,6 +61,7 @@ def create(
     _require_future(start)
     if refuses_overlaps(db, wanted):
         require_free(db, user_id, start, end)
+    zone = wanted.get("time_zone") or preferences_of(db, user_id).time_zone
     now = utcnow()
     booking = {
         "id": db.reserve_id(bookings),
@@ -74,14 +75,15 @@ def create(
         "version": 1,
         "description": wanted.get("description"),
         "location": wanted.get("location"),
-        "time_zone": wanted.get("time_zone") or preferences_of(db, user_id).time_zone,
+        "time_zone": zone,
         "metadata": wanted.get("metadata") or None,
         "cancellation_reason": None,
         "members": filled_members(db, THING, None, members, user_id) or None,
     }
     db.insert_at_commit(_insert_statement, booking)
     _publish(BookingCreated, db, booking)
-    return booking
+    # A copy: what the caller makes of it for the answer must not change the row that is inserted later.
+    return dict(booking)
 
 
 def update(
@@ -111,8 +113,12 @@ def update(
     row = write_if_match(db, _change(booking, values), versions, *_is_as_read(booking))
     if row is None:
         raise HTTPConflict(CHANGED_MEANWHILE)
-    old_times = {"old_start_time": booking.start_time, "old_end_time": booking.end_time}
-    _publish(BookingUpdated, db, row._asdict(), **old_times)
+    before = {
+        "old_start_time": booking.start_time,
+        "old_end_time": booking.end_time,
+        "old_members": filled_members(db, THING, booking.members or {}, {}),
+    }
+    _publish(BookingUpdated, db, row._asdict(), **before)
     return row
 
 

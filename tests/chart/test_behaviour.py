@@ -207,7 +207,7 @@ def test_settings_reach_every_component_alike(render):
         assert given["SCHEDULING_EMAIL_BRAND_COLOR"] == "#ffd24d"
         assert given["SCHEDULING_EMAIL_UNSUBSCRIBE_URL"] == "mailto:unsubscribe@example.com"
         assert given["SCHEDULING_FRONTEND_URL"] == "https://app.example.com"
-        assert given["SCHEDULING_PLUGINS"] == "analytics bookings notifications organizations"
+        assert given["SCHEDULING_PLUGINS"] == "analytics bookings notifications organizations reminders"
 
 
 @pytest.mark.parametrize(("values", "has_proxy"), [("ingress", True), ("gateway", True), ("granian", False)])

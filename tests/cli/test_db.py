@@ -16,7 +16,7 @@ CURRENT = ["core             core_0016 (up to date)", "bookings         bookings
 def test_upgrade_and_check_agree_on_both_databases(command_output, empty_database_url):
     everything = {
         "DATABASE_URL": empty_database_url,
-        "SCHEDULING_PLUGINS": "analytics bookings notifications organizations",
+        "SCHEDULING_PLUGINS": "analytics bookings notifications organizations reminders",
     }
     command_output("db", "upgrade", **everything)
     assert command_output("db", "check", **everything) == ["The models and the migrations agree."]

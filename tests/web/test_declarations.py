@@ -7,7 +7,7 @@ import pytest
 from scheduling.web.declarations import declarations, places
 from scheduling.web.resources import Item
 
-ALL_PLUGINS = ("analytics", "bookings", "notifications", "organizations")
+ALL_PLUGINS = ("analytics", "bookings", "notifications", "organizations", "reminders")
 
 # What these answer is no JSON that a schema could describe.
 PAGES = {f"scheduling.web.pages.{name}" for name in ("catalog", "docs", "static")}
