@@ -28,6 +28,8 @@ SAMPLE = {
     "title": "Team standup",
     "start_time": "2027-04-01T09:00:00.000Z",
     "end_time": "2027-04-01T09:30:00.000Z",
+    "time_zone": "America/New_York",
+    "location": "Room 2",
 }
 SAMPLE_MOVED = SAMPLE | {
     "old_start_time": "2027-03-31T15:00:00.000Z",

@@ -21,7 +21,7 @@ from scheduling_bookings.models import IS_LONG, IS_LONGEST, IS_SHORT, bookings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scheduling.plugin import Row, Session
+    from scheduling.plugin import Query, Row, Session
 
 # A second more, since SQLite counts days with fractions that are not exact.
 _SHORT, _LONG = timedelta(days=1, seconds=1), timedelta(days=32, seconds=1)

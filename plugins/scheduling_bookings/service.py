@@ -61,6 +61,7 @@ def create(
     _require_future(start)
     if refuses_overlaps(db, wanted):
         require_free(db, user_id, start, end)
+    zone = wanted.get("time_zone") or preferences_of(db, user_id).time_zone
     now = utcnow()
     booking = {
         "id": db.reserve_id(bookings),
@@ -74,7 +75,7 @@ def create(
         "version": 1,
         "description": wanted.get("description"),
         "location": wanted.get("location"),
-        "time_zone": wanted.get("time_zone") or preferences_of(db, user_id).time_zone,
+        "time_zone": zone,
         "metadata": wanted.get("metadata") or None,
         "cancellation_reason": None,
         "members": filled_members(db, THING, None, members, user_id) or None,

@@ -74,11 +74,16 @@ def merged(chosen: Mapping[str, Any], changes: Mapping[str, Mapping[str, bool]])
 
 
 def _field(types: Mapping[str, NoticeType]) -> fields.Field[Any]:
-    """Make the field of the preference, which has a member for each type."""
+    """Make the field of the preference, which has a member for each type.
+
+    Its schema tells the title and, as ``x-default``, what holds until somebody chooses. A ``default`` would
+    have clients send that with every change.
+    """
+    schemas = {frozenset(of_type.defaults()): _of_channels(of_type) for of_type in types.values()}
     members: dict[str, fields.Field[Any]] = {
         name: fields.Nested(
-            _Strict.from_dict({channel: Flag() for channel in of_type.defaults()}, name=f"Notice_{name}"),
-            metadata={"description": of_type.title},
+            schemas[frozenset(of_type.defaults())],
+            metadata={"description": of_type.title, "x-default": of_type.defaults()},
         )
         for name, of_type in types.items()
     }
@@ -86,6 +91,13 @@ def _field(types: Mapping[str, NoticeType]) -> fields.Field[Any]:
         _Strict.from_dict(members, name="Notices"),
         metadata={"description": "Which notices are told, by their types, on which channels."},
     )
+
+
+def _of_channels(of_type: NoticeType) -> type[Schema]:
+    """Make the schema of all types that have the channels of this one."""
+    channels = of_type.defaults()
+    words = "And".join(channel.title().replace("_", "") for channel in channels)
+    return _Strict.from_dict({channel: Flag() for channel in channels}, name=f"NoticeBy{words}")
 
 
 def includeme(config: Configurator) -> None:

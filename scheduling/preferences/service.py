@@ -52,10 +52,12 @@ class Preferences:
     def wants(self, notice_type: str | None, channel: Channel) -> bool:
         """Tell whether notices of a type are told on a channel; one that cannot be switched off always is."""
         of_type = self.registry.notice_types.get(notice_type or "")
-        if of_type is None:
+        defaults = of_type.defaults() if of_type else {}
+        # What was chosen before the type lost this channel does not count: nobody could take it back.
+        if channel not in defaults:
             return True
         chosen: Mapping[str, bool] = self.chosen.get(NOTICES, {}).get(notice_type, {})
-        return chosen.get(channel, getattr(of_type, channel) is not False)
+        return chosen.get(channel, defaults[channel])
 
 
 def of(db: Session, user_id: int) -> Preferences:

@@ -12,6 +12,7 @@ The members of plugins that come with Scheduling stand beside the owner's, those
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import RAISE, Schema, fields
@@ -112,29 +113,70 @@ def extended(registry: WebRegistry, schema: type[Schema]) -> type[Schema]:
 
 
 def _extended(registry: WebRegistry, schema: type[Schema]) -> type[Schema]:
-    added: dict[str, Any] = {}
-    for name, field in schema().fields.items():
-        if not isinstance(field, fields.Nested):
-            continue
-        nested = type(field.schema)
-        if (other := extended(registry, nested)) is not nested:
-            added[name] = fields.Nested(other, many=field.many, allow_none=field.allow_none)
-    thing = getattr(schema, "members_of", None)
-    added |= _fields(registry.members.get(thing, {}), schema) if thing else {}
+    own = schema().fields
+    added = _nesting(own, lambda nested: extended(registry, nested))
+    members = registry.members.get(getattr(schema, "members_of", None) or "", {})
+    for name, field in _fields(members, schema).items():
+        if name in own:
+            claimant = members[name].claimant if name in members else "A third party"
+            raise StartupError(f"{claimant} adds the member {name!r}, which {schema.__name__} has itself.")
+        added[name] = field
     if not added:
         return schema
-    same = {"__module__": schema.__module__, "__doc__": schema.__doc__}
-    return type(schema.__name__, (schema,), {**same, **added})
+    return type(schema.__name__, (schema,), {**_told_of(schema), **added})
+
+
+def _told_of(schema: type[Schema]) -> dict[str, Any]:
+    return {"__module__": schema.__module__, "__doc__": schema.__doc__}
+
+
+def _nesting(
+    of_schema: Mapping[str, fields.Field[Any]], convert: Callable[[type[Schema]], type[Schema]]
+) -> dict[str, fields.Field[Any]]:
+    """Return those of a schema's fields that nest others, with these converted, if that changes them."""
+    found = {name: _renested(field, convert) for name, field in of_schema.items()}
+    return {name: field for name, field in found.items() if field is not of_schema[name]}
+
+
+def _renested(field: fields.Field[Any], convert: Callable[[type[Schema]], type[Schema]]) -> fields.Field[Any]:
+    """Return a field with the schema that it nests, perhaps in a list, converted; itself if that is equal."""
+    options: dict[str, Any] = {name: getattr(field, name) for name in _OPTIONS}
+    if isinstance(field, fields.List):
+        inner = _renested(field.inner, convert)
+        return field if inner is field.inner else fields.List(inner, **options)
+    if not isinstance(field, fields.Nested):
+        return field
+    nested = type(field.schema)
+    other = convert(nested)
+    if other is nested:
+        return field
+    return fields.Nested(other, many=field.many, only=field.only, exclude=field.exclude, **options)
+
+
+_OPTIONS = ("allow_none", "data_key", "metadata", "required", "validate")
+"""What a field keeps when what it nests is converted."""
+
+
+@cache
+def _in_answers(schema: type[Schema]) -> type[Schema]:
+    """Return a schema as answers have it: with all of its members, and a later release may add some."""
+    if issubclass(schema, AnswerSchema):
+        return schema
+    name = f"{schema.__name__.removesuffix('Answer')}Answer"
+    return type(name, (AnswerSchema, schema), {**_told_of(schema), **_nesting(schema().fields, _in_answers)})
 
 
 def _fields(members: Mapping[str, Member], schema: type[Schema]) -> dict[str, fields.Field[Any]]:
     """Return the fields that a schema gets; in an answer of third parties' members all are there."""
+    is_answer = issubclass(schema, AnswerSchema)
     by_plugin: dict[str | None, dict[str, fields.Field[Any]]] = {None: {}}
     for member in members.values():
-        by_plugin.setdefault(member.plugin, {})[member.name] = member.field()
+        field = member.field()
+        of_plugin = by_plugin.setdefault(member.plugin, {})
+        of_plugin[member.name] = _renested(field, _in_answers) if is_answer else field
     found = by_plugin.pop(None)
     if by_plugin:
-        base: type[Schema] = AnswerSchema if issubclass(schema, AnswerSchema) else _Extensions
+        base: type[Schema] = AnswerSchema if is_answer else _Extensions
         of_plugins = {
             str(plugin): fields.Nested(base.from_dict(theirs, name=f"{schema.__name__}_{plugin}"))
             for plugin, theirs in by_plugin.items()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scheduling.web.openapi.kept import OpenApi
     from scheduling.web.pages.files import StaticFiles
     from scheduling.web.readiness import Readiness
-    from scheduling.web.resources import Resource
+    from scheduling.web.resources import AddedChild, Resource
 
 
 class WebRegistry(DatabaseRegistry):
@@ -33,10 +33,10 @@ class WebRegistry(DatabaseRegistry):
     """What makes the children of ``/api/v1``, by name: ``web.resources.ResourceFactory``."""
 
     api_resource_claims: dict[str, str]
-    """Who added each of them, as an operator knows it, and each of ``added_children``."""
+    """Who added each of them, as an operator knows it."""
 
-    added_children: dict[tuple[type[Resource], str], Callable[..., Any]]
-    """What plugins added below resources of a class, by the class and the name."""
+    added_children: list[AddedChild]
+    """What plugins added below resources of others."""
 
     children: dict[type[Resource], Mapping[str, Callable[..., Any]]]
     """All children of a class, once something has asked for them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import setitem
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, final
 
 from pyramid.authorization import DENY_ALL
 from pyramid.interfaces import PHASE3_CONFIG
@@ -66,9 +66,7 @@ def children_of(registry: WebRegistry, resource: type[Resource]) -> Mapping[str,
     known = registry.children.get(resource)
     if known is None:
         added = {
-            name: factory
-            for (parent, name), factory in registry.added_children.items()
-            if issubclass(resource, parent)
+            each.name: each.factory for each in registry.added_children if issubclass(resource, each.parent)
         }
         known = registry.children[resource] = {**_own_children(resource), **added}
     return known
@@ -212,32 +210,51 @@ def add_api_resource(config: Configurator, name: str, factory: ResourceFactory) 
     register(config, "api resource", name, add, factory=factory)
 
 
+class AddedChild(NamedTuple):
+    """What a plugin added below the resources of a class."""
+
+    parent: type[Resource]
+    name: str
+    factory: ResourceFactory
+    claimant: str
+    """Who added it, as an operator knows it."""
+
+
 def add_child(config: Configurator, parent: type[Resource], name: str, factory: ResourceFactory) -> None:
     """Directive: make ``factory(request, name, parent)`` the child ``name`` of every resource of a class.
 
-    It is asked for before ids. Raises ``StartupError`` when another plugin has claimed the name, or the class
-    itself has it, as a child or as the name of a view.
+    It is asked for before ids. Raises ``StartupError`` when another plugin has claimed the name, when the
+    class itself has it, as a child or as the name of a view, and when the class has a ``__getitem__`` of its
+    own, which would not ask for it.
     """
-    registry, claimant, path = config.registry, claimant_of(config), f"{parent.__name__}/{name}"
-    claims: dict[str, str] = registry.api_resource_claims
+    claimant, path = claimant_of(config), f"{parent.__name__}/{name}"
+    added: list[AddedChild] = config.registry.added_children
+    if parent.__getitem__ is not Resource.__getitem__:
+        raise StartupError(f"{claimant} claims {path}, but {parent.__name__} looks up by itself what it has.")
     if name in _own_children(parent):
         raise StartupError(f"{claimant} claims {path}, which {parent.__name__} has itself.")
-    if claims.setdefault(path, claimant) != claimant:
-        raise StartupError(
-            f"{claims[path]} and {claimant} both claim {path}; "
-            "take one of the plugins out of scheduling.plugins (SCHEDULING_PLUGINS)."
-        )
-    registry.added_children[parent, name] = factory
+    for other in added:
+        if other.name == name and _are_related(parent, other.parent):
+            raise StartupError(
+                f"{other.claimant} and {claimant} both claim {path}; "
+                "take one of the plugins out of scheduling.plugins (SCHEDULING_PLUGINS)."
+            )
+    added.append(AddedChild(parent, name, factory, claimant))
 
     def require_no_view() -> None:
-        for entry in registry.introspector.get_category("views", ()):
+        for entry in config.registry.introspector.get_category("views", ()):
             view = entry["introspectable"]
             context = view["context"]
-            if view["name"] == name and isinstance(context, type) and issubclass(parent, context):
+            if view["name"] == name and isinstance(context, type) and _are_related(parent, context):
                 raise StartupError(f"{claimant} claims {path}, which is the name of a view there.")
 
     # When all views are registered, whichever plugin comes first.
-    config.action(("child", path), require_no_view, order=PHASE3_CONFIG + 1)
+    config.action(("child", parent, name), require_no_view, order=PHASE3_CONFIG + 1)
+
+
+def _are_related(one: type, other: type) -> bool:
+    """Tell whether a resource may be of both classes, since one is derived from the other."""
+    return issubclass(one, other) or issubclass(other, one)
 
 
 def claimant_of(config: Configurator) -> str:
@@ -253,7 +270,7 @@ def includeme(config: Configurator) -> None:
     """Set the root and the traverser, and register the directives."""
     config.registry.api_resources = {}
     config.registry.api_resource_claims = {}
-    config.registry.added_children = {}
+    config.registry.added_children = []
     config.registry.children = {}
     config.set_root_factory(Root)
     config.add_traverser(WholePathTraverser)

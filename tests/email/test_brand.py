@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from email import message_from_bytes, policy
 from html import unescape
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +21,7 @@ from scheduling_email_smtp.mime import compose
 from tests.kit.factories import add_member, book, create_organization, messages_of
 from tests.kit.messages import change
 
+GUIDE = Path(__file__).parents[2] / "docs/plugins.md"
 FRONTEND = "https://app.acme.example"
 PREFERENCES = "https://app.acme.example/preferences?a=1&b=2"
 BRANDED = {
@@ -242,3 +244,29 @@ def test_a_template_can_do_without_a_button(own_templates):
         accounts_welcome_txt=f'{{% extends "mail/layout.txt" %}}{without}',
     )
     assert FRONTEND not in mail.html + mail.text
+
+
+def test_the_templates_of_the_plugin_guide_are_framed(install_plugin, start_app):
+    html, text = re.findall(r"```jinja\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    sample = {
+        "storm_id": 3,
+        "place": "Lake Constance",
+        "start_time": "2027-04-01T09:00:00Z",
+        "end_time": "2027-04-01T15:00:00Z",
+    }
+    install_plugin(
+        "acme",
+        includeme=f"config.add_email_template('STORM', 'acme/storm', sample={sample!r})",
+        files={
+            "templates/acme/storm.subject.txt": "Storm",
+            "templates/acme/storm.txt": text,
+            "templates/acme/storm.html": html,
+        },
+    )
+    mail = start_app("acme").registry.email_templates.render("STORM", "Alex", sample, "Europe/Berlin")
+    assert mail.text == (
+        "Hello Alex,\n\nA storm is coming.\n\n  Where:  Lake Constance\n"
+        "  When:   Thu 1 April 2027, 11:00–17:00 CEST (UTC+2)\n\nSecure what the wind could take.\n"
+    )
+    for shown in ("Lake Constance", "Thu 1 April 2027, 11:00–17:00 CEST (UTC+2)", "A storm is coming."):
+        assert shown in mail.html

@@ -147,11 +147,11 @@ def test_only_a_booking_that_moves_takes_statements_for_its_notification_and_ema
     postgres = site.registry.engine.dialect.name == "postgresql"
     at_commit = (["WITH"] if postgres else ["INSERT", "INSERT"]) + ["COMMIT"]
     assert verbs(lambda: {"title": "Renamed"}) == ["SELECT", "BEGIN", "UPDATE", "INSERT", "COMMIT"]
-    # The confirmation has not left.
-    assert verbs(move) == ["SELECT", "BEGIN", "UPDATE", "SELECT", *at_commit]
+    # The owner's preferences are read; and the confirmation has not left.
+    assert verbs(move) == ["SELECT", "BEGIN", "UPDATE", "SELECT", "SELECT", *at_commit]
     site.deliver()
     # The e-mail of the move before waits.
-    assert verbs(move) == ["SELECT", "BEGIN", "UPDATE", "SELECT", "SELECT", "UPDATE", *at_commit]
+    assert verbs(move) == ["SELECT", "BEGIN", "UPDATE", *["SELECT"] * 3, "UPDATE", *at_commit]
 
 
 def test_a_request_that_only_reads_begins_no_transaction(site):

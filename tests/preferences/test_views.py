@@ -2,6 +2,8 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +14,7 @@ from scheduling.db.session import session_scope
 from scheduling.messaging.models import outbox
 from scheduling.plugin import Notice, preferences_of, publish, wants_notice
 from scheduling.preferences.models import user_preferences
+from scheduling.preferences.notices import NoticeType
 from tests.kit.factories import book, refused_fields
 
 PATH = "/users/me/preferences"
@@ -128,6 +131,40 @@ def test_they_are_read_once_in_a_unit_of_work(site):
         assert preferences_of(db, alice.id).time_zone == "Asia/Tokyo"
         assert preferences_of(db, alice.id).wants("ORG_INVITE", "email")
     assert len([each for each in queries.statements if "user_preferences" in each]) == 1
+
+
+def test_they_are_shown_by_one_query_and_changed_in_one_transaction(site):
+    alice = site.user()
+    alice.get(PATH, status=200)
+    with site.queries() as queries:
+        alice.get(PATH, status=200)
+    shown = [each for each in queries.statements if "token_cutoffs" not in each]
+    assert [each.split()[0] for each in shown] == ["SELECT"]
+    with site.queries() as queries:
+        choose(alice, {"ORG_INVITE": {"email": False}}, status=200)
+    changed = [each.split()[0] for each in queries.statements if "token_cutoffs" not in each]
+    assert changed == ["BEGIN", "INSERT", "SELECT", "UPDATE", "SELECT", "COMMIT"]
+
+
+def test_what_was_chosen_for_a_channel_that_a_type_has_lost_does_not_count(site):
+    alice = site.user()
+    choose(alice, {"ORG_INVITE": {"email": False}}, status=200)
+    with session_scope(site.registry) as db:
+        mine = preferences_of(db, alice.id)
+    assert not mine.wants("ORG_INVITE", "email")
+    lost = {"ORG_INVITE": NoticeType("You belong to another organization", None, True)}
+    others = SimpleNamespace(notice_types=lost)
+    assert replace(mine, registry=others).wants("ORG_INVITE", "email")
+
+
+def test_the_openapi_document_tells_the_title_of_each_type_and_what_holds_by_default(site):
+    schemas = site.anonymous.get("/openapi.json").json["components"]["schemas"]
+    for name in ("Notices", "NoticesAnswer"):
+        told = schemas[name]["properties"]["ORG_INVITE"]
+        assert told["description"] == "You belong to another organization"
+        assert told["x-default"] == BOTH
+    assert schemas["Notices"]["additionalProperties"] is False
+    assert "additionalProperties" not in schemas["NoticesAnswer"]
 
 
 def test_a_deleted_account_has_the_defaults_and_leaves_no_row(site):

@@ -15,7 +15,7 @@ config.add_member("booking", "mood", lambda: Choice("good", "bad"), "good")
 
 @pytest.fixture
 def site(install_plugin, empty_database_url):
-    install_plugin("acme", requires=("bookings",), includeme=MOOD)
+    install_plugin("acme", manifest="requires=('bookings',)", includeme=MOOD)
     site = Site(empty_database_url, ["acme", "bookings"])
     yield site
     site.close()

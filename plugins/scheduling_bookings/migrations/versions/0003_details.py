@@ -8,12 +8,13 @@ down_revision = "bookings_0002"
 branch_labels = None
 depends_on = None
 
+BUILT_BEFORE = {"ix_bookings_user_id_updated_at_id": "bookings (user_id, updated_at, id)"}
 JSON = sa.JSON(none_as_null=True)
 
 
 def upgrade() -> None:
-    # First, since a new column locks out readers too, until the commit.
-    op.create_index("ix_bookings_user_id_updated_at_id", "bookings", ["user_id", "updated_at", "id"])
+    columns = ["user_id", "updated_at", "id"]
+    op.create_index("ix_bookings_user_id_updated_at_id", "bookings", columns, if_not_exists=True)
     op.add_column("bookings", sa.Column("description", sa.Text))
     op.add_column("bookings", sa.Column("location", sa.String(500)))
     # The zone of its owner when it was made. There were no zones but UTC when the rows that are there were,

@@ -12,18 +12,34 @@ LENGTH = {"postgresql": "end_time - start_time", "sqlite": "julianday(end_time) 
 DAYS = {"postgresql": "interval '{} days'", "sqlite": "{}"}
 
 
+def conditions(dialect: str) -> dict[str, str]:
+    """Return for each index which bookings are in it."""
+    length, day, month = LENGTH[dialect], DAYS[dialect].format(1), DAYS[dialect].format(32)
+    return {
+        "ix_bookings_long": f"status = 'confirmed' AND {length} > {day} AND NOT ({length} > {month})",
+        "ix_bookings_longest": f"status = 'confirmed' AND {length} > {month}",
+    }
+
+
+BUILT_BEFORE = {
+    name: f"bookings (user_id, start_time) WHERE {condition}"
+    for name, condition in conditions("postgresql").items()
+}
+
+
 def upgrade() -> None:
-    create_index("ix_bookings_long", "{length} > {day} AND NOT ({length} > {month})")
-    create_index("ix_bookings_longest", "{length} > {month}")
+    for name, condition in conditions(op.get_bind().dialect.name).items():
+        where = sa.text(condition)
+        op.create_index(
+            name,
+            "bookings",
+            ["user_id", "start_time"],
+            if_not_exists=True,
+            postgresql_where=where,
+            sqlite_where=where,
+        )
 
 
 def downgrade() -> None:
-    op.drop_index("ix_bookings_longest", "bookings")
-    op.drop_index("ix_bookings_long", "bookings")
-
-
-def create_index(name: str, condition: str) -> None:
-    dialect = op.get_bind().dialect.name
-    terms = {"length": LENGTH[dialect], "day": DAYS[dialect].format(1), "month": DAYS[dialect].format(32)}
-    where = sa.text(f"status = 'confirmed' AND {condition.format(**terms)}")
-    op.create_index(name, "bookings", ["user_id", "start_time"], postgresql_where=where, sqlite_where=where)
+    for name in conditions("sqlite"):
+        op.drop_index(name, "bookings")
