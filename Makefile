@@ -6,6 +6,7 @@
 # make bench  what each call costs and how many a second there can be; ARGS='--help' says how to choose
 # make bench-growth  what each call costs while its table grows to ten million rows
 # make bench-attack  what others notice of 200 guesses at passwords a second
+# make bench-conflicts  10,000 calls at once that refuse overlaps: none fails, no two bookings overlap
 # make bench-latency  how long a message takes from its commit to the e-mail provider
 #
 # Each builds .venv first, from nothing but Python 3.11 or newer: `make run` with what running needs, the others
@@ -23,7 +24,7 @@ DEV_READY := .venv/.ready-dev
 TOOLS := .tools/bin
 TOOLS_READY := .tools/.ready
 
-.PHONY: run test test-turkish chaos bench bench-attack bench-growth bench-latency check format image sbom lock test-image clean
+.PHONY: run test test-turkish chaos bench bench-attack bench-conflicts bench-growth bench-latency check format image sbom lock test-image clean
 
 run: $(READY)
 	@$(BIN)/scheduling -c development.ini db upgrade
@@ -43,6 +44,9 @@ bench: $(DEV_READY)
 
 bench-growth: $(DEV_READY)
 	$(BIN)/python -m bench.growth $(ARGS)
+
+bench-conflicts: $(DEV_READY)
+	$(BIN)/python -m bench.conflicts $(ARGS)
 
 bench-attack: $(DEV_READY)
 	$(BIN)/python -m bench.attack $(ARGS)

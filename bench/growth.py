@@ -62,6 +62,7 @@ def call(
     body: object = None,
     users: Sequence[int] = OWNERS,
     status: int = HTTPStatus.OK,
+    name: str = "",
 ) -> Scenario:
     """Return a call that users make in turn; {first} in its path is the number of a user's first row."""
     now = datetime.now(UTC)
@@ -74,11 +75,22 @@ def call(
     def requests(site: Site) -> list[bytes]:
         return [request(site, user) for user in users]
 
-    return Scenario(f"{method} {path}", lambda site: None, requests, status)
+    return Scenario(name or f"{method} {path}", lambda site: None, requests, status)
 
 
 _BOOKING = {"title": "Growth", "start": "2098-04-01T09:00:00Z", "end": "2098-04-01T09:30:00Z"}
 _BOOK = call("POST", "/bookings", _BOOKING, status=HTTPStatus.CREATED)
+# Three bookings of each owner are at that time: the lock, the query and the refusal, and nothing is written.
+_TOMORROW = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
+_REFUSED = {
+    "title": "Growth",
+    "start": f"{_TOMORROW}T12:00:00Z",
+    "end": f"{_TOMORROW}T12:10:00Z",
+    "on_conflict": "reject",
+}
+_BOOK_WHERE_TAKEN = call(
+    "POST", "/bookings", _REFUSED, status=HTTPStatus.CONFLICT, name="POST /bookings, refused"
+)
 
 GROWTHS = (
     Growth(
@@ -93,8 +105,11 @@ GROWTHS = (
             call("GET", "/bookings?limit=20"),
             call("GET", "/bookings?limit=20&status=cancelled"),
             call("GET", "/bookings?limit=20&from={today}&to={tomorrow}"),
+            call("GET", "/bookings?limit=20&sort=updated_at"),
             call("GET", "/bookings/{first}"),
+            call("GET", "/bookings/freebusy?from={today}&to={tomorrow}"),
             _BOOK,
+            _BOOK_WHERE_TAKEN,
         ),
     ),
     Growth(

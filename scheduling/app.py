@@ -26,8 +26,10 @@ INCLUDES = (
     # Who sends it and what they may do: the policy verifies tokens.
     "scheduling.security.tokens",
     "scheduling.web.policy",
-    # What it asks for and how that is answered: `add_api_resource`, the view derivers and the renderer.
+    # What it asks for and how that is answered: `add_api_resource`, `add_child`, `add_member`, the view
+    # derivers and the renderer.
     "scheduling.web.resources",
+    "scheduling.web.members",
     "scheduling.web.views",
     "scheduling.web.preconditions",
     # Messages: `add_outbox_consumer`, `add_event_consumer` and `add_housekeeping`.
@@ -48,6 +50,7 @@ INCLUDES = (
     "scheduling.email.channel",
     # Core's own resources, which use all of the above, as the plugins' do that come after them.
     "scheduling.accounts",
+    "scheduling.preferences",
     "scheduling.messaging.administration",
     "scheduling.web.health",
     "scheduling.web.pages",

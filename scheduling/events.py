@@ -60,6 +60,9 @@ class Notice(Event):
     template is given; ``in_app`` is the text for a channel such as the notifications plugin. Either
     may be None: that channel stays silent. Of two e-mails with one ``email_key`` the first is kept; it leaves
     at ``email_due_at``, by default at once, and not after ``email_expires_at``.
+
+    ``type`` is that under which users switch it off (``config.add_notice_type``), by default that of
+    ``in_app``. One that has none, or one that nobody has added, cannot be switched off.
     """
 
     user_id: int
@@ -69,6 +72,12 @@ class Notice(Event):
     email_key: str | None = None
     email_due_at: datetime | None = None
     email_expires_at: datetime | None = None
+    type: str | None = None
+
+    @property
+    def switch(self) -> str | None:
+        """The type under which users switch it off."""
+        return self.type or (self.in_app.type if self.in_app else None)
 
 
 def publish(event: Event) -> None:

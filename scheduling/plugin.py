@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
 from scheduling.accounts.events import LoggedIn, LoginFailed, UserRegistered
+from scheduling.accounts.fellows import fellows_of
 from scheduling.accounts.models import users
 from scheduling.accounts.service import email_is
 from scheduling.addresses import mail_address
@@ -35,15 +36,21 @@ from scheduling.email.provider import (
 from scheduling.events import Activity, Event, InApp, Notice, publish
 from scheduling.exceptions import Invalid, Missing
 from scheduling.messaging.consumers import DEFAULT_ATTEMPTS, DEFAULT_SECONDS, Message
-from scheduling.messaging.outbox import enqueue, lock_unsent, move, release_key
+from scheduling.messaging.outbox import enqueue, finish, lock_unsent, move, release_key, withdraw
 from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
 from scheduling.observability.registry import Registry
+from scheduling.preferences.service import Preferences
+from scheduling.preferences.service import of as preferences_of
+from scheduling.preferences.service import of_users as preference_of_users
+from scheduling.preferences.service import wants as wants_notice
 from scheduling.security.identity import Identity
 from scheduling.security.permissions import SITE_ADMIN, Permission, Role, user_principal
 from scheduling.texts import shorten
 from scheduling.times import format_timestamp, utcnow
 from scheduling.web import codes
 from scheduling.web.codes import Code, Refusal
+from scheduling.web.members import filled as filled_members
+from scheduling.web.members import shown as shown_members
 from scheduling.web.pagination import Keyset, Page, PageQuery, paginate
 from scheduling.web.preconditions import require_version, write_if_match
 from scheduling.web.problems import problem
@@ -68,7 +75,7 @@ from scheduling.web.schemas import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     Handler = Callable[[Message, "Registry"], str | None]
 
@@ -112,6 +119,7 @@ __all__ = [
     "Permission",
     "Plugin",
     "Postpone",
+    "Preferences",
     "Program",
     "Query",
     "Refusal",
@@ -144,6 +152,9 @@ __all__ = [
     "drop_version",
     "email_is",
     "enqueue",
+    "fellows_of",
+    "filled_members",
+    "finish",
     "format_moment",
     "format_span",
     "format_timestamp",
@@ -155,6 +166,8 @@ __all__ = [
     "paginate",
     "parse_id",
     "parse_uuid",
+    "preference_of_users",
+    "preferences_of",
     "problem",
     "publish",
     "release_key",
@@ -162,10 +175,13 @@ __all__ = [
     "session_scope",
     "set_etag",
     "shorten",
+    "shown_members",
     "user_principal",
     "users",
     "utcnow",
     "version_column",
+    "wants_notice",
+    "withdraw",
     "write_if_match",
 ]
 
@@ -195,6 +211,53 @@ class Configurator(Protocol):
         """Make ``factory(request, name, parent)``, a ``Resource`` class, the child ``name`` of ``/api/v1``.
 
         Raises ``StartupError`` when another plugin, or core, has claimed the name.
+        """
+
+    def add_child(self, parent: type[Resource], name: str, factory: ResourceFactory) -> None:
+        """Make ``factory(request, name, parent)`` the child ``name`` of every resource of a class.
+
+        The class may be another plugin's. The child is asked for before ids. Raises ``StartupError`` when
+        another plugin has claimed the name, or the class itself has it, as a child or as the name of a view.
+        """
+
+    def add_member(
+        self,
+        thing: str,
+        name: str,
+        field: Callable[[], Any],
+        default: Any = None,
+        initial: Callable[[Session, int], Any] | None = None,
+    ) -> None:
+        """Add a member to another plugin's thing, such as ``"booking"``: to its bodies and its answers.
+
+        ``field()`` makes the marshmallow field, whose values are JSON; ``default`` is that of things for
+        which none was sent; ``initial(db, user_id)``, where there is one, gives that of a thing which
+        ``user_id`` is making. The thing's events carry the value. A member of a plugin that does not come
+        with Scheduling is in ``extensions``, below the plugin's name.
+        """
+
+    def add_preference(self, name: str, field: Callable[[], Any], default: Any) -> None:
+        """Add a member to users' preferences, as :meth:`add_member` does to a thing.
+
+        ``preferences_of(db, user_id).get(name)`` reads it.
+        """
+
+    def add_notice_type(
+        self, name: str, title: str, *, email: bool | None = True, in_app: bool | None = True
+    ) -> None:
+        """Let users switch notices of a type on and off.
+
+        ``title`` tells people what it is, ``email`` and ``in_app`` what holds until they choose; None is for
+        a channel that does not tell it. Notices of types that nobody has added are always told.
+        """
+
+    def add_fellowship(
+        self, name: str, find: Callable[[Session, int, Collection[int]], Iterable[int]]
+    ) -> None:
+        """Have ``find(db, user_id, others)`` tell which of other users belong together with a user.
+
+        It returns their ids, by one query, for ``fellows_of(db, user_id, others)``. Two fellowships of one
+        name are a conflict, which stops the start.
         """
 
     def add_problem_code(self, code: Code) -> None:

@@ -49,7 +49,7 @@ def matters_for(kind, path):
 
 @pytest.fixture(scope="session")
 def enabled_plugins():
-    return ["analytics", "bookings", "notifications", "organizations"]
+    return ["analytics", "bookings", "notifications", "organizations", "reminders"]
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql", AHEAD, POOLED])

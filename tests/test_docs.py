@@ -7,6 +7,7 @@ import click
 import pytest
 
 import scheduling.plugin
+import scheduling_bookings.busy
 from scheduling.cli.main import main
 from scheduling.config.settings import CoreSchema
 from scheduling.config.sources import environment_variable
@@ -52,6 +53,8 @@ def test_every_directive_is_documented(site):
         scheduling.throttling.limits,
         scheduling.web.codes,
         scheduling.web.resources,
+        scheduling.accounts.fellows,
+        scheduling_bookings.busy,
         scheduling.email.rendering,
     ):
         ours |= {name for name in dir(module) if name.startswith("add_")}

@@ -6,7 +6,7 @@ from scheduling.web.codes import catalogue
 from scheduling.web.declarations import declarations
 from tests.kit import codes_page
 
-PLUGINS = ("analytics", "bookings", "notifications", "organizations")
+PLUGINS = ("analytics", "bookings", "notifications", "organizations", "reminders")
 
 
 def test_the_catalogue_in_the_docs_is_made_of_the_code(start_app):

@@ -1,4 +1,4 @@
-"""docs/api.md: its examples, run as they are written, answer as it shows."""
+"""The examples of docs/api.md and docs/bookings.md, run as they are written, answer as is shown there."""
 
 import re
 import shutil
@@ -26,8 +26,9 @@ def installation(tmp_path):
         yield installation
 
 
-def test_every_example_answers_as_shown(installation, tmp_path):
-    examples = tours.commands(GUIDE)
+@pytest.mark.parametrize("page", ["api.md", "bookings.md"])
+def test_every_example_answers_as_shown(installation, tmp_path, page):
+    examples = tours.commands((ROOT / "docs" / page).read_text())
     outputs = tours.run([command for command, _ in examples], installation, tmp_path)
     for (command, shown), output in zip(examples, outputs, strict=True):
         assert tours.masked(output) == tours.masked(shown), command

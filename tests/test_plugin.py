@@ -26,7 +26,7 @@ def build_app(tmp_path):
             "scheduling.database_url": f"sqlite:///{tmp_path}/test.db",
             "scheduling.jwt_secret": "a secret that only the tests know, of more than 32 bytes",
             "scheduling.bcrypt_cost": "4",
-            "scheduling.plugins": "analytics bookings notifications organizations",
+            "scheduling.plugins": "analytics bookings notifications organizations reminders",
         }
         app = make_app(set_up(ini, {}), ini)
         app.registry.engine.dispose()
@@ -90,7 +90,17 @@ def test_everything_that_is_found_by_an_id_is_an_item(build_app):
     request = typing.cast("typing.Any", type("Request", (), {"registry": registry}))()
     names = {view["introspectable"]["name"] for view in registry.introspector.get_category("views")}
     file = next(iter(registry.static_files.by_name))
-    known = {"api", "v1", "health", "static", file, "me", "members", *registry.api_resources} | names
+    known = {
+        "api",
+        "v1",
+        "health",
+        "static",
+        file,
+        "me",
+        "members",
+        "preferences",
+        *registry.api_resources,
+    } | names
     met, pending = set(), [registry.queryUtility(pyramid.interfaces.IRootFactory)(request)]
     while pending:
         resource = pending.pop()

@@ -28,14 +28,25 @@ SAMPLE = {
     "title": "Team standup",
     "start_time": "2027-04-01T09:00:00.000Z",
     "end_time": "2027-04-01T09:30:00.000Z",
+    "time_zone": "America/New_York",
+    "location": "Room 2",
 }
 SAMPLE_MOVED = SAMPLE | {
     "old_start_time": "2027-03-31T15:00:00.000Z",
     "old_end_time": "2027-03-31T15:30:00.000Z",
 }
+SAMPLE_CANCELLED = SAMPLE | {"cancellation_reason": "The heating is broken"}
 
 _find_statement = sa.select(
-    bookings.c.id, bookings.c.title, bookings.c.start_time, bookings.c.end_time, bookings.c.status
+    bookings.c.id,
+    bookings.c.title,
+    bookings.c.start_time,
+    bookings.c.end_time,
+    bookings.c.status,
+    bookings.c.time_zone,
+    bookings.c.location,
+    bookings.c.cancellation_reason,
+    bookings.c.members,
 ).where(bookings.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
@@ -66,6 +77,18 @@ def load_moved(db: Session, messages: Sequence[Message]) -> Contents:
         booking and _with_old_times(booking, message.payload["data"])
         for booking, message in zip(shown, messages, strict=True)
     ]
+
+
+def will_confirm(db: Session, booking_id: int) -> bool:
+    """Tell whether the e-mail that confirms a booking has not left yet, so that it need not be sent again.
+
+    No worker takes it before this transaction ends. One that was sent or skipped, or that a worker has in
+    hand, leaves its key to the next.
+    """
+    if lock_unsent(db, confirmation_key(booking_id)):
+        return True
+    release_key(db, confirmation_key(booking_id))
+    return False
 
 
 def will_show_move(db: Session, booking_id: int) -> bool:
@@ -101,6 +124,10 @@ def _shown(row: Row) -> dict[str, Any]:
         "title": row.title,
         "start_time": format_timestamp(row.start_time),
         "end_time": format_timestamp(row.end_time),
+        "time_zone": row.time_zone,
+        "location": row.location,
+        "cancellation_reason": row.cancellation_reason,
+        "members": row.members or {},
     }
 
 
@@ -118,4 +145,6 @@ def includeme(config: Configurator) -> None:
     config.add_email_template(
         "BOOKING_RESCHEDULED", "bookings/rescheduled", sample=SAMPLE_MOVED, load=load_moved
     )
-    config.add_email_template("BOOKING_CANCELLED", "bookings/cancelled", sample=SAMPLE, load=load_cancelled)
+    config.add_email_template(
+        "BOOKING_CANCELLED", "bookings/cancelled", sample=SAMPLE_CANCELLED, load=load_cancelled
+    )

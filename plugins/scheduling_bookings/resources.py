@@ -8,7 +8,7 @@ from pyramid.authorization import Allow, Authenticated
 from pyramid.decorator import reify
 
 from scheduling.plugin import SITE_ADMIN, Acl, Item, Missing, Permission, Resource, user_principal
-from scheduling_bookings import service
+from scheduling_bookings import queries
 
 if TYPE_CHECKING:
     from scheduling.plugin import Row
@@ -23,7 +23,7 @@ class Booking(Item):
     @reify
     def row(self) -> Row:
         """The booking's columns; raises ``Missing`` if there is no such booking."""
-        row = service.find(self.request.db, self.id)
+        row = queries.find(self.request.db, self.id)
         if row is None:
             raise Missing("Booking not found")
         return row

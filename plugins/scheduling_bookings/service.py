@@ -1,8 +1,7 @@
-"""The rules and the SQL of bookings."""
+"""The rules of bookings, and the SQL that changes them."""
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -14,127 +13,160 @@ from scheduling.plugin import (
     Missing,
     Refusal,
     Statement,
+    codes,
+    filled_members,
+    preferences_of,
     publish,
     require_version,
     utcnow,
     write_if_match,
 )
-from scheduling_bookings.events import BookingCancelled, BookingCreated, BookingEvent, BookingUpdated
+from scheduling_bookings.conflicts import ON_CONFLICT, refuses_overlaps, require_free
+from scheduling_bookings.events import (
+    BookingCancelled,
+    BookingCreated,
+    BookingEvent,
+    BookingRestored,
+    BookingUpdated,
+)
 from scheduling_bookings.models import bookings
+from scheduling_bookings.queries import COLUMNS, THING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from scheduling.plugin import Query, Row, Session, Versions
+    from scheduling.plugin import Row, Session, Versions
 
 BOOKING_CANCELLED = Code("booking_cancelled", 409, "The booking is cancelled and cannot be changed.")
 
-PUBLIC = (
-    bookings.c.id,
-    bookings.c.user_id,
-    bookings.c.title,
-    bookings.c.start_time,
-    bookings.c.end_time,
-    bookings.c.status,
-    bookings.c.created_at,
-    bookings.c.updated_at,
-    bookings.c.version,
-)
-"""The columns of a booking as the API answers it (schemas.py)."""
+CHANGED_MEANWHILE = "Somebody changed this booking at the same time; please look again."
 
-_find_statement = Statement(sa.select(*PUBLIC).where(bookings.c.id == sa.bindparam("booking_id")))
+_COLUMN_OF = {"start": "start_time", "end": "end_time"}
+"""The columns that are not called as the members of a request."""
+
 _insert_statement = Statement(sa.insert(bookings))
 
-FILTERS = {
-    "status": bookings.c.status == sa.bindparam("status"),
-    "window_start": bookings.c.end_time > sa.bindparam("window_start"),
-    "window_end": bookings.c.start_time < sa.bindparam("window_end"),
-}
-"""The conditions by which a list can be narrowed, by the name of their parameter."""
 
+def create(
+    db: Session, user_id: int, wanted: Mapping[str, Any], members: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Make a booking as a ``NewBooking`` wants it, with members of other plugins, and return its columns.
 
-def find(db: Session, booking_id: int) -> Row | None:
-    """Return a booking, or None."""
-    return db.row(_find_statement, {"booking_id": booking_id})
-
-
-@cache
-def select_of_user(*filters: str) -> Query:
-    """Return the query for the bookings of ``:user_id``, narrowed by some of :data:`FILTERS`."""
-    conditions = (FILTERS[name] for name in filters)
-    return sa.select(*PUBLIC).where(bookings.c.user_id == sa.bindparam("user_id"), *conditions)
-
-
-def create(db: Session, user_id: int, title: str, start: datetime, end: datetime) -> dict[str, Any]:
-    """Make a booking and return it; raise ``Invalid`` for a start before now or an end not after it."""
+    Raises ``Invalid`` for a start before now or an end not after it, and ``Refusal`` for a time that is taken
+    where overlaps are refused.
+    """
+    start, end = wanted["start"], wanted["end"]
     _require_order(start, end)
     _require_future(start)
+    if refuses_overlaps(db, wanted):
+        require_free(db, user_id, start, end)
+    zone = wanted.get("time_zone") or preferences_of(db, user_id).time_zone
     now = utcnow()
     booking = {
         "id": db.reserve_id(bookings),
         "user_id": user_id,
-        "title": title,
+        "title": wanted["title"],
         "start_time": start,
         "end_time": end,
         "status": "confirmed",
         "created_at": now,
         "updated_at": now,
         "version": 1,
+        "description": wanted.get("description"),
+        "location": wanted.get("location"),
+        "time_zone": zone,
+        "metadata": wanted.get("metadata") or None,
+        "cancellation_reason": None,
+        "members": filled_members(db, THING, None, members, user_id) or None,
     }
     db.insert_at_commit(_insert_statement, booking)
     _publish(BookingCreated, db, booking)
-    return booking
+    # A copy: what the caller makes of it for the answer must not change the row that is inserted later.
+    return dict(booking)
 
 
-def update(db: Session, booking: Row, changes: dict[str, Any], versions: Versions) -> Row:
-    """Change ``title``, ``start`` or ``end`` of a confirmed booking and return it.
+def update(
+    db: Session, booking: Row, changes: Mapping[str, Any], members: Mapping[str, Any], versions: Versions
+) -> Row:
+    """Change a confirmed booking as a ``BookingPatch`` says, with members of other plugins, and return it.
 
     Raises ``Invalid`` where the times that would result are not in order or a changed start is past,
-    and ``Refusal`` for a cancelled booking and for one that has none of the versions.
+    and ``Refusal`` for a cancelled booking, for one that has none of the versions, and for other times that
+    are taken where overlaps are refused.
     """
     if booking.status == "cancelled":
         raise Refusal(BOOKING_CANCELLED, "This booking is cancelled.")
     require_version(booking, versions)
-    start = changes.get("start", booking.start_time)
-    _require_order(start, changes.get("end", booking.end_time))
+    start, end = changes.get("start", booking.start_time), changes.get("end", booking.end_time)
+    _require_order(start, end)
     if start != booking.start_time:
         _require_future(start)
-    columns = {"title": "title", "start": "start_time", "end": "end_time"}
-    statement = (
-        sa.update(bookings)
-        .where(bookings.c.id == booking.id)
-        .values({columns[name]: value for name, value in changes.items()})
-        .returning(*PUBLIC)
-    )
+    if (start, end) != (booking.start_time, booking.end_time) and refuses_overlaps(db, changes):
+        require_free(db, booking.user_id, start, end, besides=booking.id)
+    values = {_COLUMN_OF.get(name, name): value for name, value in changes.items() if name != ON_CONFLICT}
+    if not values.get("metadata", True):
+        values["metadata"] = None
+    if members:
+        values["members"] = filled_members(db, THING, booking.members or {}, members)
     # What was just validated must still be what the row has.
-    is_as_read = (
-        bookings.c.status == "confirmed",
-        bookings.c.start_time == booking.start_time,
-        bookings.c.end_time == booking.end_time,
-    )
-    row = write_if_match(db, statement, versions, *is_as_read)
+    row = write_if_match(db, _change(booking, values), versions, *_is_as_read(booking))
     if row is None:
-        raise HTTPConflict("Somebody changed this booking at the same time; please look again.")
-    old_times = {"old_start_time": booking.start_time, "old_end_time": booking.end_time}
-    _publish(BookingUpdated, db, row._asdict(), **old_times)
+        raise HTTPConflict(CHANGED_MEANWHILE)
+    before = {
+        "old_start_time": booking.start_time,
+        "old_end_time": booking.end_time,
+        "old_members": filled_members(db, THING, booking.members or {}, {}),
+    }
+    _publish(BookingUpdated, db, row._asdict(), **before)
     return row
 
 
-def cancel(db: Session, booking: Row, versions: Versions) -> Row:
+def cancel(db: Session, booking: Row, versions: Versions, reason: str | None) -> Row:
     """Cancel a booking, keeping its row, and return it.
 
     Raises ``Missing`` if it was cancelled already, ``Refusal`` where it has none of the versions.
     """
     row: Row | None = None
     if booking.status != "cancelled":
-        statement = sa.update(bookings).where(bookings.c.id == booking.id).values(status="cancelled")
-        is_not_cancelled = bookings.c.status != "cancelled"
-        row = write_if_match(db, statement.returning(*PUBLIC), versions, is_not_cancelled)
+        change = _change(booking, {"status": "cancelled", "cancellation_reason": reason})
+        row = write_if_match(db, change, versions, bookings.c.status != "cancelled")
     if row is None:
         raise Missing("Booking not found or already cancelled")
-    _publish(BookingCancelled, db, row._asdict())
+    _publish(BookingCancelled, db, row._asdict(), reason=reason)
     return row
+
+
+def restore(db: Session, booking: Row, wanted: Mapping[str, Any]) -> Row:
+    """Confirm a cancelled booking again and return it.
+
+    Raises ``Refusal`` for one that is not cancelled or has begun, and for a time that is taken where overlaps
+    are refused.
+    """
+    if booking.status != "cancelled":
+        raise Refusal(codes.CONFLICT, "This booking is not cancelled.")
+    if booking.start_time <= utcnow():
+        raise Refusal(codes.CONFLICT, "This booking has begun.")
+    if refuses_overlaps(db, wanted):
+        require_free(db, booking.user_id, booking.start_time, booking.end_time)
+    change = _change(booking, {"status": "confirmed", "cancellation_reason": None})
+    row = write_if_match(db, change, None, *_is_as_read(booking))
+    if row is None:
+        raise HTTPConflict(CHANGED_MEANWHILE)
+    _publish(BookingRestored, db, row._asdict())
+    return row
+
+
+def _change(booking: Row, values: Mapping[str, Any]) -> sa.Update:
+    return sa.update(bookings).where(bookings.c.id == booking.id).values(values).returning(*COLUMNS)
+
+
+def _is_as_read(booking: Row) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        bookings.c.status == booking.status,
+        bookings.c.start_time == booking.start_time,
+        bookings.c.end_time == booking.end_time,
+    )
 
 
 def _require_order(start: datetime, end: datetime) -> None:
@@ -147,9 +179,7 @@ def _require_future(start: datetime) -> None:
         raise Invalid({"start": ["must not be in the past"]})
 
 
-def _publish(
-    kind: type[BookingEvent], db: Session, booking: Mapping[str, Any], **further_facts: datetime
-) -> None:
+def _publish(kind: type[BookingEvent], db: Session, booking: Mapping[str, Any], **further_facts: Any) -> None:
     publish(
         kind(
             db=db,
@@ -158,6 +188,8 @@ def _publish(
             title=booking["title"],
             start_time=booking["start_time"],
             end_time=booking["end_time"],
+            time_zone=booking["time_zone"],
+            members=filled_members(db, THING, booking["members"] or {}, {}),
             **further_facts,
         )
     )

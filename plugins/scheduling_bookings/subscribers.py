@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scheduling.plugin import InApp, Notice, format_timestamp, publish, shorten, utcnow
-from scheduling_bookings.emails import QUIET, confirmation_key, rescheduled_key, will_show_move
-from scheduling_bookings.events import BookingCancelled, BookingCreated, BookingUpdated
+from scheduling.plugin import (
+    InApp,
+    Notice,
+    format_span,
+    format_timestamp,
+    preferences_of,
+    publish,
+    shorten,
+    utcnow,
+)
+from scheduling_bookings.emails import (
+    QUIET,
+    confirmation_key,
+    rescheduled_key,
+    will_confirm,
+    will_show_move,
+)
+from scheduling_bookings.events import (
+    BookingCancelled,
+    BookingCreated,
+    BookingRestored,
+    BookingUpdated,
+)
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from scheduling.plugin import Configurator
     from scheduling_bookings.events import BookingEvent
 
@@ -21,8 +39,17 @@ MAX_TITLE = 200
 def tell_confirmed(event: BookingCreated) -> None:
     """Tell the owner that the booking is confirmed."""
     text = _in_app(event, "BOOKING_CONFIRMED", "confirmed", "is confirmed")
-    email = {"email": "BOOKING_CONFIRMATION", "email_key": confirmation_key(event.booking_id)}
-    _tell(event, text, **email, data=_for_the_release_before(event))
+    _tell(event, text, **_confirmation(event))
+
+
+def tell_restored(event: BookingRestored) -> None:
+    """Tell the owner that the booking is confirmed again.
+
+    There is no further e-mail where the confirmation has not left. What still waits to tell that the booking
+    was cancelled is skipped, since it is not (emails.py).
+    """
+    text = _in_app(event, "BOOKING_CONFIRMED", "confirmed", "is confirmed again")
+    _tell(event, text, **({} if will_confirm(event.db, event.booking_id) else _confirmation(event)))
 
 
 def tell_moved(event: BookingUpdated) -> None:
@@ -33,8 +60,9 @@ def tell_moved(event: BookingUpdated) -> None:
     """
     if not event.is_moved:
         return
-    before = _span(event.old_start_time, event.old_end_time)
-    what = f"is now from {_span(event.start_time, event.end_time)}; it was from {before}"
+    zone = preferences_of(event.db, event.user_id).time_zone
+    before = format_span(event.old_start_time, event.old_end_time, zone)
+    what = f"is now on {format_span(event.start_time, event.end_time, zone)}; it was on {before}"
     text = _in_app(event, "BOOKING_RESCHEDULED", "rescheduled", what)
     if will_show_move(event.db, event.booking_id):
         _tell(event, text)
@@ -50,7 +78,13 @@ def tell_moved(event: BookingUpdated) -> None:
 def tell_cancelled(event: BookingCancelled) -> None:
     """Tell the owner that the booking is cancelled."""
     text = _in_app(event, "BOOKING_CANCELLED", "cancelled", "is cancelled")
-    _tell(event, text, email="BOOKING_CANCELLED", data=_for_the_release_before(event))
+    data = _for_the_release_before(event) | {"cancellation_reason": event.reason}
+    _tell(event, text, email="BOOKING_CANCELLED", data=data)
+
+
+def _confirmation(event: BookingEvent) -> dict[str, Any]:
+    key = confirmation_key(event.booking_id)
+    return {"email": "BOOKING_CONFIRMATION", "email_key": key, "data": _for_the_release_before(event)}
 
 
 def _in_app(event: BookingEvent, kind: str, state: str, what: str) -> InApp:
@@ -76,12 +110,12 @@ def _for_the_release_before(event: BookingEvent) -> dict[str, Any]:
     }
 
 
-def _span(start: datetime, end: datetime) -> str:
-    return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
-
-
 def includeme(config: Configurator) -> None:
-    """Register the subscribers."""
+    """Register the subscribers, and what they tell."""
+    config.add_notice_type("BOOKING_CONFIRMED", "A booking is confirmed")
+    config.add_notice_type("BOOKING_RESCHEDULED", "A booking has another time")
+    config.add_notice_type("BOOKING_CANCELLED", "A booking is cancelled")
     config.add_subscriber(tell_confirmed, BookingCreated)
     config.add_subscriber(tell_moved, BookingUpdated)
     config.add_subscriber(tell_cancelled, BookingCancelled)
+    config.add_subscriber(tell_restored, BookingRestored)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from scheduling.plugin import Missing, Statement, utcnow
+from scheduling.plugin import Missing, Statement, utcnow, wants_notice
 from scheduling_notifications.models import notifications
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ def owner(db: Session, notification_id: int) -> int | None:
 
 
 def add(notice: Notice) -> None:
-    """Keep the text of a notice for its user, if it has one for this channel."""
+    """Keep the text of a notice for its user, if it has one for this channel and its user wants that."""
     text = notice.in_app
-    if text is None:
+    if text is None or not wants_notice(notice.db, notice.user_id, notice.switch, "in_app"):
         return
     values = {
         "user_id": notice.user_id,

@@ -19,10 +19,11 @@ plugin = Plugin(
 
 
 def includeme(config: Configurator) -> None:
-    """Register the resource, the views, the subscribers and the e-mail."""
+    """Register the resource, the views, the fellowship, the subscribers and the e-mail."""
     from scheduling_organizations.resources import Organizations  # noqa: PLC0415 - the manifest must import alone
 
     config.add_api_resource("organizations", Organizations)
+    config.include("scheduling_organizations.fellowship")
     config.include("scheduling_organizations.emails")
     config.include("scheduling_organizations.subscribers")
     config.scan("scheduling_organizations.views")

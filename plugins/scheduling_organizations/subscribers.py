@@ -39,5 +39,6 @@ def tell_new_member(event: MemberAdded) -> None:
 
 
 def includeme(config: Configurator) -> None:
-    """Register the subscriber."""
+    """Register the subscriber, and what it tells."""
+    config.add_notice_type("ORG_INVITE", "You belong to another organization")
     config.add_subscriber(tell_new_member, MemberAdded)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scheduling.accounts import guesses
+from scheduling.accounts.fellows import add_fellowship
 from scheduling.accounts.resources import Auth, Users
 
 if TYPE_CHECKING:
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def includeme(config: Configurator) -> None:
-    """Register the resources, the views and the e-mail."""
+    """Register the resources, the views, the directive and the e-mail."""
     config.include("scheduling.security.passwords")
+    config.add_directive("add_fellowship", add_fellowship)
     config.add_api_resource("auth", Auth)
     config.add_api_resource("users", Users)
     config.add_email_template("WELCOME", "accounts/welcome", sample={}, unconfirmed=True)

@@ -70,9 +70,14 @@ class Networks(fields.Field[list[IPv4Network | IPv6Network]]):
 
 def _network(text: str) -> IPv4Network | IPv6Network | None:
     try:
-        return ip_network(text)
+        network = ip_network(text)
     except ValueError:
         return None
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < 96:
+        return network
+    # Clients' addresses are compared as IPv4, also where the server sees them mapped (RFC 4291, 2.5.5.2).
+    return IPv4Network((mapped, network.prefixlen - 96))
 
 
 class ZoneName(fields.String):

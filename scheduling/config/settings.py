@@ -13,6 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 
+from scheduling.config.brand import (
+    is_brand_name,
+    is_color,
+    is_frontend_url,
+    is_logo_url,
+    is_unsubscribe_url,
+)
 from scheduling.config.database_url import DatabaseUrl
 from scheduling.config.fields import (
     Networks,
@@ -132,6 +139,11 @@ class Settings:
         fields.String(load_default="Scheduling <noreply@localhost>", validate=is_sender), env="EMAIL_FROM"
     )
     email_templates: str = setting(fields.String(load_default=""))
+    email_brand_name: str = setting(fields.String(load_default="", validate=is_brand_name))
+    email_brand_logo: str = setting(fields.String(load_default="", validate=is_logo_url))
+    email_brand_color: str = setting(fields.String(load_default="#3f4fc4", validate=is_color))
+    email_unsubscribe_url: str = setting(fields.String(load_default="", validate=is_unsubscribe_url))
+    frontend_url: str = setting(fields.String(load_default="", validate=is_frontend_url))
     email_rate_limit: int = setting(
         fields.Integer(load_default=30, validate=validate.Range(0)), env="EMAIL_RATE_LIMIT"
     )

@@ -21,6 +21,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DatabaseError
 
+from scheduling.db import indexes
 from scheduling.db.deadline import allow_long_statements
 from scheduling.db.driver import begin
 from scheduling.db.failures import is_unavailable, one_line, sentence
@@ -85,12 +86,26 @@ def upgrade(engine: sa.Engine, plugins: Sequence[LoadedPlugin], revision: str = 
     """
     newer = []
     with _locked(engine) as connection:
+        indexes.build(engine, _indexes_of_old_tables(connection, plugins, revision))
         for tree in trees(plugins):
             if _is_ahead(tree, _revision(connection, tree)):
                 newer.append(tree.name)
             else:
                 command.upgrade(_config(tree, connection), revision)
     _warn_of(newer)
+
+
+def _indexes_of_old_tables(
+    connection: sa.Connection, plugins: Sequence[LoadedPlugin], revision: str
+) -> dict[str, str]:
+    """Return what the migrations that are to come have in ``BUILT_BEFORE``; a new tree has no old tables."""
+    found: dict[str, str] = {}
+    for tree in trees(plugins):
+        here = _revision(connection, tree)
+        if here is not None and not _is_ahead(tree, here):
+            for script in _scripts(tree).iterate_revisions(revision, here):
+                found |= getattr(script.module, "BUILT_BEFORE", {})
+    return found
 
 
 def downgrade(engine: sa.Engine, plugins: Sequence[LoadedPlugin], tree_name: str, revision: str) -> None:

@@ -58,6 +58,8 @@ class Session:
         self._postgres = engine.dialect.name == "postgresql"
         self._inserts: list[tuple[Statement, Mapping[str, Any]]] = []
         self._after_commit: list[Callable[[], None]] = []
+        self.kept: dict[str, Any] = {}
+        """What has been read once in this unit of work, by the module that keeps it."""
         self.committing = False
         """True from the moment a COMMIT is sent: after an error nobody knows whether it took effect."""
 
@@ -102,6 +104,22 @@ class Session:
         """Run an INSERT, UPDATE or DELETE, or whatever else needs the transaction, and begin that before."""
         driver.begin(self.connection)
         return self.connection.execute(statement, parameters)
+
+    def lock(self, namespace: int, *numbers: int) -> None:
+        """Wait until no other transaction has one of these locks, and hold them until this one ends.
+
+        ``namespace`` is the caller's own, of 31 bits; of the numbers, such as ids, the lowest 31 bits count.
+        Several are taken in one order, so that no two transactions wait for each other. What is read after
+        this was committed by whoever had them before. SQLite has one writer: here that lock is the only one.
+        """
+        if not self._postgres:
+            driver.begin(self.connection)
+            return
+        # Advisory locks of two numbers are not those of one (idempotency keys, migrations).
+        keys = sorted({number & 0x7FFFFFFF for number in numbers})
+        locks = [f"SELECT pg_advisory_xact_lock({namespace}, {key})" for key in keys]
+        begin = [] if driver.is_in_transaction(self.connection) else ["BEGIN"]
+        driver.execute_together(self.connection, "; ".join([*begin, *locks]))
 
     def allow_long_statements(self) -> None:
         """Begin a transaction, and let each statement in it take as long as it needs.

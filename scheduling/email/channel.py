@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scheduling.email import limit
+from scheduling.email.brand import brand_of
 from scheduling.email.pause import SendingPause
 from scheduling.email.rendering import Templates, add_email_template
 from scheduling.email.sending import knows_repetitions, prepare, send_one
@@ -13,6 +14,7 @@ from scheduling.email.throttle import Throttle
 from scheduling.events import Notice
 from scheduling.messaging.consumers import Consumer, add_consumer
 from scheduling.messaging.outbox import enqueue, refuse
+from scheduling.preferences import service as preferences
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
@@ -30,8 +32,8 @@ HANDLER_SECONDS = 40 * 60.0
 
 
 def enqueue_email(notice: Notice) -> None:
-    """Subscriber: write a message for the worker, if the notice has an e-mail."""
-    if notice.email is None:
+    """Subscriber: write a message for the worker, if the notice has an e-mail and its user wants that."""
+    if notice.email is None or not preferences.wants(notice.db, notice.user_id, notice.switch, "email"):
         return
     templates: Templates = notice.db.registry.email_templates
     if notice.email not in templates.samples:
@@ -40,7 +42,7 @@ def enqueue_email(notice: Notice) -> None:
         notice.db,
         consumer=URGENT if templates.is_urgent(notice.email) else CONSUMER,
         kind=notice.email,
-        payload={"user_id": notice.user_id, "data": notice.data},
+        payload={"user_id": notice.user_id, "data": notice.data, "type": notice.switch},
         dedupe_key=notice.email_key,
         due_at=notice.email_due_at,
         expires_at=notice.email_expires_at,
@@ -70,7 +72,8 @@ def _close_provider(registry: EmailRegistry) -> None:
 def includeme(config: Configurator) -> None:
     """Register the channel, its consumers and the directive for templates."""
     registry = config.registry
-    registry.email_templates = Templates(registry.core_settings.email_templates)
+    settings = registry.core_settings
+    registry.email_templates = Templates(settings.email_templates, brand_of(settings))
     config.add_directive("add_email_template", add_email_template)
     registry.sending_pause = SendingPause()
     registry.throttle = Throttle()

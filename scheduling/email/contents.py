@@ -1,6 +1,6 @@
 """Loads what the e-mails of a batch show: what holds now, not what held when the messages were written.
 
-That is the reader's address and name, and what the kind's ``load`` returns.
+That is the reader's address, name and time zone, and what the kind's ``load`` returns.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ def _content(reader: Row, data: Mapping[str, Any] | Exception) -> Content | Exce
 
 
 def _readers(registry: EmailRegistry, ids: set[int]) -> dict[int, Row]:
-    query = sa.select(users.c.id, users.c.name, users.c.email, reason_of_user.label("suppressed")).where(
-        users.c.id.in_(sa.bindparam("ids", expanding=True))
-    )
+    query = sa.select(
+        users.c.id, users.c.name, users.c.email, users.c.time_zone, reason_of_user.label("suppressed")
+    ).where(users.c.id.in_(sa.bindparam("ids", expanding=True)))
     with session_scope(registry) as db:
         return {row.id: row for row in db.rows(query, {"ids": list(ids)})}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduling.messaging.registry import MessagingRegistry
+from scheduling.preferences.registry import PreferencesRegistry
 
 if TYPE_CHECKING:
     from scheduling.email.pause import SendingPause
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from scheduling.email.throttle import Throttle
 
 
-class EmailRegistry(MessagingRegistry):
-    """What sending e-mails needs beside messages."""
+class EmailRegistry(PreferencesRegistry):
+    """What sending e-mails needs beside messages and preferences."""
 
     email_provider: EmailProvider
     """The provider that the settings chose."""

@@ -4,30 +4,26 @@ A kind's base name such as ``bookings/cancelled`` stands for three Jinja files i
 ``templates`` folder: ``cancelled.subject.txt``, ``cancelled.txt`` and ``cancelled.html``. A file of the
 same name in the folder of the setting ``scheduling.email_templates`` comes first.
 
-Whatever an expression of a template gives is a text that somebody may have written to deceive the reader. So
-it is shown on one line, shortened and without links (see ``untrusted.py``), and in HTML escaped; templates
-need not do anything for it. What must be longer, or is a link, says so by a filter.
+What the files are given and can call is in ``environment.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 import jinja2
-from markupsafe import Markup, escape
 
 from scheduling.config.directives import register
+from scheduling.email.brand import Brand
+from scheduling.email.environment import make_environment
 from scheduling.email.untrusted import looks_like_a_name, shown
 from scheduling.exceptions import StartupError
-from scheduling.times import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jinja2.runtime import Context
     from pyramid.config import Configurator
 
     from scheduling.db.session import Session
@@ -49,60 +45,11 @@ class Rendered:
     html: str
 
 
-def moment(timestamp: str) -> str:
-    """Jinja filter: an RFC 3339 timestamp as people read it, in UTC with the zone named."""
-    when = parse_timestamp(timestamp)
-    # %B is English as long as nobody calls setlocale, which a server has no reason to.
-    return f"{when.day} {when:%B} {when.year}, {when:%H:%M} UTC"
-
-
-def as_is(context: Context, text: str) -> Markup:
-    """Jinja filter: a text that the plugin itself wrote, such as a link, as it is; escaped in HTML."""
-    # In a text or a subject nothing is markup, and nothing may be escaped.
-    return escape(text) if str(context.name).endswith(".html") else Markup(text)  # noqa: S704
-
-
-def up_to(context: Context, text: str, limit: int) -> Markup:
-    """Jinja filter: a text that somebody wrote, of which at most ``limit`` characters are shown."""
-    return as_is(context, shown(str(text), limit))
-
-
-def _finalize(context: Context, value: object) -> object:
-    """Give what is shown of an expression's value: all but numbers and what a filter has marked is a text."""
-    if isinstance(value, int | float | Decimal) or hasattr(value, "__html__"):
-        return value
-    return as_is(context, shown(str(value)))
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        # In texts too, where _finalize has marked everything: else what a macro or super() gives, which is
-        # written already, would be taken for a value.
-        autoescape=True,
-        # With a context it is called for literals in an expression too.
-        finalize=jinja2.pass_context(_finalize),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        # Files are read once: they change with a release, or with a ConfigMap and the restart that follows.
-        auto_reload=False,
-    )
-    filters = environment.filters
-    filters["moment"] = moment
-    filters["as_is"] = jinja2.pass_context(as_is)
-    filters["up_to"] = jinja2.pass_context(up_to)
-    # What is escaped counts as written already, so a template that escapes out of habit would show it whole.
-    filters["escape"] = filters["e"] = filters["forceescape"] = str
-    # It makes links.
-    del filters["urlize"]
-    return environment
-
-
 class Templates:
     """The templates of all kinds of e-mail that core and the plugins registered, and their rendering."""
 
-    def __init__(self, override_folder: str) -> None:
+    def __init__(self, override_folder: str, brand: Brand | None = None) -> None:
+        self._brand = brand or Brand()
         self._loaders: dict[str, jinja2.BaseLoader] = {"": jinja2.PackageLoader("scheduling.email")}
         self._override = [jinja2.FileSystemLoader(override_folder)] if override_folder else []
         self._bases: dict[str, str] = {}
@@ -112,7 +59,7 @@ class Templates:
         self._urgent: set[str] = set()
         self._on_ambiguous: dict[str, str] = {}
         self._unconfirmed: set[str] = set()
-        self._environment = _environment()
+        self._environment = make_environment()
 
     def add(
         self,
@@ -166,12 +113,17 @@ class Templates:
         """Return what is done where nobody knows whether an e-mail was accepted: ``resend`` or ``hold``."""
         return self._on_ambiguous[kind]
 
-    def render(self, kind: str, name: str, data: Mapping[str, Any]) -> Rendered:
-        """Render a kind for the person ``name``; raise KeyError for a kind that nobody registered."""
+    def render(
+        self, kind: str, name: str, data: Mapping[str, Any], zone: str = "UTC", *, optional: bool = False
+    ) -> Rendered:
+        """Render a kind for the person ``name`` in a time zone; raise KeyError for an unknown kind.
+
+        What is ``optional`` says where users switch it off.
+        """
         base = self._bases[kind]
         if kind in self._unconfirmed and not looks_like_a_name(name):
             name = ""
-        values = {"name": name, "data": data}
+        values = {"name": name, "zone": zone, "data": data, "brand": self._brand, "optional": optional}
         subject, text, html = (
             self._environment.get_template(base + ending).render(values)
             for ending in (".subject.txt", ".txt", ".html")

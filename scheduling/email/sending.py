@@ -126,7 +126,10 @@ def _outgoing(message: Message, content: Content, registry: EmailRegistry) -> Ou
     if message.handed is not None and message.handed["sender"] == sender:
         return OutgoingEmail(**message.handed)
     reader, data = content
-    mail = registry.email_templates.render(message.kind, reader.name, data)
+    optional = _is_optional(message, registry)
+    mail = registry.email_templates.render(
+        message.kind, reader.name, data, reader.time_zone, optional=optional
+    )
     return OutgoingEmail(
         sender=sender,
         to_name=mail.to_name,
@@ -134,7 +137,7 @@ def _outgoing(message: Message, content: Content, registry: EmailRegistry) -> Ou
         subject=mail.subject,
         text=mail.text,
         html=mail.html,
-        headers=headers(message, sender),
+        headers=headers(message, sender) | (_list_headers(registry) if optional else {}),
     )
 
 
@@ -157,6 +160,22 @@ def headers(message: Message, sender: str) -> dict[str, str]:
         "Auto-Submitted": "auto-generated",
         "X-Auto-Response-Suppress": "All",
     }
+
+
+def _is_optional(message: Message, registry: EmailRegistry) -> bool:
+    """Tell whether users can switch e-mails such as this off."""
+    # Messages of the release before have no type.
+    of_type = registry.notice_types.get(message.payload.get("type") or "")
+    return of_type is not None and of_type.email is not None
+
+
+def _list_headers(registry: EmailRegistry) -> dict[str, str]:
+    """Return List-Unsubscribe (RFC 2369), if the settings name a place where users switch e-mails off.
+
+    There is no List-Unsubscribe-Post (RFC 8058): nothing here switches an e-mail off by one call.
+    """
+    place = registry.core_settings.email_unsubscribe_url
+    return {"List-Unsubscribe": f"<{place}>"} if place else {}
 
 
 @cache

@@ -81,9 +81,17 @@ _put_back = (
     )
 )
 _RESULT = ("state", "attempts", "postponed", "due_at", "delay", "provider_id", "last_error", "done_at")
+# One that its handler has finished by itself is done already, and nothing else can become of it.
+_is_result_of_ours = sa.and_(
+    outbox.c.owner == sa.bindparam("our_name"),
+    sa.or_(
+        outbox.c.state == State.RUNNING,
+        sa.and_(outbox.c.state == State.DONE, sa.bindparam("state", type_=sa.String) == State.DONE),
+    ),
+)
 _write = (
     sa.update(outbox)
-    .where(outbox.c.id == sa.bindparam("message_id"), _is_ours)
+    .where(outbox.c.id == sa.bindparam("message_id"), _is_result_of_ours)
     .values(
         {name: sa.bindparam(name) for name in (*_RESULT, "handed_at", "handed")}
         | {"owner": None, "lease_until": None}

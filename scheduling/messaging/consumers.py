@@ -43,7 +43,7 @@ class Message:
     """1 on the first attempt."""
 
     created_at: datetime = field(default_factory=utcnow)
-    """When it was written."""
+    """When it was written; of one that was written for a later moment, that moment."""
 
     recovered: bool = False
     """True if the worker that had it before died while it may have been at work on it."""

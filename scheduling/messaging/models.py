@@ -16,6 +16,7 @@ from scheduling.times import utcnow
 class State(StrEnum):
     """The states of a message; :mod:`scheduling.messaging.outbox` says how one follows another."""
 
+    SCHEDULED = "scheduled"
     PENDING = "pending"
     QUEUED = "queued"
     RUNNING = "running"
@@ -37,11 +38,11 @@ class Delay(StrEnum):
     RETRY = "retry"
     """An attempt failed."""
     SCHEDULED = "scheduled"
-    """It was written for a later moment."""
+    """It was written for a later moment, by the release before."""
 
 
 OPEN_STATES = (State.PENDING, State.QUEUED, State.RUNNING, State.RETRY)
-"""The states of messages that are still to be delivered."""
+"""The states of messages that are still to be delivered, but for what is not due for the first time yet."""
 
 FINISHED_STATES = (State.DONE, State.SKIPPED)
 """The states of messages that nobody needs any more; they are pruned after a while."""
@@ -50,7 +51,8 @@ FINISHED_STATES = (State.DONE, State.SKIPPED)
 class OutboxColumns(sa.TypedColumns):
     """``due_at`` is when the relay looks at the row again: first, after a back-off, or after a lease.
 
-    What is ``pending`` is due, and is taken in the order of ``turn``.
+    What is ``scheduled`` is not looked at before. What is ``pending`` is due, and is taken in the order of
+    ``turn``.
     """
 
     id: sa.Named[uuid.UUID] = sa.Column(sa.Uuid(), primary_key=True)
@@ -68,11 +70,15 @@ class OutboxColumns(sa.TypedColumns):
     created_at: sa.Named[datetime] = sa.Column(
         Timestamp, nullable=False, default=utcnow, server_default=sa.func.now()
     )
+    """When it was written. Where that was for a later moment, it is that moment from then on."""
     done_at: sa.Named[datetime | None] = sa.Column(Timestamp)
     reserved_at: sa.Named[datetime | None] = sa.Column(Timestamp)
     """What the release before reserved for it; it goes with the next release."""
     turn: sa.Named[int] = sa.Column(sa.BigInteger, nullable=False, server_default="0")
-    """Its place among those that wait for the same consumer (:mod:`scheduling.messaging.turns`)."""
+    """Its place among those that wait for the same consumer (:mod:`scheduling.messaging.turns`).
+
+    One that is ``scheduled`` has none yet: this is then the id of the user whose turn it is to take, or 0.
+    """
     postponed: sa.Named[int] = sa.Column(sa.Integer, nullable=False, server_default="0")
     """How often its handler has postponed it with the delay ``retry``."""
     expires_at: sa.Named[datetime | None] = sa.Column(Timestamp)
@@ -101,6 +107,9 @@ is_open = _is_in(OPEN_STATES)
 is_finished = _is_in(FINISHED_STATES)
 """The same for messages that nobody needs any more."""
 
+is_scheduled = _is_in((State.SCHEDULED,))
+"""The same for messages that were written for a later moment and have not got their turn yet."""
+
 is_waiting = _is_in((State.PENDING,))
 """The same for messages that wait for their turn."""
 
@@ -124,6 +133,8 @@ sa.Index(
 )
 # What is due for whichever consumer, and how long; the release before takes messages by it.
 sa.Index("ix_outbox_due_at", outbox.c.due_at, postgresql_where=is_open, sqlite_where=is_open)
+# Apart from the others, so that a million reminders of next year cost nobody who looks for work anything.
+sa.Index("ix_outbox_scheduled", outbox.c.due_at, postgresql_where=is_scheduled, sqlite_where=is_scheduled)
 sa.Index(
     "ix_outbox_unfinished",
     outbox.c.state,

@@ -1,9 +1,9 @@
 """The outbox: messages that must leave the system, written in the transaction that caused them.
 
 The row holds the message and its state; the broker only carries its id, which is published again if lost.
-States: ``pending`` (waits for its turn), ``queued`` (published), ``running`` (claimed by a worker), then
-``done``, ``retry`` (later, at ``due_at``), ``dead`` (given up, kept for an operator) or ``skipped`` (nobody
-needs it any more).
+States: ``scheduled`` (written for a later moment, which has not come), ``pending`` (waits for its turn),
+``queued`` (published), ``running`` (claimed by a worker), then ``done``, ``retry`` (later, at ``due_at``),
+``dead`` (given up, kept for an operator) or ``skipped`` (nobody needs it any more).
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from sqlalchemy.dialects import postgresql, sqlite
 from scheduling import tracing
 from scheduling.db.statements import Statement
 from scheduling.messaging.models import Delay, State, outbox
+from scheduling.messaging.outcomes import Skip
 from scheduling.messaging.turns import sender_of_request
 from scheduling.times import utcnow
 from scheduling.web.responses import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from scheduling.db.metadata import Row
     from scheduling.db.session import Session
+    from scheduling.messaging.consumers import Message
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +56,9 @@ def enqueue(
 
     ``payload`` is JSON-able; moments in it become RFC 3339 text. Of two messages with one
     ``dedupe_key`` the first is kept. ``due_at`` is now unless a later moment is given; what is not delivered
-    at ``expires_at`` is skipped. The message takes the turn of the user who sends the request; outside a
-    request, of ``user_id``. Raises LookupError where no enabled plugin has the consumer, which in production
-    is logged: a release that is just being replaced may not have it yet.
+    at ``expires_at`` is skipped. The message takes the turn of the user who sends the request, and outside a
+    request of ``user_id``: now, or when it becomes due. Raises LookupError where no enabled plugin has the
+    consumer, which in production is logged: a release that is just being replaced may not have it yet.
     """
     if consumer not in db.registry.outbox_consumers:
         refuse(db, f"No enabled plugin handles messages to {consumer!r}.")
@@ -65,17 +67,17 @@ def enqueue(
     is_later = due_at is not None and due_at > now
     span = tracing.current()
     sender = sender_of_request()
+    whose = user_id if sender is None else sender
     row = {
         "id": message_id,
         "kind": kind,
         "consumer": consumer,
         "dedupe_key": dedupe_key,
         "payload": orjson.loads(to_json(payload)),
-        "state": State.RETRY if is_later else State.PENDING,
-        "delay": Delay.SCHEDULED if is_later else None,
+        "state": State.SCHEDULED if is_later else State.PENDING,
         "due_at": due_at if is_later else now,
         "expires_at": expires_at,
-        "turn": db.registry.turns.take(user_id if sender is None else sender),
+        "turn": (whose or 0) if is_later else db.registry.turns.take(whose),
         "created_at": now,
         "traceparent": str(span) if span else None,
     }
@@ -92,6 +94,13 @@ def refuse(db: Session, reason: str) -> None:
     logger.error("%s The message waits for a day, then it is dead.", reason)
 
 
+_is_unsent = sa.and_(
+    outbox.c.state.in_([State.SCHEDULED, State.PENDING, State.QUEUED, State.RETRY]),
+    outbox.c.attempts == 0,
+    outbox.c.handed_at.is_(None),
+)
+
+
 def lock_unsent(db: Session, dedupe_key: str) -> Row | None:
     """Return a message that was not handed to its consumer yet, with its id, ``due_at`` and ``created_at``.
 
@@ -100,12 +109,7 @@ def lock_unsent(db: Session, dedupe_key: str) -> Row | None:
     """
     query = (
         sa.select(outbox.c.id, outbox.c.due_at, outbox.c.created_at)
-        .where(
-            outbox.c.dedupe_key == dedupe_key,
-            outbox.c.state.in_([State.PENDING, State.QUEUED, State.RETRY]),
-            outbox.c.attempts == 0,
-            outbox.c.handed_at.is_(None),
-        )
+        .where(outbox.c.dedupe_key == dedupe_key, _is_unsent)
         .with_for_update()
     )
     return db.row(query)
@@ -113,10 +117,36 @@ def lock_unsent(db: Session, dedupe_key: str) -> Row | None:
 
 def move(db: Session, message_id: uuid.UUID, due_at: datetime) -> None:
     """Give a message that was written for a later moment another one; one that waits otherwise stays."""
-    is_scheduled = sa.and_(outbox.c.state == State.RETRY, outbox.c.delay == Delay.SCHEDULED)
-    db.write(sa.update(outbox).where(outbox.c.id == message_id, is_scheduled).values(due_at=due_at))
+    # The delay is that of the release before, which runs beside this one; it goes with the next release.
+    is_early = sa.or_(outbox.c.state == State.SCHEDULED, outbox.c.delay == Delay.SCHEDULED)
+    db.write(sa.update(outbox).where(outbox.c.id == message_id, is_early).values(due_at=due_at))
+
+
+def withdraw(db: Session, dedupe_keys: Collection[str]) -> None:
+    """Delete messages that were not handed to their consumer yet, by their keys, which are free again then.
+
+    One that a worker has in hand, or had, stays, and its key with it; so its handler has to look whether it
+    still holds. What was written in the same transaction is not found.
+    """
+    # A row that is locked is on its way to a worker. To wait for it could be a deadlock, since a worker takes
+    # many rows at once.
+    chosen = sa.select(outbox.c.id).where(outbox.c.dedupe_key.in_(dedupe_keys), _is_unsent)
+    db.write(sa.delete(outbox).where(outbox.c.id.in_(chosen.with_for_update(skip_locked=True))))
 
 
 def release_key(db: Session, dedupe_key: str) -> None:
     """Let another message have the key of one that is under way or finished."""
     db.write(sa.update(outbox).where(outbox.c.dedupe_key == dedupe_key).values(dedupe_key=None))
+
+
+def finish(db: Session, message: Message) -> None:
+    """Have a message done by the commit of the transaction in which its handler writes.
+
+    What a handler writes to this database is then written once, though it may be called again: where its
+    worker dies after the commit, or nobody knows whether that took effect. Raises ``Skip`` where the message
+    is no longer this attempt's.
+    """
+    is_ours = (outbox.c.state == State.RUNNING, outbox.c.attempts == message.attempt)
+    done = sa.update(outbox).where(outbox.c.id == message.id, *is_ours)
+    if not db.write(done.values(state=State.DONE, done_at=utcnow())).rowcount:
+        raise Skip("another worker has it")

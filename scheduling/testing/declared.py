@@ -110,10 +110,14 @@ class DeclaredAnswers:
             yield f"a failure is {response.content_type}"
             return
         problem = orjson.loads(response.body)
-        yield from self._object_faults(Problem, problem, "")
-        declared = {(code.status, code.word) for code in view.codes}
-        if (response.status_int, problem.get("code")) not in declared:
+        declared = {(code.status, code.word): code for code in view.codes}
+        code = declared.get((response.status_int, problem.get("code")))
+        if code is None:
             yield f"the code {problem.get('code')!r} with this status is not in errors="
+        elif code.members is not None:
+            further = {name: problem.pop(name) for name in code.members().fields if name in problem}
+            yield from self._object_faults(code.members, further, "")
+        yield from self._object_faults(Problem, problem, "")
 
     def _object_faults(self, schema: Schema | type[Schema], value: Any, path: str) -> Iterator[str]:
         """Yield what is wrong with an object, or with an array of them; ``path`` is where it stands."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scheduling.config.directives import register
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pyramid.config import Configurator
 
     from scheduling.web.registry import WebRegistry
+    from scheduling.web.schemas import AnswerSchema
 
 
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
@@ -22,12 +23,14 @@ _WORD = re.compile(r"[a-z][a-z0-9_]*")
 class Code:
     """A word in the member ``code`` of a problem, the status that it comes with, and what it means.
 
+    ``members`` describes what else the problem has then, as a :class:`~scheduling.web.schemas.AnswerSchema`.
     Raises ``ValueError`` for a word that is not as ``time_taken``, and for a status that is no error's.
     """
 
     word: str
     status: int
     meaning: str
+    members: type[AnswerSchema] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not _WORD.fullmatch(self.word):
@@ -113,11 +116,15 @@ _TITLES = {
 
 
 class Refusal(Exception):
-    """Raised where a call cannot be done: it is answered with a code, its status and a sentence."""
+    """Raised where a call cannot be done: it is answered with a code, its status and a sentence.
 
-    def __init__(self, code: Code, sentence: str) -> None:
+    ``members`` are what the code's problem has beside what every problem has, as JSON-able values.
+    """
+
+    def __init__(self, code: Code, sentence: str, **members: Any) -> None:
         self.code = code
         self.sentence = sentence
+        self.members = members
         super().__init__(sentence)
 
 

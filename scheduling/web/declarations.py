@@ -10,6 +10,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 from scheduling.web import codes
 from scheduling.web.idempotency.key import METHODS as IDEMPOTENCY_METHODS
+from scheduling.web.members import extended
 from scheduling.web.resources import Item, Resource, Root, Version1, children_of, item_of
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def places(registry: WebRegistry) -> Iterator[Place]:
         yield place
         is_api = issubclass(place.resource, Version1)
         children: Mapping[str, ResourceFactory] = (
-            registry.api_resources if is_api else children_of(place.resource)
+            registry.api_resources if is_api else children_of(registry, place.resource)
         )
         for name, child in children.items():
             if isinstance(child, type) and issubclass(child, Resource):
@@ -139,12 +140,22 @@ def declarations(registry: WebRegistry) -> Iterator[Declaration]:
     for place in places(registry):
         for entry in of_classes:
             if issubclass(place.resource, entry["introspectable"]["context"]):
-                yield from _declared(place, entry)
+                yield from _declared(registry, place, entry)
 
 
-def _declared(place: Place, entry: Mapping[str, Any]) -> Iterator[Declaration]:
-    """Yield a view of a place, once for each of its methods."""
-    view = entry["introspectable"]
+def _with_members(registry: WebRegistry, schema: Schema | type[Schema]) -> Schema | type[Schema]:
+    if isinstance(schema, type):
+        return extended(registry, schema)
+    with_members = extended(registry, type(schema))
+    return schema if with_members is type(schema) else with_members(many=schema.many)
+
+
+def _declared(registry: WebRegistry, place: Place, entry: Mapping[str, Any]) -> Iterator[Declaration]:
+    """Yield a view of a place, once for each of its methods, with the members that plugins added."""
+    view = dict(entry["introspectable"])
+    for option in ("schema", "response"):
+        if view.get(option) is not None:
+            view[option] = _with_members(registry, view[option])
     [permission] = [other["value"] for other in entry["related"] if other.category_name == "permissions"]
     methods = view["request_methods"] or ()
     for method in (methods,) if isinstance(methods, str) else methods:

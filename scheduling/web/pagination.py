@@ -59,11 +59,13 @@ class Keyset:
     """The order of a list: columns, the last of them unique, each ascending or descending.
 
     ``descending[i]`` is True where ``columns[i]`` is sorted descending. The columns must be of tables that
-    the query selects from.
+    the query selects from. Of two orders of one list by the same columns, one has a ``name``, so that no
+    cursor of the other is taken for its own.
     """
 
     columns: tuple[sa.Column[Any], ...]
     descending: tuple[bool, ...]
+    name: str = ""
 
     def order_by(self, columns: Sequence[sa.ColumnElement[Any]] = ()) -> list[sa.ColumnElement[Any]]:
         """Return the ORDER BY of the list, or of other ``columns`` that stand for its own."""
@@ -91,7 +93,7 @@ class Keyset:
 
     def cursor(self, values: Iterable[Any]) -> str:
         """Return the cursor that stands for the row with these values of the columns."""
-        return urlsafe_b64encode(orjson.dumps([self._name, *map(_text, values)])).rstrip(b"=").decode()
+        return urlsafe_b64encode(orjson.dumps([self._full_name, *map(_text, values)])).rstrip(b"=").decode()
 
     def parameters(self, cursor: str) -> dict[str, Any]:
         """Read a cursor back as the parameters of :meth:`after`.
@@ -101,7 +103,7 @@ class Keyset:
         try:
             padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
             name, *texts = orjson.loads(urlsafe_b64decode(padded))
-            if name == self._name:
+            if name == self._full_name:
                 pairs = zip(self.columns, texts, strict=True)
                 return {f"after_{i}": _value(column, text) for i, (column, text) in enumerate(pairs)}
         except (ValueError, TypeError, ArithmeticError, binascii.Error):
@@ -109,8 +111,8 @@ class Keyset:
         raise Invalid({"cursor": ["is not one that this list gave"]})
 
     @property
-    def _name(self) -> str:
-        return ".".join(str(column) for column in self.columns)
+    def _full_name(self) -> str:
+        return ".".join([*map(str, self.columns), *filter(None, [self.name])])
 
 
 def _text(value: Any) -> Any:

@@ -82,7 +82,7 @@ def invalid(error: Invalid, request: Request) -> Response:
 
 def refused(error: Refusal, request: Request) -> Response:
     """Answer what the refusal says."""
-    return problem(request, error.code.status, error.sentence, code=error.code)
+    return problem(request, error.code.status, error.sentence, code=error.code, **error.members)
 
 
 def forbidden(error: HTTPForbidden, request: Request) -> Response:

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 from scheduling.db.registry import DatabaseRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from marshmallow import Schema
 
     from scheduling.security.passwords import Passwords
     from scheduling.security.tokens import Tokens
+    from scheduling.web.members import Member
     from scheduling.web.openapi.kept import OpenApi
     from scheduling.web.pages.files import StaticFiles
     from scheduling.web.readiness import Readiness
+    from scheduling.web.resources import AddedChild, Resource
 
 
 class WebRegistry(DatabaseRegistry):
@@ -30,6 +34,18 @@ class WebRegistry(DatabaseRegistry):
 
     api_resource_claims: dict[str, str]
     """Who added each of them, as an operator knows it."""
+
+    added_children: list[AddedChild]
+    """What plugins added below resources of others."""
+
+    children: dict[type[Resource], Mapping[str, Callable[..., Any]]]
+    """All children of a class, once something has asked for them."""
+
+    members: dict[str, dict[str, Member]]
+    """What plugins added to the bodies and answers of things, by the thing's word and the member's key."""
+
+    extended_schemas: dict[type[Schema], type[Schema]]
+    """The schemas with these members, once something has asked for them."""
 
     operation_ids: dict[str, Any]
     """The view, and its attribute if it is a class, that gave itself an ``operation_id``."""

@@ -16,6 +16,8 @@ from scheduling import tracing
 from scheduling.web.codes import UNAUTHENTICATED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scheduling.config.settings import Settings
     from scheduling.db.session import Session
     from scheduling.db.versions import Versions
@@ -49,6 +51,9 @@ class Request(PyramidRequest):
 
     validated: dict[str, Any]
     """What the view's ``schema`` or ``query`` read from the body or the query string."""
+
+    members: Mapping[str, Any]
+    """The values of members of other plugins in the body, by their keys (:mod:`scheduling.web.members`)."""
 
     expected_versions: Versions = None
     """The versions that ``If-Match`` names, of a view with ``if_match``; None where any will do."""

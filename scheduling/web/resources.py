@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import setitem
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, final
 
 from pyramid.authorization import DENY_ALL
+from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.traversal import ResourceTreeTraverser
 
 from scheduling.config.directives import register
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pyramid.config import Configurator
 
     from scheduling.web.pages.files import File
+    from scheduling.web.registry import WebRegistry
     from scheduling.web.request import Request
 
 
@@ -30,9 +32,9 @@ class Resource:
     """A node of the tree. It makes no query until something asks for what it stands for.
 
     What is below it is declared, so that the tree can be read without a request: ``children`` by their names,
-    and as ``item`` what is found by an id, which ``parse_item_id`` reads (None for what cannot be one). A
-    resource that finds what is below it in another way has a ``__getitem__`` of its own, and is described
-    without that.
+    to which plugins add with ``config.add_child``, and as ``item`` what is found by an id, which
+    ``parse_item_id`` reads (None for what cannot be one). A resource that finds what is below it in another
+    way has a ``__getitem__`` of its own, and is described without that.
 
     ``__acl__`` is a method, since Pyramid would take an AttributeError inside a property for a node
     without an ACL. Rules are inherited along ``__parent__``.
@@ -48,7 +50,8 @@ class Resource:
         self.__parent__ = parent
 
     def __getitem__(self, name: str) -> Resource:
-        child, item = children_of(type(self)).get(name), item_of(type(self))
+        child = children_of(self.request.registry, type(self)).get(name)
+        item = item_of(type(self))
         if child is not None:
             return child(self.request, name, self)
         # Read from the class, where it is a function and no method.
@@ -58,8 +61,19 @@ class Resource:
         return item(self.request, item_id, self)
 
 
-def children_of(resource: type[Resource]) -> Mapping[str, ResourceFactory]:
-    """Return the children that a class declares.
+def children_of(registry: WebRegistry, resource: type[Resource]) -> Mapping[str, ResourceFactory]:
+    """Return the children that a class declares, and those that were added below it."""
+    known = registry.children.get(resource)
+    if known is None:
+        added = {
+            each.name: each.factory for each in registry.added_children if issubclass(resource, each.parent)
+        }
+        known = registry.children[resource] = {**_own_children(resource), **added}
+    return known
+
+
+def _own_children(resource: type[Resource]) -> Mapping[str, ResourceFactory]:
+    """Return the children that a class declares itself.
 
     In a plugin that was written before there was this declaration the word may mean something else, such as
     a property; that declares none.
@@ -186,7 +200,7 @@ def add_api_resource(config: Configurator, name: str, factory: ResourceFactory) 
     Raises ``StartupError`` when another plugin, or core, has claimed the name.
     """
     claims: dict[str, str] = config.registry.api_resource_claims
-    claimant = _claimant(config)
+    claimant = claimant_of(config)
     if claims.setdefault(name, claimant) != claimant:
         raise StartupError(
             f"{claims[name]} and {claimant} both claim the API resource {name!r}; "
@@ -196,7 +210,54 @@ def add_api_resource(config: Configurator, name: str, factory: ResourceFactory) 
     register(config, "api resource", name, add, factory=factory)
 
 
-def _claimant(config: Configurator) -> str:
+class AddedChild(NamedTuple):
+    """What a plugin added below the resources of a class."""
+
+    parent: type[Resource]
+    name: str
+    factory: ResourceFactory
+    claimant: str
+    """Who added it, as an operator knows it."""
+
+
+def add_child(config: Configurator, parent: type[Resource], name: str, factory: ResourceFactory) -> None:
+    """Directive: make ``factory(request, name, parent)`` the child ``name`` of every resource of a class.
+
+    It is asked for before ids. Raises ``StartupError`` when another plugin has claimed the name, when the
+    class itself has it, as a child or as the name of a view, and when the class has a ``__getitem__`` of its
+    own, which would not ask for it.
+    """
+    claimant, path = claimant_of(config), f"{parent.__name__}/{name}"
+    added: list[AddedChild] = config.registry.added_children
+    if parent.__getitem__ is not Resource.__getitem__:
+        raise StartupError(f"{claimant} claims {path}, but {parent.__name__} looks up by itself what it has.")
+    if name in _own_children(parent):
+        raise StartupError(f"{claimant} claims {path}, which {parent.__name__} has itself.")
+    for other in added:
+        if other.name == name and _are_related(parent, other.parent):
+            raise StartupError(
+                f"{other.claimant} and {claimant} both claim {path}; "
+                "take one of the plugins out of scheduling.plugins (SCHEDULING_PLUGINS)."
+            )
+    added.append(AddedChild(parent, name, factory, claimant))
+
+    def require_no_view() -> None:
+        for entry in config.registry.introspector.get_category("views", ()):
+            view = entry["introspectable"]
+            context = view["context"]
+            if view["name"] == name and isinstance(context, type) and _are_related(parent, context):
+                raise StartupError(f"{claimant} claims {path}, which is the name of a view there.")
+
+    # When all views are registered, whichever plugin comes first.
+    config.action(("child", parent, name), require_no_view, order=PHASE3_CONFIG + 1)
+
+
+def _are_related(one: type, other: type) -> bool:
+    """Tell whether a resource may be of both classes, since one is derived from the other."""
+    return issubclass(one, other) or issubclass(other, one)
+
+
+def claimant_of(config: Configurator) -> str:
     """Say whose package is being included, as an operator knows it."""
     package = config.package.__name__
     for plugin in config.registry.plugins:
@@ -206,9 +267,12 @@ def _claimant(config: Configurator) -> str:
 
 
 def includeme(config: Configurator) -> None:
-    """Set the root and the traverser, and register the directive."""
+    """Set the root and the traverser, and register the directives."""
     config.registry.api_resources = {}
     config.registry.api_resource_claims = {}
+    config.registry.added_children = []
+    config.registry.children = {}
     config.set_root_factory(Root)
     config.add_traverser(WholePathTraverser)
     config.add_directive("add_api_resource", add_api_resource)
+    config.add_directive("add_child", add_child)

@@ -186,7 +186,8 @@ class JsonObject(fields.Field[dict[str, Any]]):
 class RequestSchema(Schema):
     """What a request may say: unknown members are ignored, and a blank or null member counts as missing.
 
-    Blank is also what shows nothing, such as a zero-width space, but not in a password.
+    Blank is also what shows nothing, such as a zero-width space, but not in a password. A field with
+    ``allow_none=True`` is given the null, by which a change takes away what a thing need not have.
 
     ``synonyms`` maps other names that a client may use for a member to the member's own name.
     """
@@ -201,7 +202,8 @@ class RequestSchema(Schema):
     @pre_load
     def _normalise(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         trimmed = {name: self._trim(name, value) for name, value in data.items()}
-        sent = {name: value for name, value in trimmed.items() if value is not None}
+        nulls = {name: None for name in self._nullable if name in data and data[name] is None}
+        sent = nulls | {name: value for name, value in trimmed.items() if value is not None}
         return {name: sent[other] for other, name in self.synonyms.items() if other in sent} | sent
 
     def _trim(self, name: str, value: Any) -> Any:
@@ -213,16 +215,29 @@ class RequestSchema(Schema):
         return bare if shows_something(bare) else None
 
     @cached_property
+    def _nullable(self) -> set[str]:
+        return {f.data_key or name for name, f in self.fields.items() if f.allow_none}
+
+    @cached_property
     def _secrets(self) -> set[str]:
         return {f.data_key or name for name, f in self.fields.items() if isinstance(f, Secret)}
 
 
 class PatchSchema(RequestSchema):
-    """A partial update: at least one of the schema's members must be there; a secret does not count."""
+    """A partial update: at least one of the schema's members must be there.
+
+    A secret does not count, nor what says how to change and not what: those are ``options``.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ()
 
     @post_load
     def _not_empty(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        changing = [name for name, field in self.fields.items() if not isinstance(field, Secret)]
+        changing = [
+            name
+            for name, field in self.fields.items()
+            if name not in self.options and not isinstance(field, Secret)
+        ]
         if not data.keys() & changing:
             raise ValidationError(f"send at least one of: {', '.join(changing)}")
         return data

@@ -1,7 +1,8 @@
 """The options of ``@view_config`` that Scheduling adds to Pyramid's own, each done by a view deriver.
 
 ``schema``
-    a :class:`~scheduling.web.schemas.RequestSchema` class that reads the JSON body into ``request.validated``
+    a :class:`~scheduling.web.schemas.RequestSchema` class that reads the JSON body into
+    ``request.validated``, and what other plugins added to it into ``request.members``
 ``query``
     the same for the query string
 ``status``
@@ -45,6 +46,7 @@ from pyramid.exceptions import ConfigurationError
 from pyramid.viewderivers import VIEW
 
 from scheduling.web.codes import ALL, Code
+from scheduling.web.members import extended, take_members
 from scheduling.web.responses import empty_response, json_renderer, version_of, with_etag
 from scheduling.web.validation import read_object, validate
 
@@ -72,12 +74,13 @@ def input_deriver(view: View, info: Any) -> View:
         raise ConfigurationError(
             f"The view {info.original_view!r} names no permission; give it one, or NO_PERMISSION_REQUIRED."
         )
-    body_schema = options["schema"]() if options.get("schema") else None
+    body_schema: Any = extended(info.registry, options["schema"])() if options.get("schema") else None
     query_schema = options["query"]() if options.get("query") else None
 
     def read_then_view(context: Any, request: Request) -> Any:
         if body_schema is not None:
             request.validated = validate(body_schema, read_object(request))
+            request.members = take_members(request.registry, body_schema, request.validated)
         elif query_schema is not None:
             request.validated = validate(query_schema, request.GET)
         return view(context, request)

@@ -8,6 +8,7 @@ from scheduling.cli.main import main
 from scheduling.config.settings import CoreSchema
 from scheduling.config.sources import environment_variable
 from scheduling_analytics import AnalyticsSettings
+from scheduling_bookings import BookingsSettings
 from scheduling_email_smtp.settings import SmtpSettings
 from tests.chart.chartkit import VALUE_SETS
 from tests.chart.chartkit.objects import containers, environment, pods
@@ -18,6 +19,7 @@ SETTINGS = {
         ("scheduling", CoreSchema()),
         ("smtp", SmtpSettings()),
         ("analytics", AnalyticsSettings()),
+        ("bookings", BookingsSettings()),
     )
     for name, field in schema.fields.items()
 }

@@ -202,7 +202,12 @@ def test_settings_reach_every_component_alike(render):
         assert given["SCHEDULING_EMAIL_CHANGE_NEEDS_PASSWORD"] == "true"
         assert given["SCHEDULING_REQUIRE_IF_MATCH"] == "true"
         assert given["SCHEDULING_DEFAULT_TIME_ZONE"] == "Europe/Berlin"
-        assert given["SCHEDULING_PLUGINS"] == "analytics bookings notifications organizations"
+        assert given["SCHEDULING_EMAIL_BRAND_NAME"] == "Acme: dentists"
+        assert given["SCHEDULING_EMAIL_BRAND_LOGO"] == "https://www.example.com/logo.png?v=1"
+        assert given["SCHEDULING_EMAIL_BRAND_COLOR"] == "#ffd24d"
+        assert given["SCHEDULING_EMAIL_UNSUBSCRIBE_URL"] == "mailto:unsubscribe@example.com"
+        assert given["SCHEDULING_FRONTEND_URL"] == "https://app.example.com"
+        assert given["SCHEDULING_PLUGINS"] == "analytics bookings notifications organizations reminders"
 
 
 @pytest.mark.parametrize(("values", "has_proxy"), [("ingress", True), ("gateway", True), ("granian", False)])

@@ -10,13 +10,13 @@ from scheduling.db.engine import create_engine
 from scheduling.startup import set_up
 
 NOWHERE = "postgresql://scheduling@127.0.0.1:1/scheduling"
-CURRENT = ["core             core_0013 (up to date)", "bookings         bookings_0002 (up to date)"]
+CURRENT = ["core             core_0016 (up to date)", "bookings         bookings_0002 (up to date)"]
 
 
 def test_upgrade_and_check_agree_on_both_databases(command_output, empty_database_url):
     everything = {
         "DATABASE_URL": empty_database_url,
-        "SCHEDULING_PLUGINS": "analytics bookings notifications organizations",
+        "SCHEDULING_PLUGINS": "analytics bookings notifications organizations reminders",
     }
     command_output("db", "upgrade", **everything)
     assert command_output("db", "check", **everything) == ["The models and the migrations agree."]
@@ -24,7 +24,7 @@ def test_upgrade_and_check_agree_on_both_databases(command_output, empty_databas
 
 def test_current_shows_every_tree(command_output):
     assert command_output("db", "current") == [
-        "core             nothing (the newest is core_0013)",
+        "core             nothing (the newest is core_0016)",
         "bookings         nothing (the newest is bookings_0002)",
     ]
     command_output("db", "upgrade")

@@ -65,3 +65,46 @@ def test_an_unknown_kind_is_one_line_that_lists_those_of_the_enabled_plugins(pre
         "Error: There is no e-mail kind NEWSLETTER; "
         "there are: BOOKING_CANCELLED, BOOKING_CONFIRMATION, BOOKING_RESCHEDULED, WELCOME.\n"
     )
+
+
+def test_a_preview_is_in_a_readers_zone(preview):
+    result = preview("BOOKING_CONFIRMATION", "--zone", "Asia/Kathmandu")
+    assert "Thu 1 April 2027, 14:45–15:15 (UTC+5:45)" in result.output
+
+
+def test_a_zone_that_is_none_is_a_mistake_in_one_line(preview):
+    result = preview("WELCOME", "--zone", "Berlin")
+    assert result.exit_code == 2
+    assert "Error: Invalid value for '--zone': Berlin is not the IANA name of a time zone" in result.output
+
+
+def test_a_preview_of_all_is_a_folder_with_a_page_that_shows_each_light_and_dark(preview, rendered, tmp_path):
+    result = preview("--out", str(tmp_path / "emails"))
+    assert result.exit_code == 0, result.output
+    assert result.output == f"{tmp_path / 'emails' / 'index.html'}\n"
+    page = (tmp_path / "emails" / "index.html").read_text("utf-8")
+    for kind in KINDS:
+        mail = rendered(kind)
+        assert (tmp_path / "emails" / f"{kind}.html").read_text("utf-8") == mail.html
+        assert (tmp_path / "emails" / f"{kind}.txt").read_text("utf-8") == mail.text
+        for title in ("light", "dark", "light, narrow"):
+            assert page.count(f'title="{kind}, {title}"') == 1
+        assert f"<p>Subject: {mail.subject}</p>" in page
+    assert page.count("@media all {") == len(KINDS)
+    assert page.count("@media not all {") == 2 * len(KINDS)
+    assert "prefers-color-scheme: dark" not in page
+
+
+def test_a_preview_is_opened_in_a_browser(preview, monkeypatch):
+    opened = []
+    monkeypatch.setattr("click.launch", opened.append)
+    result = preview("WELCOME", "--open")
+    assert result.exit_code == 0, result.output
+    assert [*opened, ""] == result.output.split("\n")
+    assert opened[0].endswith("/index.html")
+
+
+def test_a_preview_without_a_kind_says_what_there_is(preview):
+    result = preview()
+    assert result.exit_code == 2
+    assert "Name a KIND, or --out or --open for all of them: BOOKING_CANCELLED, " in result.output

@@ -154,7 +154,7 @@ def test_a_redriven_message_is_due_now_and_keeps_its_id_dedupe_key_and_error(sit
     assert row.due_at <= utcnow()
 
 
-@pytest.mark.parametrize("state", [State.PENDING, State.QUEUED, State.RUNNING, State.DONE])
+@pytest.mark.parametrize("state", [State.SCHEDULED, State.PENDING, State.QUEUED, State.RUNNING, State.DONE])
 def test_a_message_that_needs_no_redriving_is_left_alone_and_named(site, run_outbox, state):
     message_id = insert_message(site, state)
     before = message_row(site, message_id)
@@ -248,7 +248,7 @@ def test_redriving_nothing_or_too_much_is_a_usage_error(site, run_outbox, argume
 # discard
 
 
-@pytest.mark.parametrize("state", [State.PENDING, State.QUEUED, State.RETRY, State.DEAD])
+@pytest.mark.parametrize("state", [State.SCHEDULED, State.PENDING, State.QUEUED, State.RETRY, State.DEAD])
 def test_a_discarded_message_is_kept_as_skipped(site, outbox_output, state):
     message_id = insert_message(site, state)
     assert outbox_output("discard", message_id) == ["1 message discarded."]
@@ -266,7 +266,7 @@ def test_a_message_in_hand_or_finished_is_not_discarded(site, run_outbox, state)
     assert result.exit_code == 1
     assert result.stderr == (
         f"Error: Message {message_id} is {state}; "
-        "only messages that are pending, queued, retry or dead can be discarded.\n"
+        "only messages that are scheduled, pending, queued, retry or dead can be discarded.\n"
     )
     assert message_row(site, message_id) == before
 
@@ -282,10 +282,10 @@ def test_stats_count_by_kind_and_state_with_a_sum(site, outbox_output):
     for state, kind in [(State.DEAD, "B"), (State.DEAD, "B"), (State.DONE, "A"), (State.DEAD, "A")]:
         insert_message(site, state, kind=kind)
     assert outbox_output("stats") == [
-        "KIND  PENDING  QUEUED  RUNNING  RETRY  DONE  DEAD  SKIPPED",
-        "A           0       0        0      0     1     1        0",
-        "B           0       0        0      0     0     2        0",
-        "all         0       0        0      0     1     3        0",
+        "KIND  SCHEDULED  PENDING  QUEUED  RUNNING  RETRY  DONE  DEAD  SKIPPED",
+        "A             0        0       0        0      0     1     1        0",
+        "B             0        0       0        0      0     0     2        0",
+        "all           0        0       0        0      0     1     3        0",
         "No message is waiting.",
     ]
 

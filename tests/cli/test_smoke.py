@@ -16,7 +16,7 @@ from scheduling.testing import Site
 from scheduling.testing.processes import Installation, free_port, program
 
 PRODUCTION = Path(__file__).parents[2] / "production.ini"
-PLUGINS = ["analytics", "bookings", "notifications", "organizations"]
+PLUGINS = ["analytics", "bookings", "notifications", "organizations", "reminders"]
 STEPS = ["register", "find it in the database", "log in", "see the e-mail sent", "clean up"]
 STEPS_WITH_BOOKINGS = [*STEPS[:3], "book", "read the booking", "see the e-mail sent", "cancel", "clean up"]
 

@@ -251,7 +251,7 @@ def test_delete_asks_first_and_names_the_account(command_output, run_command):
 
 
 def test_what_belongs_to_a_deleted_account_goes_and_its_tokens_end(run_command, empty_database_url):
-    everything = ["analytics", "bookings", "notifications", "organizations"]
+    everything = ["analytics", "bookings", "notifications", "organizations", "reminders"]
     site = Site(empty_database_url, everything)
     ada, bob, eve = site.user("Ada"), site.user("Bob"), site.user("Eve", admin=True)
     book(ada)

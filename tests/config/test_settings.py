@@ -29,6 +29,11 @@ WRONG = {
     "SCHEDULING_RATE_LIMIT_CALLS_PER_USER": "-1",
     "EMAIL_RETRY_ATTEMPTS": "three",
     "SCHEDULING_EMAIL_RETRY_DAYS": "31",
+    "SCHEDULING_EMAIL_BRAND_NAME": "Acme\nBcc: eve@example.com",
+    "SCHEDULING_EMAIL_BRAND_LOGO": "http://www.example.com/logo.png",
+    "SCHEDULING_EMAIL_BRAND_COLOR": "red",
+    "SCHEDULING_EMAIL_UNSUBSCRIBE_URL": "unsubscribe@example.com",
+    "SCHEDULING_FRONTEND_URL": "app.example.com",
     "PORT": "65536",
     "SCHEDULING_METRICS_PORT": "65536",
     "SCHEDULING_OUTBOX_LEASE": "0",
@@ -128,6 +133,12 @@ def test_what_is_required_is_named_with_its_variable():
             "trusted_proxies",
             [ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("192.0.2.1/32")],
         ),
+        (
+            "TRUSTED_PROXIES",
+            "::ffff:10.1.0.0/112 ::ffff:192.0.2.1 ::/0",
+            "trusted_proxies",
+            [ip_network("10.1.0.0/16"), ip_network("192.0.2.1/32"), ip_network("::/0")],
+        ),
         ("EMAIL_RETRY_ATTEMPTS", "5", "email_retry_attempts", 5),
         ("APP_ENV", "production", "app_env", "production"),
         (
@@ -142,6 +153,44 @@ def test_what_is_required_is_named_with_its_variable():
 )
 def test_a_variable_overrides_the_ini_file(variable, value, name, expected):
     assert getattr(loaded({f"scheduling.{name}": "1"}, {variable: value}), name) == expected
+
+
+BRANDS = {
+    "email_brand_name": ["", "Acme & Söhne 🎉"],
+    "email_brand_logo": ["", "https://www.example.com/logo.png?v=1"],
+    "email_brand_color": ["#3f4fc4", "#FFFFFF"],
+    "email_unsubscribe_url": [
+        *("", "https://app.example.com/preferences"),
+        *("mailto:unsubscribe@example.com", "mailto:unsubscribe@example.com?subject=Unsubscribe%20me"),
+    ],
+    "frontend_url": ["", "https://app.example.com", "http://localhost:5173/", "https://example.com/app/#"],
+}
+NO_BRANDS = {
+    "email_brand_name": ["x" * 61, "Acme\x1b[2J"],
+    "email_brand_logo": ["logo.png", "data:image/png;base64,AA==", "https://u:p@example.com/logo.png"],
+    "email_brand_color": ["", "#fff", "3f4fc4", "#3f4fc4;background:url(x)"],
+    "email_unsubscribe_url": [
+        *("http://app.example.com", "javascript:alert(1)", "mailto:unsubscribe", "mailto:a@b.example>, <x"),
+        *("https://app.example.com/a b", "https://app.example.com/\r\nBcc:", "https://app.example.com/ö"),
+    ],
+    "frontend_url": [
+        *("https://", "ftp://app.example.com", "https://app.example.com/?a=1", 'https://app.example.com/"'),
+        *("https://user:password@app.example.com", "https://app.example.com:port", "https://[::1"),
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in BRANDS for value in BRANDS[name]])
+def test_what_emails_show_of_the_operator_is_taken(name, value):
+    assert getattr(loaded({f"scheduling.{name}": value}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, wrong) for name, all_wrong in NO_BRANDS.items() for wrong in all_wrong]
+)
+def test_what_emails_could_not_show_of_the_operator_is_refused(name, value):
+    [mistake] = mistakes({f"scheduling.{name}": value})
+    assert f"scheduling.{name}" in mistake
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from threading import Barrier
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
-from scheduling.db import migrations
+from scheduling.db import indexes, migrations
 from scheduling.db.engine import create_engine
 from scheduling.db.metadata import metadata
 from scheduling.exceptions import StartupError
@@ -278,6 +279,72 @@ def test_failing_migration_leaves_nothing_half_done(database, install_acme):
     assert migrations.differences(engine, plugins) == []
 
 
+NEWEST_INDEXES = {"ix_bookings_user_id_updated_at_id", "ix_bookings_long", "ix_bookings_longest"}
+
+
+@pytest.fixture
+def older(ours):
+    """The database as the release before left it, with its engine and the plugins."""
+    engine, plugins = ours
+    migrations.upgrade(engine, plugins)
+    migrations.downgrade(engine, plugins, "bookings", "bookings_0002")
+    return engine, plugins
+
+
+def valid_indexes(engine):
+    query = "SELECT indexrelid::regclass::text FROM pg_index WHERE indisvalid"
+    with engine.connect() as connection:
+        return NEWEST_INDEXES & set(connection.exec_driver_sql(query).scalars())
+
+
+def is_postgresql(engine):
+    return engine.dialect.name == "postgresql"
+
+
+def test_indexes_of_an_old_table_are_built_before_anything_is_locked(older, caplog, monkeypatch):
+    engine, plugins = older
+    if not is_postgresql(engine):
+        return
+    built = []
+
+    def nothing_more(*_):
+        built.append(valid_indexes(engine))
+
+    monkeypatch.setattr(migrations.command, "upgrade", nothing_more)
+    migrations.upgrade(engine, plugins)
+    assert built[0] == NEWEST_INDEXES
+    monkeypatch.undo()
+    migrations.upgrade(engine, plugins)
+    assert migrations.differences(engine, plugins) == []
+    assert caplog.records == []
+
+
+def test_an_index_whose_building_was_interrupted_is_built_anew(older):
+    engine, plugins = older
+    if not is_postgresql(engine):
+        return
+    execute(engine, "CREATE INDEX ix_bookings_long ON bookings (id)")
+    execute(engine, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_bookings_long'::regclass")
+    migrations.upgrade(engine, plugins)
+    assert valid_indexes(engine) == NEWEST_INDEXES
+    assert migrations.differences(engine, plugins) == []
+
+
+def test_an_index_that_cannot_be_built_before_is_built_by_the_migration(older, caplog, monkeypatch):
+    engine, plugins = older
+    if not is_postgresql(engine):
+        return
+
+    def fail(*_):
+        raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
+
+    monkeypatch.setattr(indexes, "_build", fail)
+    migrations.upgrade(engine, plugins)
+    assert "ix_bookings_long is built by the migration: canceling" in caplog.text
+    assert valid_indexes(engine) == NEWEST_INDEXES
+    assert migrations.differences(engine, plugins) == []
+
+
 def test_models_follow_the_naming_convention():
     for name in OURS:
         import_module(f"scheduling_{name}.models")
@@ -351,4 +418,5 @@ def test_every_table_belongs_to_one_tree(ours):
         "email_slots",
         "email_rate",
         "idempotency_keys",
+        "user_preferences",
     } == {table for table, names in owners.items() if names == ["core"]}

@@ -79,7 +79,7 @@ def test_of_two_e_mails_with_one_key_the_first_is_kept_and_waits_for_its_moment(
     tell(site, alice, email_key="k", email_due_at=later)
     tell(site, alice, email_key="k")
     [message] = open_rows(site)
-    assert (message.state, message.due_at, message.dedupe_key) == ("retry", later, "k")
+    assert (message.state, message.due_at, message.dedupe_key) == ("scheduled", later, "k")
 
 
 def test_an_e_mail_that_is_of_no_use_any_more_is_skipped(site, alice, clock):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from scheduling.app import make_app
-from scheduling.email.rendering import Templates, moment
+from scheduling.email.rendering import Templates
 from scheduling.email.untrusted import shown
 from scheduling.exceptions import StartupError
 from scheduling.startup import set_up
@@ -19,6 +19,8 @@ KINDS = ("WELCOME", "BOOKING_CONFIRMATION", "BOOKING_RESCHEDULED", "BOOKING_CANC
 MARKUP = st.text("<>&\"'/=a \n\r\u2028{}%#", max_size=30) | st.text()
 # What mail clients make links of.
 LINK = re.compile(r"://|www\.\w|\w[.\u3002\uff0e]\w|@\w|\w:[^\s\d\u200b]")
+# What more is shown of than of a title.
+LONGER = {"location": 200, "cancellation_reason": 500}
 PAYLOAD = "<script>\"x'&{{ name }}{% raw %}\r\n</p>"
 
 
@@ -40,8 +42,9 @@ def is_timestamp(value):
 
 
 def texts_of(sample):
-    """Give the keys of what users wrote in a sample: its texts that are no timestamps."""
-    return [key for key, value in sample.items() if isinstance(value, str) and not is_timestamp(value)]
+    """Give the keys of what users wrote in a sample: its texts that are no timestamps and no time zone."""
+    texts = [key for key, value in sample.items() if isinstance(value, str) and not is_timestamp(value)]
+    return [key for key in texts if key != "time_zone"]
 
 
 def structure(html):
@@ -80,7 +83,8 @@ def test_no_text_of_a_user_is_markup_in_the_html(templates, kind, data):
     name = data.draw(MARKUP, label="name")
     written = {key: data.draw(MARKUP, label=key) for key in texts_of(sample)}
     mail = templates.render(kind, name, {**sample, **written})
-    plain = templates.render(kind, "", {**sample, **dict.fromkeys(written, "")})
+    # What is empty has no place, as a booking without a reason.
+    plain = templates.render(kind, "", {**sample, **{key: text and "x" for key, text in written.items()}})
     assert str(escape(mail.to_name)) in mail.html
     assert mail.html.count("<") == plain.html.count("<")
     assert mail.html.count(">") == plain.html.count(">")
@@ -103,7 +107,7 @@ def render_nasty(templates):
 
     def render_nasty(text):
         for kind, sample in templates.samples.items():
-            written = {key: text for key in texts_of(sample) if key != "role"}
+            written = {key: text for key in texts_of(sample) if key not in ("role", *LONGER)}
             mail = templates.render(kind, text, {**sample, **written})
             # The reader of WELCOME may be somebody whom the writer wants to deceive.
             yield mail, len(written) + (kind != "WELCOME")
@@ -167,6 +171,16 @@ def test_of_a_long_text_60_characters_are_shown(render_nasty, text):
         for part in parts(mail):
             assert text[:59].rstrip() in part or times == 0 or part == mail.subject
             assert text[:61] not in part
+
+
+@pytest.mark.parametrize(("key", "limit"), LONGER.items())
+def test_more_is_shown_of_what_is_longer_and_it_is_one_line_without_links(templates, key, limit):
+    kind = "BOOKING_CANCELLED"
+    text = "See evil.example\n" + "x" * 999
+    mail = templates.render(kind, "Alice", {**templates.samples[kind], key: text})
+    beginning = "See evil.\u200bexample " + "x" * (limit - 18)
+    for body in (mail.text, mail.html):
+        assert f"{beginning}…" in body
 
 
 @pytest.mark.parametrize(
@@ -253,16 +267,65 @@ def test_a_kind_that_nobody_registered_is_a_key_error(templates):
         templates.render("UNHEARD_OF", "Alice", {})
 
 
+TIMES = {"start_time": "2027-04-01T07:00:00.000Z", "end_time": "2027-04-01T07:30:00.000Z"}
+IN_BERLIN = "Thu 1 April 2027, 09:00–09:30 CEST (UTC+2)"
+IN_NEW_YORK = "Thu 1 April 2027, 03:00–03:30 EDT (UTC-4), America/New York"
+
+
+@pytest.mark.parametrize("kind", ["BOOKING_CONFIRMATION", "BOOKING_RESCHEDULED", "BOOKING_CANCELLED"])
 @pytest.mark.parametrize(
-    ("timestamp", "words"),
+    ("zone", "shown_too"),
     [
-        ("2027-04-01T09:00:00.000Z", "1 April 2027, 09:00 UTC"),
-        ("2027-12-31T23:30:00.000-01:00", "1 January 2028, 00:30 UTC"),
-        ("0999-05-09T00:00:00Z", "9 May 999, 00:00 UTC"),
+        ("America/New_York", IN_NEW_YORK),
+        ("UTC", "Thu 1 April 2027, 07:00–07:30 UTC"),
+        ("Europe/Berlin", None),
+        ("Africa/Johannesburg", None),  # whose clocks show the same in summer
+        (None, None),
+        ("Europe/Atlantis", None),
     ],
 )
-def test_a_moment_is_written_for_people_in_utc_with_the_zone_named(timestamp, words):
-    assert moment(timestamp) == words
+def test_a_bookings_times_are_in_the_readers_zone_and_in_its_own_where_that_differs(
+    templates, kind, zone, shown_too
+):
+    data = {**templates.samples[kind], **TIMES, "time_zone": zone}
+    mail = templates.render(kind, "Alice", data, "Europe/Berlin")
+    # The HTML has the times a second time for mailboxes, which list the beginning of each e-mail.
+    for body in (mail.text, unescape(mail.html).partition("<table")[2]):
+        assert body.count(IN_BERLIN) == 1
+        assert body.count("Thu 1 April 2027") == (2 if shown_too else 1)
+        assert shown_too is None or re.search(rf"{re.escape(shown_too)}(\n|<)", body)
+
+
+def test_a_moved_bookings_old_times_are_in_the_readers_zone(templates):
+    old = {"old_start_time": "2027-03-27T07:00:00Z", "old_end_time": "2027-03-27T08:00:00Z"}
+    data = {**templates.samples["BOOKING_RESCHEDULED"], **TIMES, **old}
+    mail = templates.render("BOOKING_RESCHEDULED", "Alice", data, "Europe/Berlin")
+    for body in (mail.text, unescape(mail.html)):
+        assert body.index(IN_BERLIN) < body.index("Sat 27 March 2027, 08:00–09:00 CET (UTC+1)")
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown_time"),
+    [("Europe/Berlin", "Thu 1 April 2027, 09:00 CEST (UTC+2)"), (None, "Thu 1 April 2027, 07:00 UTC")],
+)
+def test_the_filter_moment_of_an_operators_template_is_in_the_readers_zone(tmp_path, zone, shown_time):
+    (tmp_path / "accounts").mkdir()
+    (tmp_path / "accounts" / "welcome.txt").write_text("{{ data.start_time | moment }}")
+    templates = Templates(str(tmp_path))
+    templates.add("WELCOME", "accounts/welcome", "scheduling.accounts", TIMES)
+    mail = templates.render("WELCOME", "Alice", TIMES, *([zone] if zone else []))
+    assert mail.text == shown_time
+
+
+def test_a_file_that_is_imported_without_its_context_shows_utc(tmp_path):
+    (tmp_path / "accounts").mkdir()
+    (tmp_path / "accounts" / "own.txt").write_text("{% macro at(time) %}{{ time | moment }}{% endmacro %}")
+    own = '{% from "accounts/own.txt" import at %}{{ at(data.start_time) }}'
+    (tmp_path / "accounts" / "welcome.txt").write_text(own)
+    templates = Templates(str(tmp_path))
+    templates.add("WELCOME", "accounts/welcome", "scheduling.accounts", TIMES)
+    mail = templates.render("WELCOME", "Alice", TIMES, "Europe/Berlin")
+    assert mail.text == "Thu 1 April 2027, 07:00 UTC"
 
 
 def welcome(folder):

@@ -126,22 +126,22 @@ CASES = {
     "BOOKING_CONFIRMATION": Case(
         a_booking,
         change_the_booking,
-        ("Standup", "1 January 2099, 10:00", "1 January 2099, 11:00"),
-        ("Yoga", "5 May 2099, 15:00", "5 May 2099, 16:00"),
+        ("Standup", "Thu 1 January 2099, 10:00–11:00 UTC"),
+        ("Yoga", "Tue 5 May 2099, 15:00–16:00 UTC"),
         (cancel, forget_the_booking, delete_the_account),
     ),
     "BOOKING_RESCHEDULED": Case(
         a_moved_booking,
         change_the_booking,
-        ("Standup", "3 March 2099, 10:00", "3 March 2099, 11:00"),
-        ("Yoga", "5 May 2099, 15:00", "5 May 2099, 16:00", "1 January 2099, 10:00", "1 January 2099, 11:00"),
+        ("Standup", "Tue 3 March 2099, 10:00–11:00 UTC"),
+        ("Yoga", "Tue 5 May 2099, 15:00–16:00 UTC", "Thu 1 January 2099, 10:00–11:00 UTC"),
         (cancel, move_the_booking_back, forget_the_booking, delete_the_account),
     ),
     "BOOKING_CANCELLED": Case(
         a_cancelled_booking,
         retitle_the_cancelled_booking,
-        ("Standup", "1 January 2099, 10:00"),
-        ("Yoga", "1 January 2099, 11:00"),
+        ("Standup", "1 January 2099, 10:00–11:00 UTC"),
+        ("Yoga", "1 January 2099, 11:00–11:00 UTC"),
         (confirm_again, forget_the_booking, delete_the_account),
     ),
     "ORG_INVITE": Case(

@@ -14,6 +14,7 @@ from scheduling.accounts.models import users
 from scheduling.db.session import Session, session_scope
 from scheduling.exceptions import Missing
 from scheduling.messaging.models import State, outbox
+from scheduling.preferences.models import user_preferences
 from scheduling.security.permissions import Permission
 from scheduling.testing import Client
 from scheduling.testing.site import PASSWORD
@@ -41,6 +42,7 @@ Version1       /api/v1                               -     -     -     -     -  
 Auth           /api/v1/auth                          -     VE    VE    VE    VE    VE
 Users          /api/v1/users                         -     -     -     -     -     L
 Me             /api/v1/users/me                      -     VE    VE    VE    VE    LVE
+Preferences    /api/v1/users/me/preferences          -     VE    VE    VE    VE    LVE
 Bookings       /api/v1/bookings                      -     LC    LC    LC    LC    LC
 Booking        /api/v1/bookings/{booking}            -     VED   -     -     -     VED
 Organizations  /api/v1/organizations                 -     LC    LC    LC    LC    LC
@@ -74,11 +76,16 @@ GET     /api/v1/users                                 401  403  403  403  403  2
 GET     /api/v1/users/me                              401  200  200  200  200  200
 PATCH   /api/v1/users/me                              401  200  200  200  200  200
 PATCH   /api/v1/users/me/password                     401  200  200  200  200  200
+GET     /api/v1/users/me/preferences                  401  200  200  200  200  200
+PATCH   /api/v1/users/me/preferences                  401  200  200  200  200  200
 POST    /api/v1/bookings                              401  201  201  201  201  201
 GET     /api/v1/bookings                              401  200  200  200  200  200
+GET     /api/v1/bookings/freebusy?{window}            401  200  200  200  200  200
+GET     /api/v1/bookings/freebusy?{of_owner}          401  200  403  200  200  403
 GET     /api/v1/bookings/{booking}                    401  200  403  403  403  200
 PATCH   /api/v1/bookings/{booking}                    401  200  403  403  403  200
 DELETE  /api/v1/bookings/{booking}                    401  200  403  403  403  200
+POST    /api/v1/bookings/{cancelled}/restore          401  200  403  403  403  200
 POST    /api/v1/organizations                         401  201  201  201  201  201
 GET     /api/v1/organizations                         401  200  200  200  200  200
 GET     /api/v1/organizations/{org}                   401  200  403  200  200  200
@@ -109,6 +116,7 @@ BODIES = {
     "POST /api/v1/auth/login": {"email": "colleague@example.com", "password": PASSWORD},
     "PATCH /api/v1/users/me": {"name": "Renamed"},
     "PATCH /api/v1/users/me/password": {"currentPassword": PASSWORD, "newPassword": "another secret"},
+    "PATCH /api/v1/users/me/preferences": {"notices": {"BOOKING_CONFIRMED": {"email": False}}},
     "POST /api/v1/bookings": NEW_BOOKING,
     "PATCH /api/v1/bookings/{booking}": {"title": "Renamed"},
     "POST /api/v1/organizations": {"name": "New"},
@@ -153,10 +161,15 @@ def set_scene(site):
             clients[name] = Client(site.app, None, user_id, name, email)
         owner = clients["owner"].id
         start = datetime(2099, 1, 1, 10, tzinfo=UTC)
+        window = "from=2099-01-01T00:00:00Z&to=2099-01-02T00:00:00Z"
+        db.write(sa.insert(user_preferences).values(user_id=owner, chosen={"free_busy": "members"}))
         times = {"start_time": start, "end_time": start + timedelta(hours=1)}
         ids = {
             "file": next(iter(site.registry.static_files.by_name)),
             "booking": insert(bookings, user_id=owner, title="T", **times),
+            "cancelled": insert(bookings, user_id=owner, title="T", status="cancelled", **times),
+            "window": window,
+            "of_owner": f"{window}&user_ids={owner}",
             "org": insert(organizations, name="O", owner_id=owner),
             "notification": insert(notifications, user_id=owner, type="T", title="T", message="T"),
             "message": insert(

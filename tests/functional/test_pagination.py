@@ -60,6 +60,22 @@ def fill_bookings(site, reader, number):
     return ids(site, bookings, lambda row: (row.start_time, row.id))
 
 
+def fill_bookings_by_change(site, reader, number, *, descending=True):
+    end = BASE + timedelta(days=1)
+    rows = [{"updated_at": moment} for moment in moments(number)]
+    common = {"user_id": reader.id, "title": "T", "start_time": BASE, "end_time": end}
+    insert(site, bookings, [common | row for row in rows])
+    return ids(site, bookings, lambda row: (row.updated_at, row.id), descending=descending)
+
+
+def fill_bookings_oldest_change_first(site, reader, number):
+    return fill_bookings_by_change(site, reader, number, descending=False)
+
+
+def fill_bookings_earliest_first(site, reader, number):
+    return fill_bookings(site, reader, number)[::-1]
+
+
 def fill_organizations(site, reader, number, owner=None):
     common = {"name": "O", "owner_id": owner or reader.id}
     insert(site, organizations, [{**common, "created_at": moment} for moment in moments(number)])
@@ -120,6 +136,9 @@ class Listing:
 LISTS = [
     Listing("/users", fill_users),
     Listing("/bookings", fill_bookings),
+    Listing("/bookings?sort=start_time", fill_bookings_earliest_first),
+    Listing("/bookings?sort=updated_at", fill_bookings_oldest_change_first),
+    Listing("/bookings?sort=-updated_at", fill_bookings_by_change),
     Listing("/organizations", fill_organizations),
     Listing("/organizations?scope=member", fill_memberships),
     Listing("/organizations/{organization}/members", fill_members, ident="membership_id"),
@@ -128,6 +147,7 @@ LISTS = [
     Listing("/analytics/events", fill_events, default=50),
     Listing("/outbox", fill_outbox),
 ]
+NOTIFICATIONS = next(listing for listing in LISTS if listing.path == "/notifications")
 every_list = pytest.mark.parametrize("listing", LISTS, ids=lambda listing: listing.path)
 
 
@@ -261,7 +281,7 @@ def test_a_row_added_meanwhile_neither_repeats_nor_hides_another(site):
 
 
 def test_a_row_removed_meanwhile_hides_no_other(site):
-    admin, _, expected = filled(site, LISTS[5], 6)
+    admin, _, expected = filled(site, NOTIFICATIONS, 6)
     first = admin.get("/notifications?limit=3")
     admin.delete(f"/notifications/{expected[2]}", status=200)
     assert [row["id"] for row in following(admin, first).json] == expected[3:]

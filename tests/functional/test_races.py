@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from random import Random
 
 import pytest
 import sqlalchemy as sa
@@ -278,3 +279,97 @@ def test_of_two_moves_at_once_there_is_one_email(site):
     site.deliver()
     at_once(site, (alice, "patch", path, LATE_START), (alice, "patch", path, EARLY_END))
     assert len(messages_of(site, "BOOKING_RESCHEDULED")) == 1
+
+
+REJECT = {"on_conflict": "reject"}
+TEN = {"title": "T", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
+NOON = {"start": "2099-01-01T12:00:00Z", "end": "2099-01-01T13:00:00Z"}
+
+
+def confirmed_starts(client):
+    return sorted(row["start_time"] for row in client.get("/bookings?status=confirmed").json)
+
+
+def test_of_fifty_bookings_of_one_time_that_refuse_overlaps_one_is_made(site):
+    alice = site.user()
+    calls = [(alice, "post", "/bookings", TEN | REJECT)] * 50
+    with ThreadPoolExecutor(len(calls)) as threads:
+        answers = list(threads.map(lambda call: make(site, *call), calls))
+    assert statuses(answers) == [201] + [409] * 49
+    [made] = [answer.json["booking"]["id"] for answer in answers if answer.status_int == 201]
+    refused = [answer.json for answer in answers if answer.status_int == 409]
+    assert {problem["code"] for problem in refused} == {"time_taken"}
+    assert [[found["booking_id"] for found in problem["conflicts"]] for problem in refused] == [[made]] * 49
+    assert len(alice.get("/bookings").json) == 1
+
+
+def test_of_bookings_and_moves_into_one_time_at_once_one_is_made(site):
+    alice = site.user()
+    paths = [f"/bookings/{book(alice, **NOON)['id']}" for _ in range(2)]
+    times = {name: TEN[name] for name in ("start", "end")}
+    moves = [(alice, "patch", path, times | REJECT) for path in paths]
+    answers = at_once(site, *moves, *[(alice, "post", "/bookings", TEN | REJECT)] * 2)
+    assert len([answer for answer in answers if answer.status_int in (200, 201)]) == 1
+    assert {answer.json["code"] for answer in answers if answer.status_int == 409} == {"time_taken"}
+    assert confirmed_starts(alice).count("2099-01-01T10:00:00.000Z") == 1
+
+
+def test_of_a_restored_booking_and_a_new_one_of_its_time_at_once_one_is_there(site):
+    alice = site.user()
+    path = f"/bookings/{book(alice)['id']}"
+    alice.delete(path)
+    restore, create = (alice, "post", f"{path}/restore", REJECT), (alice, "post", "/bookings", TEN | REJECT)
+    answers = at_once(site, restore, create, create)
+    assert len([answer for answer in answers if answer.status_int in (200, 201)]) == 1
+    assert confirmed_starts(alice) == ["2099-01-01T10:00:00.000Z"]
+
+
+def test_of_two_restorations_of_one_booking_at_once_one_wins(site):
+    alice = site.user()
+    path = f"/bookings/{book(alice)['id']}"
+    alice.delete(path)
+    for body in (REJECT, {}):
+        restore = (alice, "post", f"{path}/restore", body)
+        assert statuses(at_once(site, restore, restore)) == [200, 409]
+        alice.delete(path)
+
+
+def test_a_booking_that_allows_overlaps_is_seen_as_soon_as_it_is_made(site):
+    alice = site.user()
+    refusing, allowing = (alice, "post", "/bookings", TEN | REJECT), (alice, "post", "/bookings", TEN)
+    late, early = overtaken(site, refusing, allowing)
+    assert (late.status_int, early.status_int) == (409, 201)
+
+
+def test_one_time_of_two_owners_is_made_twice_at_once(site):
+    alice, bob = site.user("Alice"), site.user("Bob")
+    answers = at_once(site, *[(client, "post", "/bookings", TEN | REJECT) for client in (alice, bob)])
+    assert statuses(answers) == [201, 201]
+
+
+def test_calls_of_all_kinds_that_refuse_overlaps_do_not_wait_for_each_other_for_ever(site):
+    clients = [site.user("Alice"), site.user("Bob"), site.user("Ada", admin=True)]
+    owners = clients[:2]
+    paths = [f"/bookings/{book(owner, **NOON)['id']}" for owner in owners for _ in range(3)]
+
+    def calls(random):
+        for _ in range(40):
+            path, hour = random.choice(paths), random.randrange(10, 20)
+            times = {"start": f"2099-01-01T{hour}:00:00Z", "end": f"2099-01-01T{hour}:30:00Z"}
+            word = random.choice([REJECT, REJECT, {}])
+            kind = random.choice(["post", "patch", "delete", "restore"])
+            if kind == "post":
+                yield random.choice(owners), "post", "/bookings", {"title": "T"} | times | word
+            elif kind == "patch":
+                yield clients[2], "patch", path, times | word
+            elif kind == "delete":
+                yield clients[2], "delete", path, None
+            else:
+                yield clients[2], "post", f"{path}/restore", word
+
+    def run(seed):
+        return [make(site, *call).status_int for call in calls(Random(seed))]  # noqa: S311 - which calls are made
+
+    with ThreadPoolExecutor(8) as threads:
+        answered = set().union(*threads.map(run, range(8)))
+    assert answered <= {200, 201, 404, 409}

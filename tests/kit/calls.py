@@ -10,11 +10,15 @@ CALLS = [
     ("get", "/users/me", None),
     ("patch", "/users/me", {"name": "Ghost"}),
     ("patch", "/users/me/password", {"currentPassword": PASSWORD, "newPassword": "secret456"}),
+    ("get", "/users/me/preferences", None),
+    ("patch", "/users/me/preferences", {"notices": {"BOOKING_CONFIRMED": {"email": False}}}),
     ("post", "/bookings", BOOKING),
     ("get", "/bookings", None),
+    ("get", "/bookings/freebusy?from=2099-01-01T00:00:00Z&to=2099-01-02T00:00:00Z", None),
     ("get", "/bookings/{booking}", None),
     ("patch", "/bookings/{booking}", {"title": "T"}),
     ("delete", "/bookings/{booking}", None),
+    ("post", "/bookings/{cancelled}/restore", {}),
     ("post", "/organizations", {"name": "Acme"}),
     ("get", "/organizations", None),
     ("get", "/organizations?scope=member", None),
@@ -39,11 +43,13 @@ CALLS = [
 
 def things_of(client):
     """Make one of everything, and return the ids by the names that CALLS has."""
-    booking = book(client)["id"]
+    booking, cancelled = (book(client)["id"] for _ in range(2))
+    client.delete(f"/bookings/{cancelled}", status=200)
     organization = client.post("/organizations", {"name": "Acme"}, status=201).json["organization"]["id"]
     notification = client.get("/notifications").json[0]["id"]
     return {
         "booking": booking,
+        "cancelled": cancelled,
         "organization": organization,
         "notification": notification,
         "user": client.id,

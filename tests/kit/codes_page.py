@@ -32,7 +32,7 @@ def main():
         **SETTINGS,
         # Nothing is asked of it.
         "scheduling.database_url": f"sqlite:///{gettempdir()}/nothing.db",
-        "scheduling.plugins": "analytics bookings notifications organizations",
+        "scheduling.plugins": "analytics bookings notifications organizations reminders",
     }
     PATH.write_text(page(make_app(set_up(ini, {}), ini).registry))
 

@@ -10,6 +10,7 @@ from scheduling.messaging.consumers import Consumer
 from scheduling.messaging.models import outbox
 from scheduling.messaging.outbox import enqueue
 from scheduling.messaging.relay import mark_due_as_queued
+from scheduling.messaging.scheduled import give_turns
 from scheduling.messaging.worker import Worker
 from scheduling.times import utcnow
 
@@ -89,4 +90,5 @@ def make_due(site, *ids):
 
 def mark(site, name="test", **options):
     """Mark due messages to a consumer as queued and return their ids."""
+    give_turns(site.registry)
     return [due.id for due in mark_due_as_queued(site.registry, name, **options)]

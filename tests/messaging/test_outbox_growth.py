@@ -1,4 +1,4 @@
-"""What the relay and the metrics ask costs the same however many messages are done."""
+"""What the relay and the metrics ask costs the same however many messages are done, or due some day."""
 
 import uuid
 from datetime import timedelta
@@ -13,7 +13,7 @@ from scheduling.messaging.relay import Relay
 from scheduling.observability.metrics.outbox import due, oldest_due_seconds, unfinished, waiting
 from scheduling.times import utcnow
 
-DONE_ROWS = 5000
+DONE_ROWS = SCHEDULED_ROWS = 5000
 
 
 @pytest.fixture
@@ -29,6 +29,8 @@ def old_site(site):
     }
     with session_scope(site.registry) as db:
         db.write(sa.insert(outbox), [{"id": uuid.uuid4(), **row} for _ in range(DONE_ROWS)])
+        later = row | {"state": "scheduled", "due_at": now + timedelta(days=1), "done_at": None}
+        db.write(sa.insert(outbox), [{"id": uuid.uuid4(), **later} for _ in range(SCHEDULED_ROWS)])
         if db.connection.dialect.name == "postgresql":
             db.connection.exec_driver_sql("ANALYZE outbox")
     for _ in range(3):
@@ -70,6 +72,7 @@ def test_no_query_scans_the_table(old_site, work):
     for statement, plan in plans(old_site, lambda: work(old_site.registry)):
         assert "Seq Scan on outbox" not in plan, f"{statement}\n{plan}"
         assert "SCAN outbox" not in plan.replace("SCAN outbox USING", ""), f"{statement}\n{plan}"
+        assert "ix_outbox_scheduled" not in plan or "due_at" in statement, f"{statement}\n{plan}"
 
 
 def test_only_the_due_messages_are_claimed(old_site):

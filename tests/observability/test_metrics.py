@@ -13,7 +13,7 @@ from scheduling.testing.processes import wait_for
 from scheduling.web.request import Request
 from tests.kit.factories import book, create_organization
 
-PLUGINS = ["analytics", "bookings", "notifications", "organizations"]
+PLUGINS = ["analytics", "bookings", "notifications", "organizations", "reminders"]
 
 
 @pytest.fixture

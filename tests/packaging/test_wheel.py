@@ -66,7 +66,7 @@ def test_installed_wheel_migrates_serves_and_delivers_without_the_checkout(insta
     plugins = installation.run("scheduling", "-c", "x.ini", "plugins", "list")
 
     assert agreement == "The models and the migrations agree.\n"
-    for name in ("analytics", "bookings", "notifications", "organizations"):
+    for name in ("analytics", "bookings", "notifications", "organizations", "reminders"):
         assert f"{name:<16} enabled    scheduling {scheduling.__version__}" in plugins
     with installation.serving("x.ini") as server:
         assert server.call("GET", "/health").body["status"] == "OK"

@@ -1,11 +1,13 @@
 """What the views declare can be read without a request."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from scheduling.web.declarations import declarations, places
 from scheduling.web.resources import Item
 
-ALL_PLUGINS = ("analytics", "bookings", "notifications", "organizations")
+ALL_PLUGINS = ("analytics", "bookings", "notifications", "organizations", "reminders")
 
 # What these answer is no JSON that a schema could describe.
 PAGES = {f"scheduling.web.pages.{name}" for name in ("catalog", "docs", "static")}
@@ -31,6 +33,7 @@ def test_the_tree_is_known(registry):
         "/api/v1/auth": False,
         "/api/v1/users": False,
         "/api/v1/users/me": False,
+        "/api/v1/users/me/preferences": False,
         "/api/v1/outbox": False,
         "/api/v1/outbox/{OutboxMessage}": True,
         "/api/v1/analytics": False,
@@ -142,7 +145,7 @@ config.add_api_resource("things", Things)
     install_plugin("acme", includeme=own)
     registry = start_app("acme").registry
     assert "/api/v1/things" in {path(place) for place in places(registry)}
-    things = registry.api_resources["things"](None, "things", None)
+    things = registry.api_resources["things"](SimpleNamespace(registry=registry), "things", None)
     assert things["anything"].__name__ == "anything"
 
 
@@ -162,7 +165,7 @@ config.add_api_resource("things", Things)
     registry = start_app("acme").registry
     below = {path(place) for place in places(registry) if path(place).startswith("/api/v1/things")}
     assert below == {"/api/v1/things"}
-    things = registry.api_resources["things"](None, "things", None)
+    things = registry.api_resources["things"](SimpleNamespace(registry=registry), "things", None)
     assert things.item == "the newest one"
     with pytest.raises(KeyError):
         things["7"]
@@ -191,7 +194,7 @@ config.add_api_resource("things", Things)
 
 
 def test_an_item_is_found_by_its_id_alone(registry):
-    bookings = registry.api_resources["bookings"](None, "bookings", None)
+    bookings = registry.api_resources["bookings"](SimpleNamespace(registry=registry), "bookings", None)
     assert isinstance(bookings["7"], Item)
     for name in ("0", "x", "", "007"):
         with pytest.raises(KeyError):

@@ -52,7 +52,7 @@ def test_a_body_that_is_no_json_is_a_400(site, body):
 
 def test_a_change_of_nothing_is_a_400_that_says_so(site):
     refused = problem(site.user().patch("/users/me", {"role": "admin"}, status=400), 400, "Bad Request")
-    assert refused["errors"] == {"body": ["send at least one of: name, email"]}
+    assert refused["errors"] == {"body": ["send at least one of: name, email, time_zone"]}
 
 
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"1", b"null", b"true", b'[{"title": "Standup"}]'])

@@ -37,7 +37,7 @@ config.add_view(forgotten, context=Resource, name="acme", {options})
 @pytest.fixture
 def views(start_app):
     """The permissions of each view of core and all plugins, by method, resource and name."""
-    app = start_app("analytics", "bookings", "notifications", "organizations")
+    app = start_app("analytics", "bookings", "notifications", "organizations", "reminders")
     found = {}
     for entry in app.registry.introspector.get_category("views"):
         view = entry["introspectable"]
@@ -59,7 +59,7 @@ def test_only_the_views_of_a_short_list_are_public(views):
 
 
 def test_every_view_that_makes_one_thing_says_where_it_is(start_app):
-    app = start_app("analytics", "bookings", "notifications", "organizations")
+    app = start_app("analytics", "bookings", "notifications", "organizations", "reminders")
     views = [entry["introspectable"] for entry in app.registry.introspector.get_category("views")]
     making = [view for view in views if view.get("status") == 201]
     nowhere = {view["context"].__name__ for view in making if not view.get("location")}
@@ -88,7 +88,9 @@ def test_view_with_a_permission_starts(install_plugin, start_app):
 def test_what_is_found_by_an_id_in_a_container_of_the_api_is_an_item(start_app):
     """It cannot forget to end its ACL, as a plain resource would inherit what the container allows."""
     request = Request.blank("/")
-    request.registry = start_app("analytics", "bookings", "notifications", "organizations").registry
+    request.registry = start_app(
+        "analytics", "bookings", "notifications", "organizations", "reminders"
+    ).registry
     found = []
     for name, factory in request.registry.api_resources.items():
         container = factory(request, name, None)

@@ -29,6 +29,8 @@ Takes: root, name, existing, key, and optionally optional.
 - name: SCHEDULING_PLUGINS
   value: {{ join " " . | quote }}
 {{- end }}
+- name: SCHEDULING_BOOKINGS_ON_CONFLICT
+  value: {{ .Values.bookings.onConflict }}
 - name: SCHEDULING_ANALYTICS_TYPES_PER_DAY
   value: {{ .Values.analytics.typesPerDay | int | quote }}
 - name: SCHEDULING_ANALYTICS_ANONYMOUS_PER_MINUTE
@@ -117,6 +119,24 @@ Takes: root, name, existing, key, and optionally optional.
   value: {{ $email.retryAttempts | int | quote }}
 {{- with $email.from }}
 - name: EMAIL_FROM
+  value: {{ . | quote }}
+{{- end }}
+{{- with $email.brand.name }}
+- name: SCHEDULING_EMAIL_BRAND_NAME
+  value: {{ . | quote }}
+{{- end }}
+{{- with $email.brand.logo }}
+- name: SCHEDULING_EMAIL_BRAND_LOGO
+  value: {{ . | quote }}
+{{- end }}
+- name: SCHEDULING_EMAIL_BRAND_COLOR
+  value: {{ $email.brand.color | quote }}
+{{- with $email.unsubscribeUrl }}
+- name: SCHEDULING_EMAIL_UNSUBSCRIBE_URL
+  value: {{ . | quote }}
+{{- end }}
+{{- with $email.frontendUrl }}
+- name: SCHEDULING_FRONTEND_URL
   value: {{ . | quote }}
 {{- end }}
 {{- if eq $email.provider "smtp" }}

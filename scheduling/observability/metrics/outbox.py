@@ -5,6 +5,7 @@ They are the same whichever process is asked, and right after everything was sta
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -13,7 +14,16 @@ from prometheus_client.core import GaugeMetricFamily
 from scheduling.db.session import session_scope
 from scheduling.email import limit
 from scheduling.email.channel import CONSUMER, URGENT
-from scheduling.messaging.models import Delay, State, is_finished, is_open, is_waiting, outbox
+from scheduling.messaging.models import (
+    OPEN_STATES,
+    Delay,
+    State,
+    is_finished,
+    is_open,
+    is_scheduled,
+    is_waiting,
+    outbox,
+)
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
@@ -27,6 +37,11 @@ if TYPE_CHECKING:
 
 
 _WORKER = "worker"
+# Between two moments, of which a planner expects few. Of all that are before one it expects a third, and
+# then reads the whole table, though of a million messages that are due next year none is due now.
+_is_due_without_turn = sa.and_(
+    is_scheduled, outbox.c.due_at.between(datetime(2000, 1, 1, tzinfo=UTC), sa.bindparam("now"))
+)
 _is_waiting_email = sa.and_(is_waiting, outbox.c.consumer.in_([CONSUMER, URGENT]))
 
 
@@ -43,7 +58,9 @@ class OutboxCollector:
     def collect(self) -> Iterator[Metric]:
         """Read the numbers, each from a partial index that has no finished rows."""
         rows = GaugeMetricFamily(
-            "scheduling_outbox_rows", "Unfinished messages, the dead included.", labels=["kind", "state"]
+            "scheduling_outbox_rows",
+            "Unfinished messages, the dead included, without those that were written for a later moment.",
+            labels=["kind", "state"],
         )
         age = GaugeMetricFamily(
             "scheduling_outbox_oldest_due_seconds", "How long the oldest due message has been waiting."
@@ -78,10 +95,13 @@ class OutboxCollector:
 
 
 def unfinished(registry: WebRegistry) -> dict[tuple[str, str], int]:
-    """Return how many unfinished messages there are by kind and state."""
+    """Return how many unfinished messages there are by kind and state.
+
+    Those that were written for a later moment are not counted, since there may be a million of them.
+    """
     query = (
         sa.select(outbox.c.kind, outbox.c.state, sa.func.count())
-        .where(~is_finished)
+        .where(~is_finished, outbox.c.state.in_([*OPEN_STATES, State.DEAD]))
         .group_by(outbox.c.kind, outbox.c.state)
     )
     with session_scope(registry) as db:
@@ -94,11 +114,14 @@ def due(registry: EmailRegistry) -> int:
     One that is published is due too; its ``due_at`` says when it is published again. E-mails that the rate
     limit or an outage keeps from being sent wait for no worker.
     """
-    is_due = sa.or_(outbox.c.due_at <= utcnow(), outbox.c.state == State.QUEUED)
+    now = utcnow()
+    is_due = sa.or_(outbox.c.due_at <= now, outbox.c.state == State.QUEUED)
     if delay_of_emails(registry) != _WORKER:
         is_due = sa.and_(is_due, ~_is_waiting_email)
+    count = sa.select(sa.func.count())
     with session_scope(registry) as db:
-        return db.scalar(sa.select(sa.func.count()).where(is_open, is_due)) or 0
+        without_turn = db.scalar(count.where(_is_due_without_turn).params(now=now)) or 0
+        return without_turn + (db.scalar(count.where(is_open, is_due)) or 0)
 
 
 def delay_of_emails(registry: EmailRegistry) -> str:
@@ -121,6 +144,7 @@ def waiting(registry: EmailRegistry) -> Sequence[Row]:
     being delivered. A message that was written for a later moment, such as a reminder, does not wait before
     that moment.
     """
+    now = utcnow()
     delay = sa.func.coalesce(outbox.c.delay, Delay.RETRY)
     reason = sa.case(
         (delay == Delay.SCHEDULED, _WORKER),
@@ -129,20 +153,27 @@ def waiting(registry: EmailRegistry) -> Sequence[Row]:
         else_=_WORKER,
     )
     is_early = sa.and_(
-        outbox.c.due_at > utcnow(),
+        outbox.c.due_at > now,
         sa.or_(outbox.c.state == State.PENDING, delay == Delay.SCHEDULED),
     )
-    query = (
-        sa.select(outbox.c.kind, reason.label("reason"), sa.func.count(), sa.func.min(outbox.c.created_at))
-        .where(is_open, ~is_early)
-        .group_by(outbox.c.kind, "reason")
-    )
+    columns = (outbox.c.kind, outbox.c.created_at)
+    open_ones = sa.select(*columns, reason.label("reason")).where(is_open, ~is_early)
+    # Those whose moment has come; a relay is about to give them their turns, where one is running.
+    worker: sa.Label[str] = sa.literal_column(f"'{_WORKER}'").label("reason")
+    without_turn = sa.select(outbox.c.kind, outbox.c.due_at, worker).where(_is_due_without_turn)
+    found = sa.union_all(open_ones, without_turn).subquery()
+    query = sa.select(
+        found.c.kind, found.c.reason, sa.func.count(), sa.func.min(found.c.created_at)
+    ).group_by(found.c.kind, found.c.reason)
     with session_scope(registry) as db:
-        return db.rows(query)
+        return db.rows(query, {"now": now})
 
 
 def oldest_due_seconds(registry: WebRegistry) -> float:
     """Return for how many seconds the message that is due longest has been due, 0 if none is."""
     with session_scope(registry) as db:
-        oldest = db.scalar(sa.select(sa.func.min(outbox.c.due_at)).where(is_open))
+        first = [
+            db.scalar(sa.select(sa.func.min(outbox.c.due_at)).where(each)) for each in (is_open, is_scheduled)
+        ]
+    oldest = min((moment for moment in first if moment), default=None)
     return max(0.0, (utcnow() - oldest).total_seconds()) if oldest else 0.0

@@ -130,6 +130,7 @@ def open_answers(document: dict[str, Any], names: SchemaNames) -> None:
     for path in document["paths"].values():
         for operation in path.values():
             _open(operation["responses"])
+    _open(document["components"]["responses"])
 
 
 def describe(document: dict[str, Any], names: SchemaNames) -> None:

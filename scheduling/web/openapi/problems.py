@@ -38,6 +38,9 @@ def response(codes: list[Code]) -> dict[str, Any]:
         # No enum, of which generated clients make a closed type: a later release may add codes.
         "properties": {"code": {"x-extensible-enum": [code.word for code in codes]}},
     }
+    # What some of the codes have in addition; a part of a schema, so that none of it is required.
+    if further := [code.members(partial=True) for code in codes if code.members is not None]:
+        schema["allOf"] = further
     if codes[0].status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         schema["required"] = ["request_id"]
     return {

@@ -37,9 +37,27 @@ def test_a_new_booking_is_confirmed_by_mail_with_its_times_in_utc(site):
     assert mail.subject == "Booking confirmed: Standup"
     for body in (mail.text, mail.html):
         assert "Standup" in body
-        assert "1 January 2099, 08:00 UTC" in body
-        assert "1 January 2099, 09:30 UTC" in body
+        assert "Thu 1 January 2099, 08:00–09:30 UTC" in body
     assert "Hello Alice" in mail.text
+
+
+def test_times_in_a_mail_are_in_the_zone_that_its_reader_has_when_it_is_sent(site):
+    alice, bob = site.user("Alice"), site.user("Bob")
+    alice.patch("/users/me", {"time_zone": "Asia/Kathmandu"}, status=200)
+    site.deliver()
+    site.clear_mail()
+    book_abroad(alice)
+    book_abroad(bob)
+    bob.patch("/users/me", {"time_zone": "America/New_York"}, status=200)
+    site.deliver()
+    shown = {
+        alice.email: "Thu 1 January 2099, 13:45–15:15 (UTC+5:45)",
+        bob.email: "Thu 1 January 2099, 03:00–04:30 EST (UTC-5)",
+    }
+    assert {mail.to_address for mail in site.mail} == set(shown)
+    for mail in site.mail:
+        for body in (mail.text, mail.html):
+            assert shown[mail.to_address] in body
 
 
 def test_a_cancelled_booking_is_announced_by_mail_with_its_times_in_utc(site):
@@ -50,8 +68,7 @@ def test_a_cancelled_booking_is_announced_by_mail_with_its_times_in_utc(site):
     assert mail.subject == "Booking cancelled: Standup"
     for body in (mail.text, mail.html):
         assert "Standup" in body
-        assert "1 January 2099, 08:00 UTC" in body
-        assert "1 January 2099, 09:30 UTC" in body
+        assert "Thu 1 January 2099, 08:00–09:30 UTC" in body
 
 
 def test_a_new_booking_is_a_notification_for_its_owner(site):
@@ -79,13 +96,20 @@ def test_a_cancelled_booking_is_a_notification_for_its_owner(site):
 @pytest.mark.parametrize(
     ("changes", "now"),
     [
-        ({"start": "2099-01-01T09:00:00Z"}, "2099-01-01 09:00 to 2099-01-01 09:30"),
-        ({"end": "2099-01-02T09:00:00Z"}, "2099-01-01 08:00 to 2099-01-02 09:00"),
-        ({"end": "2099-01-01T09:00:00Z", "title": "Yoga"}, "2099-01-01 08:00 to 2099-01-01 09:00"),
+        ({"start": "2099-01-01T09:00:00Z"}, "Thu 1 January 2099, 10:00–10:30 CET (UTC+1)"),
+        (
+            {"end": "2099-01-02T09:00:00Z"},
+            "Thu 1 January 2099, 09:00 – Fri 2 January 2099, 10:00 CET (UTC+1)",
+        ),
+        (
+            {"end": "2099-01-01T09:00:00Z", "title": "Yoga"},
+            "Thu 1 January 2099, 09:00–10:00 CET (UTC+1)",
+        ),
     ],
 )
 def test_a_booking_that_moved_is_a_notification_for_its_owner(site, changes, now):
     alice, ada = site.user("Alice"), site.user("Ada", admin=True)
+    alice.patch("/users/me", {"time_zone": "Europe/Berlin"}, status=200)
     booking = book_abroad(alice)
     ada.patch(f"/bookings/{booking['id']}", changes, status=200)
     title = changes.get("title", "Standup")
@@ -93,7 +117,7 @@ def test_a_booking_that_moved_is_a_notification_for_its_owner(site, changes, now
     assert (moved["type"], moved["title"]) == ("BOOKING_RESCHEDULED", f'Booking "{title}" rescheduled')
     assert moved["metadata"] == {"booking_id": booking["id"]}
     assert moved["message"] == (
-        f"Your booking “{title}” is now from {now} UTC; it was from 2099-01-01 08:00 to 2099-01-01 09:30 UTC."
+        f"Your booking “{title}” is now on {now}; it was on Thu 1 January 2099, 09:00–10:30 CET (UTC+1)."
     )
     assert ada.get("/notifications").json == []
 

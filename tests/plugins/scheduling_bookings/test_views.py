@@ -21,6 +21,11 @@ MEMBERS = {
     "created_at",
     "updated_at",
     "version",
+    "description",
+    "location",
+    "time_zone",
+    "metadata",
+    "cancellation_reason",
 }
 NO_IDS = ("0", "-1", "+1", "01", "1.0", "abc", "1e3", "9223372036854775808", "%C2%B2", "99999999")
 

@@ -37,7 +37,7 @@ def test_the_facts(site):
     assert (told["name"], told["version"]) == ("Scheduling", scheduling.__version__)
     assert (told["ready"], told["reason"]) == (True, None)
     names = [plugin["name"] for plugin in told["plugins"]]
-    assert sorted(names) == ["analytics", "bookings", "notifications", "organizations"]
+    assert sorted(names) == ["analytics", "bookings", "notifications", "organizations", "reminders"]
     assert told["plugins"][names.index("bookings")] == {
         "name": "bookings",
         "summary": "Bookings: create, list, change and cancel times.",

@@ -1,0 +1,238 @@
+"""Members: what a plugin adds to the bodies and the answers of another's thing, such as a booking.
+
+The schemas of a thing name it in ``members_of``. Whoever owns the thing keeps the values of all members in
+one JSON column of its row, by their keys, so that a list stays one query, and a version and an ETag are of
+all that is shown. A plugin acts on its member by subscribing to the owner's events, which carry the values.
+
+The members of plugins that come with Scheduling stand beside the owner's, those of others in
+``extensions``, below the plugin's name: ``{"extensions": {"crm": {"stage": "lead"}}}``; their keys are as
+``crm.stage``. See docs/decisions/adding-to-another-plugin.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import RAISE, Schema, fields
+
+from scheduling.exceptions import StartupError
+from scheduling.web.resources import claimant_of
+from scheduling.web.schemas import AnswerSchema, RequestSchema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pyramid.config import Configurator
+
+    from scheduling.db.session import Session
+    from scheduling.web.registry import WebRegistry
+
+    MakeField = Callable[[], fields.Field[Any]]
+    Initial = Callable[[Session, int], Any]
+
+EXTENSIONS = "extensions"
+"""The member in which those of third parties are."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member that a plugin has added to a thing."""
+
+    name: str
+    plugin: str | None
+    """The third party's plugin; None for one that comes with Scheduling."""
+
+    field: MakeField
+    default: Any
+    initial: Initial | None
+    claimant: str
+
+    @property
+    def key(self) -> str:
+        """By what its value is kept."""
+        return self.name if self.plugin is None else f"{self.plugin}.{self.name}"
+
+
+class _Extensions(Schema):
+    """What third parties' plugins have added. A name that none has is a mistake."""
+
+    class Meta:
+        """Marshmallow's options."""
+
+        unknown = RAISE
+
+    error_messages = {"unknown": "is not known here"}  # noqa: RUF012
+
+
+def add_member(
+    config: Configurator,
+    thing: str,
+    name: str,
+    field: MakeField,
+    default: Any = None,
+    initial: Initial | None = None,
+) -> None:
+    """Directive: add a member to a thing's bodies and answers; ``field()`` makes its marshmallow field.
+
+    Its values are JSON. ``default`` is that of things for which none was sent; ``initial(db, user_id)``,
+    where there is one, gives that of a thing which ``user_id`` is making. Raises ``StartupError`` where
+    another plugin has added one of this name.
+    """
+    claimant = claimant_of(config)
+    plugin = _third_party(config)
+    member = Member(name, plugin, field, default, initial, claimant)
+    of_thing = config.registry.members.setdefault(thing, {})
+    other = of_thing.setdefault(member.key, member)
+    if other is not member:
+        raise StartupError(
+            f"{other.claimant} and {claimant} both add the member {member.key!r} to {thing!r}; "
+            "take one of the plugins out of scheduling.plugins (SCHEDULING_PLUGINS)."
+        )
+
+
+def _third_party(config: Configurator) -> str | None:
+    """Return the name of the plugin that is being included, if it does not come with Scheduling."""
+    ours = __name__.partition(".")[0]
+    package = f"{config.package.__name__}."
+    for plugin in config.registry.plugins:
+        if package.startswith(f"{plugin.package}.") and plugin.distribution.partition(" ")[0] != ours:
+            return str(plugin.name)
+    return None
+
+
+def extended(registry: WebRegistry, schema: type[Schema]) -> type[Schema]:
+    """Return a schema with the members that were added to its thing, also in schemas that it nests."""
+    known = registry.extended_schemas.get(schema)
+    if known is None:
+        # A schema that nests itself gets no further.
+        registry.extended_schemas[schema] = schema
+        known = registry.extended_schemas[schema] = _extended(registry, schema)
+    return known
+
+
+def _extended(registry: WebRegistry, schema: type[Schema]) -> type[Schema]:
+    own = schema().fields
+    added = _nesting(own, lambda nested: extended(registry, nested))
+    members = registry.members.get(getattr(schema, "members_of", None) or "", {})
+    for name, field in _fields(members, schema).items():
+        if name in own:
+            claimant = members[name].claimant if name in members else "A third party"
+            raise StartupError(f"{claimant} adds the member {name!r}, which {schema.__name__} has itself.")
+        added[name] = field
+    if not added:
+        return schema
+    return type(schema.__name__, (schema,), {**_told_of(schema), **added})
+
+
+def _told_of(schema: type[Schema]) -> dict[str, Any]:
+    return {"__module__": schema.__module__, "__doc__": schema.__doc__}
+
+
+def _nesting(
+    of_schema: Mapping[str, fields.Field[Any]], convert: Callable[[type[Schema]], type[Schema]]
+) -> dict[str, fields.Field[Any]]:
+    """Return those of a schema's fields that nest others, with these converted, if that changes them."""
+    found = {name: _renested(field, convert) for name, field in of_schema.items()}
+    return {name: field for name, field in found.items() if field is not of_schema[name]}
+
+
+def _renested(field: fields.Field[Any], convert: Callable[[type[Schema]], type[Schema]]) -> fields.Field[Any]:
+    """Return a field with the schema that it nests, perhaps in a list, converted; itself if that is equal."""
+    options: dict[str, Any] = {name: getattr(field, name) for name in _OPTIONS}
+    if isinstance(field, fields.List):
+        inner = _renested(field.inner, convert)
+        return field if inner is field.inner else fields.List(inner, **options)
+    if not isinstance(field, fields.Nested):
+        return field
+    nested = type(field.schema)
+    other = convert(nested)
+    if other is nested:
+        return field
+    return fields.Nested(other, many=field.many, only=field.only, exclude=field.exclude, **options)
+
+
+_OPTIONS = ("allow_none", "data_key", "metadata", "required", "validate")
+"""What a field keeps when what it nests is converted."""
+
+
+@cache
+def _in_answers(schema: type[Schema]) -> type[Schema]:
+    """Return a schema as answers have it: with all of its members, and a later release may add some."""
+    if issubclass(schema, AnswerSchema):
+        return schema
+    name = f"{schema.__name__.removesuffix('Answer')}Answer"
+    return type(name, (AnswerSchema, schema), {**_told_of(schema), **_nesting(schema().fields, _in_answers)})
+
+
+def _fields(members: Mapping[str, Member], schema: type[Schema]) -> dict[str, fields.Field[Any]]:
+    """Return the fields that a schema gets; in an answer of third parties' members all are there."""
+    is_answer = issubclass(schema, AnswerSchema)
+    by_plugin: dict[str | None, dict[str, fields.Field[Any]]] = {None: {}}
+    for member in members.values():
+        field = member.field()
+        of_plugin = by_plugin.setdefault(member.plugin, {})
+        of_plugin[member.name] = _renested(field, _in_answers) if is_answer else field
+    found = by_plugin.pop(None)
+    if by_plugin:
+        base: type[Schema] = AnswerSchema if is_answer else _Extensions
+        of_plugins = {
+            str(plugin): fields.Nested(base.from_dict(theirs, name=f"{schema.__name__}_{plugin}"))
+            for plugin, theirs in by_plugin.items()
+        }
+        extensions = base.from_dict(dict(of_plugins), name=f"{schema.__name__}_{EXTENSIONS}")
+        found[EXTENSIONS] = fields.Nested(extensions)
+    return found
+
+
+def take_members(registry: WebRegistry, schema: RequestSchema, loaded: dict[str, Any]) -> dict[str, Any]:
+    """Take the values of members, by their keys, out of what a schema has read."""
+    thing = getattr(schema, "members_of", None)
+    if thing is None:
+        return {}
+    taken = {}
+    extensions = loaded.pop(EXTENSIONS, {}) if EXTENSIONS in schema.fields else {}
+    for key, member in registry.members.get(thing, {}).items():
+        source = loaded if member.plugin is None else extensions.get(member.plugin, {})
+        if member.name in source:
+            taken[key] = source.pop(member.name)
+    return taken
+
+
+def filled(
+    db: Session, thing: str, stored: Mapping[str, Any] | None, sent: Mapping[str, Any], user_id: int = 0
+) -> dict[str, Any]:
+    """Return the values of all members of a thing, to be kept: what was sent, else what there was.
+
+    ``stored`` is None for a thing that the user ``user_id`` is making. What the members of a plugin that is
+    not enabled had stays.
+    """
+    members: Mapping[str, Member] = db.registry.members.get(thing, {})
+    values = dict(stored or {})
+    for key, member in members.items():
+        if key in sent:
+            values[key] = sent[key]
+        elif key not in values:
+            is_initial = stored is None and member.initial is not None
+            values[key] = member.initial(db, user_id) if is_initial and member.initial else member.default
+    return values
+
+
+def shown(registry: WebRegistry, thing: str, stored: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what an answer has of the members of a thing."""
+    found: dict[str, Any] = {}
+    for key, member in registry.members.get(thing, {}).items():
+        value = stored[key] if stored and key in stored else member.default
+        if member.plugin is None:
+            found[member.name] = value
+        else:
+            found.setdefault(EXTENSIONS, {}).setdefault(member.plugin, {})[member.name] = value
+    return found
+
+
+def includeme(config: Configurator) -> None:
+    """Register the directive."""
+    config.registry.members = {}
+    config.registry.extended_schemas = {}
+    config.add_directive("add_member", add_member)
