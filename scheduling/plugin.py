@@ -35,8 +35,8 @@ from scheduling.email.provider import (
 )
 from scheduling.events import Activity, Event, InApp, Notice, publish
 from scheduling.exceptions import Invalid, Missing
-from scheduling.messaging.consumers import DEFAULT_ATTEMPTS, DEFAULT_SECONDS, Message
-from scheduling.messaging.outbox import enqueue, finish, lock_unsent, move, release_key, withdraw
+from scheduling.messaging.consumers import DEFAULT_ATTEMPTS, DEFAULT_SECONDS, Message, finish
+from scheduling.messaging.outbox import enqueue, lock_unsent, move, release_key, withdraw
 from scheduling.messaging.outcomes import Permanent, Postpone, Skip, Transient
 from scheduling.observability.registry import Registry
 from scheduling.preferences.service import Preferences

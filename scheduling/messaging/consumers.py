@@ -8,8 +8,12 @@ from functools import partial
 from operator import setitem
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
 from scheduling.config.directives import register
+from scheduling.messaging.models import State, outbox
 from scheduling.messaging.outbox import enqueue
+from scheduling.messaging.outcomes import Skip
 from scheduling.times import utcnow
 
 if TYPE_CHECKING:
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
     from pyramid.config import Configurator
 
+    from scheduling.db.session import Session
     from scheduling.events import Event
 
     Handler = Callable[["Message", Any], str | None]
@@ -59,6 +64,19 @@ class Message:
 
     handed: dict[str, Any] | None = None
     """What the handler said of that with ``handed`` of ``Transient`` or ``Postpone``."""
+
+
+def finish(db: Session, message: Message) -> None:
+    """Have a message done by the commit of the transaction in which its handler writes.
+
+    What a handler writes to this database is then written once, though it may be called again: where its
+    worker dies after the commit, or nobody knows whether that took effect. Raises ``Skip`` where the message
+    is no longer this attempt's.
+    """
+    is_ours = (outbox.c.state == State.RUNNING, outbox.c.attempts == message.attempt)
+    done = sa.update(outbox).where(outbox.c.id == message.id, *is_ours)
+    if not db.write(done.values(state=State.DONE, done_at=utcnow())).rowcount:
+        raise Skip("another worker has it")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from scheduling import tracing
 from scheduling.db.statements import Statement
 from scheduling.messaging.models import Delay, State, outbox
-from scheduling.messaging.outcomes import Skip
 from scheduling.messaging.turns import sender_of_request
 from scheduling.times import utcnow
 from scheduling.web.responses import to_json
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     from scheduling.db.metadata import Row
     from scheduling.db.session import Session
-    from scheduling.messaging.consumers import Message
 
 logger = logging.getLogger(__name__)
 
@@ -137,16 +135,3 @@ def withdraw(db: Session, dedupe_keys: Collection[str]) -> None:
 def release_key(db: Session, dedupe_key: str) -> None:
     """Let another message have the key of one that is under way or finished."""
     db.write(sa.update(outbox).where(outbox.c.dedupe_key == dedupe_key).values(dedupe_key=None))
-
-
-def finish(db: Session, message: Message) -> None:
-    """Have a message done by the commit of the transaction in which its handler writes.
-
-    What a handler writes to this database is then written once, though it may be called again: where its
-    worker dies after the commit, or nobody knows whether that took effect. Raises ``Skip`` where the message
-    is no longer this attempt's.
-    """
-    is_ours = (outbox.c.state == State.RUNNING, outbox.c.attempts == message.attempt)
-    done = sa.update(outbox).where(outbox.c.id == message.id, *is_ours)
-    if not db.write(done.values(state=State.DONE, done_at=utcnow())).rowcount:
-        raise Skip("another worker has it")

@@ -13,11 +13,9 @@ if TYPE_CHECKING:
 
     from scheduling.security.passwords import Passwords
     from scheduling.security.tokens import Tokens
-    from scheduling.web.members import Member
     from scheduling.web.openapi.kept import OpenApi
     from scheduling.web.pages.files import StaticFiles
     from scheduling.web.readiness import Readiness
-    from scheduling.web.resources import AddedChild, Resource
 
 
 class WebRegistry(DatabaseRegistry):
@@ -35,14 +33,14 @@ class WebRegistry(DatabaseRegistry):
     api_resource_claims: dict[str, str]
     """Who added each of them, as an operator knows it."""
 
-    added_children: list[AddedChild]
-    """What plugins added below resources of others."""
+    added_children: list[Any]
+    """What plugins added below resources of others: ``web.resources.AddedChild``."""
 
-    children: dict[type[Resource], Mapping[str, Callable[..., Any]]]
+    children: dict[type, Mapping[str, Callable[..., Any]]]
     """All children of a class, once something has asked for them."""
 
-    members: dict[str, dict[str, Member]]
-    """What plugins added to the bodies and answers of things, by the thing's word and the member's key."""
+    members: dict[str, dict[str, Any]]
+    """What plugins added to bodies and answers: ``web.members.Member``, by the thing's word and the key."""
 
     extended_schemas: dict[type[Schema], type[Schema]]
     """The schemas with these members, once something has asked for them."""
