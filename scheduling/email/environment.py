@@ -39,7 +39,8 @@ def span_in(context: Context, zone: str | None, start: str, end: str) -> Markup:
     moments = parse_timestamp(start), parse_timestamp(end)
     if zone not in zone_names() or same_clock(zone, _readers_zone(context), *moments):
         return Markup()
-    return Markup(f"{format_span(*moments, zone)}, {zone.replace('_', ' ')}")  # noqa: S704
+    text = format_span(*moments, zone)
+    return Markup(text if zone == "UTC" else f"{text}, {zone.replace('_', ' ')}")  # noqa: S704
 
 
 def _readers_zone(context: Context) -> str:

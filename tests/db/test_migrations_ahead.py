@@ -61,7 +61,7 @@ def test_check_does_not_take_the_next_release_for_a_difference(ahead, run_on_dat
 
 def test_current_says_which_trees_are_ahead(ahead, run_on_database):
     lines = run_on_database("db", "current").stdout.splitlines()
-    assert lines[2] == "bookings         bookings_9999 (ahead of this release, which knows bookings_0002)"
+    assert lines[2] == "bookings         bookings_9999 (ahead of this release, which knows bookings_0004)"
 
 
 def test_a_plugin_that_is_behind_is_upgraded_beside_trees_that_are_ahead(
