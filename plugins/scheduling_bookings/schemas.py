@@ -154,7 +154,9 @@ class BookingQuery(PageQuery):
 class FreeBusyQuery(RequestSchema):
     """``GET /bookings/freebusy``."""
 
-    window_start = Moment(data_key="from", required=True)
+    window_start = Moment(
+        data_key="from", required=True, metadata={"description": "Busy times that end after this moment."}
+    )
     window_end = Moment(
         data_key="to",
         required=True,

@@ -87,17 +87,22 @@ def _field(types: Mapping[str, NoticeType]) -> fields.Field[Any]:
         )
         for name, of_type in types.items()
     }
-    return fields.Nested(
-        _Strict.from_dict(members, name="Notices"),
-        metadata={"description": "Which notices are told, by their types, on which channels."},
-    )
+    told = "Which notices are told, by their types, on which channels."
+    return fields.Nested(_strict("Notices", told, members), metadata={"description": told})
 
 
 def _of_channels(of_type: NoticeType) -> type[Schema]:
     """Make the schema of all types that have the channels of this one."""
     channels = of_type.defaults()
     words = "And".join(channel.title().replace("_", "") for channel in channels)
-    return _Strict.from_dict({channel: Flag() for channel in channels}, name=f"NoticeBy{words}")
+    members: dict[str, fields.Field[Any]] = {channel: Flag() for channel in channels}
+    return _strict(f"NoticeBy{words}", "On which channels a type of notices is told.", members)
+
+
+def _strict(name: str, told: str, members: dict[str, fields.Field[Any]]) -> type[Schema]:
+    schema = _Strict.from_dict(members, name=name)
+    schema.__doc__ = told
+    return schema
 
 
 def includeme(config: Configurator) -> None:

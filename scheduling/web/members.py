@@ -16,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import RAISE, Schema, fields
+from marshmallow.exceptions import RegistryError
 
 from scheduling.exceptions import StartupError
 from scheduling.web.resources import claimant_of
@@ -146,7 +147,11 @@ def _renested(field: fields.Field[Any], convert: Callable[[type[Schema]], type[S
         return field if inner is field.inner else fields.List(inner, **options)
     if not isinstance(field, fields.Nested):
         return field
-    nested = type(field.schema)
+    try:
+        nested = type(field.schema)
+    except RegistryError:
+        # Its class is named and does not exist: whoever describes the call tells where.
+        return field
     other = convert(nested)
     if other is nested:
         return field
@@ -177,13 +182,23 @@ def _fields(members: Mapping[str, Member], schema: type[Schema]) -> dict[str, fi
     found = by_plugin.pop(None)
     if by_plugin:
         base: type[Schema] = AnswerSchema if is_answer else _Extensions
-        of_plugins = {
-            str(plugin): fields.Nested(base.from_dict(theirs, name=f"{schema.__name__}_{plugin}"))
+        of_plugins: dict[str, fields.Field[Any]] = {
+            str(plugin): _nested(
+                f"{schema.__name__}_{plugin}", f"What the plugin {plugin} adds.", base, theirs
+            )
             for plugin, theirs in by_plugin.items()
         }
-        extensions = base.from_dict(dict(of_plugins), name=f"{schema.__name__}_{EXTENSIONS}")
-        found[EXTENSIONS] = fields.Nested(extensions)
+        told = "What plugins that do not come with Scheduling add, by their names."
+        found[EXTENSIONS] = _nested(f"{schema.__name__}_{EXTENSIONS}", told, base, of_plugins)
     return found
+
+
+def _nested(
+    name: str, told: str, base: type[Schema], members: Mapping[str, fields.Field[Any]]
+) -> fields.Field[Any]:
+    schema = base.from_dict(dict(members), name=name)
+    schema.__doc__ = told
+    return fields.Nested(schema)
 
 
 def take_members(registry: WebRegistry, schema: RequestSchema, loaded: dict[str, Any]) -> dict[str, Any]:

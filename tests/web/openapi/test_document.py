@@ -234,6 +234,7 @@ def test_if_match_is_told_of_what_has_a_version(document):
     changed = {(path, method) for path in (booking, organization) for method in ("patch", "delete")}
     assert told == changed | {
         ("/api/v1/users/me", "patch"),
+        ("/api/v1/users/me/preferences", "patch"),
         ("/api/v1/organizations/{organization_id}/members/{user_id}", "delete"),
     }
     for path, method in told:
