@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from itertools import pairwise
@@ -54,6 +54,13 @@ class Growth:
     table: str
     fill: str
     calls: Sequence[Scenario]
+    shown: str = ""
+    """By what its figures go, where that is not the table's name."""
+
+    @property
+    def name(self) -> str:
+        """What is printed above the figures, and is their key in the file."""
+        return self.shown or self.table
 
 
 def call(
@@ -80,6 +87,11 @@ def call(
 
 _BOOKING = {"title": "Growth", "start": "2098-04-01T09:00:00Z", "end": "2098-04-01T09:30:00Z"}
 _BOOK = call("POST", "/bookings", _BOOKING, status=HTTPStatus.CREATED)
+_REMINDERS = [{"minutes": minutes, "channel": "email"} for minutes in (10, 60)]
+_BOOK_WITH_REMINDERS = replace(
+    call("POST", "/bookings", _BOOKING | {"reminders": _REMINDERS}, status=HTTPStatus.CREATED),
+    name="POST /bookings with two reminders",
+)
 # Three bookings of each owner are at that time: the lock, the query and the refusal, and nothing is written.
 _TOMORROW = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
 _REFUSED = {
@@ -153,6 +165,18 @@ GROWTHS = (
                 (SELECT now() - interval '20 days' * ({last} - n) / ({last} - {first}) moment) m""",
         (_BOOK, call("GET", "/outbox?limit=20", users=ADMIN)),
     ),
+    Growth(
+        "outbox",
+        # All are reminders of next year.
+        """INSERT INTO outbox (id, kind, consumer, payload, state, due_at, expires_at, turn)
+           SELECT gen_random_uuid(), 'REMINDER', 'reminders', '{{"user_id": 1, "data": {{}}}}', 'scheduled',
+                  moment, moment + interval '1 hour', 1 + n % 10
+           FROM generate_series({first}, {last}) n
+           CROSS JOIN LATERAL (SELECT now() + interval '1 year' + n * interval '1 second' moment) m""",
+        # The newest message is copied where delivery is measured, and has to be an e-mail.
+        (_BOOK_WITH_REMINDERS, _BOOK, call("GET", "/outbox?limit=20", users=ADMIN)),
+        shown="outbox, due in the future",
+    ),
 )
 
 
@@ -168,8 +192,8 @@ def main(seconds: float, largest: int) -> None:
         with running("waitress", *_QUICK) as stack, closing(Runner(stack, seconds)) as runner:
             execute(stack.site.database_url, "UPDATE users SET role = 'admin' WHERE id = 1000")
             for growth in GROWTHS:
-                costs[growth.table] = measure(stack, runner, growth, sizes)
-                show(growth.table, costs[growth.table], sizes)
+                costs[growth.name] = measure(stack, runner, growth, sizes)
+                show(growth.name, costs[growth.name], sizes)
     except (ClientError, ServerError) as error:
         raise click.ClickException(str(error)) from error
     OUT.parent.mkdir(exist_ok=True)
@@ -182,7 +206,7 @@ def measure(stack: Stack, runner: Runner, growth: Growth, sizes: Sequence[int]) 
     costs: Costs = {}
     empty(stack.site.database_url, growth)
     for smaller, size in pairwise((0, *sizes)):
-        click.echo(f"{growth.table}, rows: {size:,}", err=True)
+        click.echo(f"{growth.name}, rows: {size:,}", err=True)
         fill(stack.site.database_url, growth, smaller + 1, size)
         if growth.table == "analytics_events":
             stack.rebuild_analytics()

@@ -37,7 +37,7 @@ def site(url, enabled_plugins):
     site.close()
 
 
-@pytest.mark.parametrize("grown", growth.GROWTHS, ids=lambda grown: grown.table)
+@pytest.mark.parametrize("grown", growth.GROWTHS, ids=lambda grown: grown.name)
 def test_a_table_is_filled_and_its_calls_are_answered(site, url, grown):
     growth.empty(url, grown)
     for first, last in ((1, 500), (501, 1000)):

@@ -31,7 +31,7 @@ from scheduling.web.idempotency import records
 from scheduling.web.idempotency.models import idempotency_keys
 from scheduling_analytics import housekeeping, rollups
 from scheduling_organizations.service import MAX_EMBEDDED
-from tests.kit.factories import BOOKING
+from tests.kit.factories import BOOKING, book
 
 AUTO_EXPLAIN = {
     "session_preload_libraries": "auto_explain",
@@ -587,6 +587,18 @@ def test_a_call_with_a_key_looks_for_one_record(big_site, plans, outcome):
         header = key if outcome == "replayed" else {"Idempotency-Key": "another"}
         user.post("/bookings", BOOKING, headers=header, status=201)
     assert found.scans() == []
+    assert_is_small(found)
+
+
+def test_reminders_follow_their_booking_without_reading_other_messages(big_site, plans):
+    user = big_site.user()
+    reminders = [{"minutes": minutes, "channel": "email"} for minutes in range(5)]
+    path = f"/bookings/{book(user, reminders=reminders)['id']}"
+    with plans() as found:
+        user.patch(path, {"start": "2099-01-01T10:30:00Z"}, status=200)
+        user.delete(path, status=200)
+        user.post(f"{path}/restore", {}, status=200)
+    assert sum("DELETE FROM outbox" in text for text, _ in found.reading()) > 0
     assert_is_small(found)
 
 
