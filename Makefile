@@ -31,7 +31,7 @@ run: $(READY)
 	@exec $(BIN)/pserve development.ini
 
 test: $(DEV_READY)
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n auto --durations 40 $(ARGS)
 
 test-turkish: $(DEV_READY)
 	TEST_ICU_LOCALE=tr $(BIN)/pytest -n auto -k 'not sqlite' $(ARGS) tests/functional tests/accounts tests/db

@@ -6,9 +6,9 @@ import pytest
 
 from scheduling.db.session import session_scope
 from scheduling.messaging.claims import claim, new_owner
+from scheduling.messaging.consumers import finish
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State
-from scheduling.messaging.consumers import finish
 from scheduling.messaging.outbox import enqueue
 from scheduling.times import utcnow
 from tests.kit.messages import Handler, change, consumer, mark, put, row, rows
