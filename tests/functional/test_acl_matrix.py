@@ -110,7 +110,12 @@ GET     /api/v1/outbox/{message}                      401  403  403  403  403  2
 POST    /api/v1/outbox/{message}/redrive              401  403  403  403  403  202
 """
 
-NEW_BOOKING = {"title": "T", "start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
+NEW_BOOKING = {
+    "title": "T",
+    "start": "2099-01-01T10:00:00Z",
+    "end": "2099-01-01T11:00:00Z",
+    "reminders": [{"minutes": 30, "channel": "email"}],
+}
 BODIES = {
     "POST /api/v1/auth/register": {"name": "New", "email": "new@example.com", "password": PASSWORD},
     "POST /api/v1/auth/login": {"email": "colleague@example.com", "password": PASSWORD},
