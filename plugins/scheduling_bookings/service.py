@@ -107,10 +107,13 @@ def update(
     values = {_COLUMN_OF.get(name, name): value for name, value in changes.items() if name != ON_CONFLICT}
     if not values.get("metadata", True):
         values["metadata"] = None
+    # What was just validated must still be what the row has.
+    conditions = [*_is_as_read(booking)]
     if members:
         values["members"] = filled_members(db, THING, booking.members or {}, members)
-    # What was just validated must still be what the row has.
-    row = write_if_match(db, _change(booking, values), versions, *_is_as_read(booking))
+        # Nor may another call have changed members of another plugin, which are in the same column.
+        conditions.append(bookings.c.version == booking.version)
+    row = write_if_match(db, _change(booking, values), versions, *conditions)
     if row is None:
         raise HTTPConflict(CHANGED_MEANWHILE)
     before = {

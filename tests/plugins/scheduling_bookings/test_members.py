@@ -1,9 +1,11 @@
 """What other plugins add to bookings."""
 
 import pytest
+from pyramid.httpexceptions import HTTPConflict
 
-from scheduling.plugin import Invalid
+from scheduling.plugin import Invalid, session_scope
 from scheduling.testing import Site
+from scheduling_bookings import queries, service
 from scheduling_bookings.events import BookingCancelled, BookingCreated, BookingRestored, BookingUpdated
 from tests.kit.factories import BOOKING, book, refused_fields
 
@@ -84,3 +86,12 @@ def test_the_plugin_that_added_it_may_veto(site):
     site.registry.registerHandler(veto, [BookingUpdated])
     assert refused_fields(alice.patch(path, mood("bad"), status=400)) == {"extensions.acme.mood"}
     assert alice.get(path).json["extensions"] == mood("good")["extensions"]
+
+
+def test_of_two_calls_that_read_the_same_booking_neither_undoes_the_other_ones_members(site):
+    booking_id = book(site.user())["id"]
+    with session_scope(site.registry) as db:
+        read = queries.find(db, booking_id)
+        service.update(db, read, {}, {"acme.mood": "bad"}, None)
+    with session_scope(site.registry) as db, pytest.raises(HTTPConflict):
+        service.update(db, read, {}, {"acme.mood": "good"}, None)
