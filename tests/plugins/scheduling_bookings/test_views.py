@@ -26,6 +26,8 @@ MEMBERS = {
     "time_zone",
     "metadata",
     "cancellation_reason",
+    # What the plugin reminders adds.
+    "reminders",
 }
 NO_IDS = ("0", "-1", "+1", "01", "1.0", "abc", "1e3", "9223372036854775808", "%C2%B2", "99999999")
 
