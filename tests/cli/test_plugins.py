@@ -16,6 +16,7 @@ def test_plugins_are_listed_with_state_distribution_and_requirements(command_out
         ["bookings", "enabled"],
         ["notifications", "installed"],
         ["organizations", "installed"],
+        ["reminders", "installed"],
     ]
     assert "acme 2.1" in lines[0]
     assert lines[0].endswith("Requires bookings.")
