@@ -28,7 +28,7 @@ def test_by_default_no_password_is_asked_for_nor_looked_at(site):
 
 def test_the_password_alone_changes_nothing(site):
     error = site.user().patch("/users/me", {"currentPassword": PASSWORD}, status=400).json["error"]
-    assert error == "send at least one of: name, email"
+    assert error == "send at least one of: name, email, time_zone"
 
 
 @pytest.mark.parametrize("missing", [{}, {"currentPassword": None}, {"currentPassword": ""}])

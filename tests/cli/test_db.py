@@ -10,7 +10,7 @@ from scheduling.db.engine import create_engine
 from scheduling.startup import set_up
 
 NOWHERE = "postgresql://scheduling@127.0.0.1:1/scheduling"
-CURRENT = ["core             core_0016 (up to date)", "bookings         bookings_0002 (up to date)"]
+CURRENT = ["core             core_0016 (up to date)", "bookings         bookings_0004 (up to date)"]
 
 
 def test_upgrade_and_check_agree_on_both_databases(command_output, empty_database_url):
@@ -25,7 +25,7 @@ def test_upgrade_and_check_agree_on_both_databases(command_output, empty_databas
 def test_current_shows_every_tree(command_output):
     assert command_output("db", "current") == [
         "core             nothing (the newest is core_0016)",
-        "bookings         nothing (the newest is bookings_0002)",
+        "bookings         nothing (the newest is bookings_0004)",
     ]
     command_output("db", "upgrade")
     assert command_output("db", "current") == CURRENT
@@ -64,7 +64,7 @@ def test_downgrade_asks_first(command_output, run_command):
     assert command_output("db", "current") == CURRENT
 
     lines = command_output("db", "downgrade", "bookings", "base", input="y\n")
-    assert lines[-2:] == [CURRENT[0], "bookings         nothing (the newest is bookings_0002)"]
+    assert lines[-2:] == [CURRENT[0], "bookings         nothing (the newest is bookings_0004)"]
 
 
 def test_downgrade_asks_nothing_when_told_yes(command_output):

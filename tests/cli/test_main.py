@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from scheduling.cli.main import main
 
 NOWHERE = "postgresql://scheduling@127.0.0.1:1/scheduling"
-CURRENT = ["core             core_0016 (up to date)", "bookings         bookings_0002 (up to date)"]
+CURRENT = ["core             core_0016 (up to date)", "bookings         bookings_0004 (up to date)"]
 
 
 # Which settings

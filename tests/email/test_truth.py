@@ -11,6 +11,7 @@ from scheduling.accounts.models import users
 from scheduling.db.session import session_scope
 from scheduling.messaging.delivery import deliver
 from scheduling.messaging.models import State, outbox
+from scheduling.plugin import Notice, publish
 from scheduling_bookings.models import bookings
 from scheduling_organizations.models import organization_members
 from tests.kit.factories import add_member, age_messages, book, create_organization, messages_of
@@ -18,6 +19,7 @@ from tests.kit.messages import mark
 
 MOVED = {"start": "2099-03-03T10:00:00Z", "end": "2099-03-03T11:00:00Z"}
 MOVED_BACK = {"start": "2099-01-01T10:00:00Z", "end": "2099-01-01T11:00:00Z"}
+REMINDER = {"minutes": 60, "channel": "email"}
 CHANGED = {"title": "Yoga", "start": "2099-05-05T15:00:00Z", "end": "2099-05-05T16:00:00Z"}
 
 
@@ -48,6 +50,25 @@ def a_cancelled_booking(site):
     site.deliver()
     cancel(site, made)
     return made
+
+
+def a_reminded_booking(site):
+    made = an_account(site)
+    booking = book(made.reader, reminders=[REMINDER])
+    made.path = f"/bookings/{booking['id']}"
+    data = {"booking_id": booking["id"], "start_time": booking["start_time"], **REMINDER}
+    site.deliver()
+    with session_scope(site.registry) as db:
+        publish(Notice(db=db, user_id=made.reader.id, email="BOOKING_REMINDER", data=data))
+    return made
+
+
+def retitle_the_booking(site, made):
+    made.reader.patch(made.path, {"title": "Yoga"}, status=200)
+
+
+def take_the_reminder_away(site, made):
+    made.reader.patch(made.path, {"reminders": []}, status=200)
 
 
 def a_membership(site):
@@ -143,6 +164,13 @@ CASES = {
         ("Standup", "1 January 2099, 10:00–11:00 UTC"),
         ("Yoga", "1 January 2099, 11:00–11:00 UTC"),
         (confirm_again, forget_the_booking, delete_the_account),
+    ),
+    "BOOKING_REMINDER": Case(
+        a_reminded_booking,
+        retitle_the_booking,
+        ("Standup",),
+        ("Yoga", "Thu 1 January 2099, 10:00–11:00 UTC"),
+        (cancel, change_the_booking, take_the_reminder_away, forget_the_booking, delete_the_account),
     ),
     "ORG_INVITE": Case(
         a_membership,

@@ -95,7 +95,7 @@ def test_requests_are_counted(make_web):
     assert seconds == 20
     wait_for(lambda: site.in_flight() == 0)
     assert site.web.metric("scheduling_outbox_due") == 1
-    assert site.web.metric("scheduling_plugin_info") == 4
+    assert site.web.metric("scheduling_plugin_info") == 5
     wait_for(lambda: site.web.metric("scheduling_database_pool_connections", state="idle") >= 1)
 
 

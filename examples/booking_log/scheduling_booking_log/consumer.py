@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
     from scheduling.plugin import Message
 
+FACTS = ("user_id", "booking_id", "title", "start_time", "end_time")
+"""What a line tells of an event. A later release of Scheduling may have more to tell of it."""
+
 
 def write_line(message: Message, registry: Registry) -> None:
     """Append the message's line, unless an earlier delivery of the same message has done so."""
     path = Path(registry.plugin_settings["booking_log"]["path"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    record = {"id": str(message.id), "event": message.kind, **message.payload}
+    facts = {name: value for name, value in message.payload.items() if name in FACTS}
+    record = {"id": str(message.id), "event": message.kind, **facts}
     line = json.dumps(record).encode() + b"\n"
     same_message = line[: line.index(b",")]
     # Other workers write too. Closing the file gives the lock back.
