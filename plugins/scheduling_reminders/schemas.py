@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import ValidationError, fields, validate
 
-from scheduling.plugin import Choice
+from scheduling.plugin import Choice, StrictSchema
 
 EMAIL, IN_APP = "email", "in_app"
 
@@ -28,15 +28,8 @@ class Minutes(fields.Integer):
         return value
 
 
-class Reminder(Schema):
+class Reminder(StrictSchema):
     """A reminder: how many minutes before the start, and on which channel."""
-
-    class Meta:
-        """Marshmallow's options."""
-
-        unknown = RAISE
-
-    error_messages = {"unknown": "is not known here"}  # noqa: RUF012
 
     minutes = Minutes(
         required=True,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from marshmallow import RAISE, Schema, fields
+from marshmallow import Schema, fields
 
 from scheduling.config.directives import register
 from scheduling.preferences.schemas import THING
-from scheduling.web.schemas import Flag
+from scheduling.web.schemas import Flag, StrictSchema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,17 +30,6 @@ class NoticeType(NamedTuple):
         """Return the channels that the type has, by their names."""
         channels = {"email": self.email, "in_app": self.in_app}
         return {name: default for name, default in channels.items() if default is not None}
-
-
-class _Strict(Schema):
-    """What may only have members that are known."""
-
-    class Meta:
-        """Marshmallow's options."""
-
-        unknown = RAISE
-
-    error_messages = {"unknown": "is not known here"}  # noqa: RUF012
 
 
 def add_notice_type(
@@ -100,7 +89,7 @@ def _of_channels(of_type: NoticeType) -> type[Schema]:
 
 
 def _strict(name: str, told: str, members: dict[str, fields.Field[Any]]) -> type[Schema]:
-    schema = _Strict.from_dict(members, name=name)
+    schema = StrictSchema.from_dict(members, name=name)
     schema.__doc__ = told
     return schema
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import RAISE, Schema, fields
+from marshmallow import Schema, fields
 from marshmallow.exceptions import RegistryError
 
 from scheduling.exceptions import StartupError
 from scheduling.web.resources import claimant_of
-from scheduling.web.schemas import AnswerSchema, RequestSchema
+from scheduling.web.schemas import AnswerSchema, RequestSchema, StrictSchema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,17 +54,6 @@ class Member:
     def key(self) -> str:
         """By what its value is kept."""
         return self.name if self.plugin is None else f"{self.plugin}.{self.name}"
-
-
-class _Extensions(Schema):
-    """What third parties' plugins have added. A name that none has is a mistake."""
-
-    class Meta:
-        """Marshmallow's options."""
-
-        unknown = RAISE
-
-    error_messages = {"unknown": "is not known here"}  # noqa: RUF012
 
 
 def add_member(
@@ -181,7 +170,7 @@ def _fields(members: Mapping[str, Member], schema: type[Schema]) -> dict[str, fi
         of_plugin[member.name] = _renested(field, _in_answers) if is_answer else field
     found = by_plugin.pop(None)
     if by_plugin:
-        base: type[Schema] = AnswerSchema if is_answer else _Extensions
+        base: type[Schema] = AnswerSchema if is_answer else StrictSchema
         of_plugins: dict[str, fields.Field[Any]] = {
             str(plugin): _nested(
                 f"{schema.__name__}_{plugin}", f"What the plugin {plugin} adds.", base, theirs
@@ -229,8 +218,8 @@ def filled(
         if key in sent:
             values[key] = sent[key]
         elif key not in values:
-            is_initial = stored is None and member.initial is not None
-            values[key] = member.initial(db, user_id) if is_initial and member.initial else member.default
+            initial = member.initial if stored is None else None
+            values[key] = initial(db, user_id) if initial else member.default
     return values
 
 

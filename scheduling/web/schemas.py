@@ -243,6 +243,17 @@ class PatchSchema(RequestSchema):
         return data
 
 
+class StrictSchema(Schema):
+    """An object inside of a body, in which a member that is not known is a mistake."""
+
+    class Meta:
+        """Marshmallow's options."""
+
+        unknown = RAISE
+
+    error_messages = {"unknown": "is not known here"}  # noqa: RUF012
+
+
 class AnswerSchema(Schema):
     """What an answer says: it has every member that is listed here and no other, unless it is ``optional``.
 
