@@ -51,7 +51,7 @@ def load(db: Session, messages: Sequence[Message]) -> list[dict[str, Any] | None
 def _is_still_of(booking: Mapping[str, Any], reminder: Mapping[str, Any]) -> bool:
     """Tell whether a booking begins when a reminder says, and has that reminder.
 
-    Of two changes at once each withdraws only what it has read, and so may leave what the other has written.
+    A change of the booking does not withdraw the message that a worker has in hand already.
     """
     wanted = {name: reminder[name] for name in ("minutes", "channel")}
     return booking["start_time"] == reminder["start_time"] and wanted in booking["members"].get(REMINDERS, ())

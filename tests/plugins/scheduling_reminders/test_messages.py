@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from pyramid.httpexceptions import HTTPConflict
 
 from scheduling.db.session import session_scope
 from scheduling.messaging.claims import claim, new_owner
@@ -118,17 +119,18 @@ def test_what_is_undone_leaves_the_messages_as_they_were(site, alice, path):
     assert [(found.id, found.due_at) for found in all_of(site)] == before
 
 
-def test_of_two_changes_at_once_only_what_the_booking_has_in_the_end_is_told(site, alice, path):
+def test_of_two_changes_at_once_the_second_is_refused_and_the_first_is_told(site, alice, path):
     registry, booking_id = site.registry, int(path.rpartition("/")[2])
     with session_scope(registry) as db:
         as_both_read_it = queries.find(db, booking_id)
-    for minutes in (20, 30):
-        with session_scope(registry) as db:
-            service.update(db, as_both_read_it, {}, {"reminders": [reminder(minutes)]}, None)
+    with session_scope(registry) as db:
+        service.update(db, as_both_read_it, {}, {"reminders": [reminder(20)]}, None)
+    with session_scope(registry) as db, pytest.raises(HTTPConflict):
+        service.update(db, as_both_read_it, {}, {"reminders": [reminder(30)]}, None)
     change(site, due_at=all_of(site)[0].created_at)
     site.deliver()
     told = [found.payload["data"]["minutes"] for found in all_of(site) if found.state == State.DONE]
-    assert told == [30]
+    assert told == [20]
 
 
 def test_a_move_leaves_what_a_worker_has_in_hand_and_that_is_not_told(site, alice, path):
