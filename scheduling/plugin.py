@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 from scheduling.accounts.events import LoggedIn, LoginFailed, UserRegistered
 from scheduling.accounts.fellows import fellows_of
 from scheduling.accounts.models import users
+from scheduling.accounts.resources import Me
 from scheduling.accounts.service import email_is
 from scheduling.addresses import mail_address
 from scheduling.config.fields import ZoneName
@@ -106,6 +107,7 @@ __all__ = [
     "Keyset",
     "LoggedIn",
     "LoginFailed",
+    "Me",
     "Message",
     "Misconfigured",
     "Missing",
