@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 from scheduling.accounts.events import LoggedIn, LoginFailed, UserRegistered
 from scheduling.accounts.fellows import fellows_of
 from scheduling.accounts.models import users
+from scheduling.accounts.resources import Me
 from scheduling.accounts.service import email_is
 from scheduling.addresses import mail_address
 from scheduling.config.fields import ZoneName
@@ -62,6 +63,7 @@ from scheduling.web.schemas import (
     Choice,
     Done,
     EmailAddress,
+    Flag,
     JsonObject,
     Moment,
     OneLine,
@@ -97,6 +99,7 @@ __all__ = [
     "EmailAddress",
     "EmailProvider",
     "Event",
+    "Flag",
     "Identity",
     "InApp",
     "Invalid",
@@ -106,6 +109,7 @@ __all__ = [
     "Keyset",
     "LoggedIn",
     "LoginFailed",
+    "Me",
     "Message",
     "Misconfigured",
     "Missing",

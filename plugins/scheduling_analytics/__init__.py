@@ -26,7 +26,7 @@ class AnalyticsSettings(Schema):
 plugin = Plugin(
     name="analytics",
     summary="Analytics: events of the system and of clients, and a dashboard.",
-    api=(1, 0),
+    api=(1, 3),
     settings=AnalyticsSettings,
     tables=("analytics_events",),
     migrations=True,

@@ -25,7 +25,7 @@ class BookingsSettings(Schema):
 plugin = Plugin(
     name="bookings",
     summary="Bookings: create, list, change and cancel times.",
-    api=(1, 0),
+    api=(1, 3),
     settings=BookingsSettings,
     tables=("bookings",),
     migrations=True,

@@ -1,4 +1,4 @@
-"""Busy: when users have no time. One idea for refusing conflicts and for free/busy, which plugins add to."""
+"""When users are busy, as refusing conflicts and free/busy ask; plugins add sources of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OWN = "bookings"
 
 
 class Busy(NamedTuple):
-    """A time that a user does not have, half-open: from ``start`` on, until just before ``end``."""
+    """A time at which a user is busy, half-open: from ``start`` on, until just before ``end``."""
 
     user_id: int
     start: datetime

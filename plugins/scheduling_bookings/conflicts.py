@@ -62,7 +62,7 @@ def require_free(
 ) -> None:
     """Raise ``Refusal`` where a user is busy between two moments, but for the booking ``besides``.
 
-    Until the transaction ends, no other call that asks this of the same user is answered.
+    Takes a lock of the user, which lasts until the transaction ends; other calls for this user wait for it.
     """
     db.lock(_LOCKS, user_id)
     found = [

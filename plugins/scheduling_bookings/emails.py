@@ -79,8 +79,8 @@ def load_moved(db: Session, messages: Sequence[Message]) -> Contents:
     ]
 
 
-def will_confirm(db: Session, booking_id: int) -> bool:
-    """Tell whether the e-mail that confirms a booking has not left yet, so that it need not be sent again.
+def reuse_confirmation(db: Session, booking_id: int) -> bool:
+    """Have the e-mail that confirms a booking serve once more if it has not left yet; False where it has.
 
     No worker takes it before this transaction ends. One that was sent or skipped, or that a worker has in
     hand, leaves its key to the next.
@@ -91,10 +91,10 @@ def will_confirm(db: Session, booking_id: int) -> bool:
     return False
 
 
-def will_show_move(db: Session, booking_id: int) -> bool:
-    """Tell whether an e-mail that has not left yet is going to show the times that a booking has now.
+def reuse_waiting_email(db: Session, booking_id: int) -> bool:
+    """Have an e-mail that has not left yet show the times that a booking has now; False where there is none.
 
-    Such a one is the confirmation, or that of moves just before, which then waits for further ones again. No
+    It is the confirmation, or that of moves just before, which then waits for further ones again. No
     worker takes it before this transaction ends. The booking must be locked, as by the UPDATE that moved it,
     so that two moves cannot both find none.
     """

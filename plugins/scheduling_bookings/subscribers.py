@@ -18,8 +18,8 @@ from scheduling_bookings.emails import (
     QUIET,
     confirmation_key,
     rescheduled_key,
-    will_confirm,
-    will_show_move,
+    reuse_confirmation,
+    reuse_waiting_email,
 )
 from scheduling_bookings.events import (
     BookingCancelled,
@@ -49,7 +49,7 @@ def tell_restored(event: BookingRestored) -> None:
     was cancelled is skipped, since it is not (emails.py).
     """
     text = _in_app(event, "BOOKING_CONFIRMED", "confirmed", "is confirmed again")
-    _tell(event, text, **({} if will_confirm(event.db, event.booking_id) else _confirmation(event)))
+    _tell(event, text, **({} if reuse_confirmation(event.db, event.booking_id) else _confirmation(event)))
 
 
 def tell_moved(event: BookingUpdated) -> None:
@@ -64,7 +64,7 @@ def tell_moved(event: BookingUpdated) -> None:
     before = format_span(event.old_start_time, event.old_end_time, zone)
     what = f"is now on {format_span(event.start_time, event.end_time, zone)}; it was on {before}"
     text = _in_app(event, "BOOKING_RESCHEDULED", "rescheduled", what)
-    if will_show_move(event.db, event.booking_id):
+    if reuse_waiting_email(event.db, event.booking_id):
         _tell(event, text)
         return
     data = {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 plugin = Plugin(
     name="notifications",
     summary="Notifications: notices inside the application, unread and read.",
-    api=(1, 0),
+    api=(1, 3),
     tables=("notifications",),
     migrations=True,
 )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 plugin = Plugin(
     name="organizations",
     summary="Organizations: owners invite members.",
-    api=(1, 0),
+    api=(1, 3),
     tables=("organizations", "organization_members"),
     migrations=True,
 )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 plugin = Plugin(
     name="reminders",
     summary="Reminders: minutes or days before a booking begins.",
-    api=(1, 2),
+    api=(1, 3),
     requires=("bookings",),
 )
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from marshmallow import Schema
 
 
-API_VERSION = (1, 2)
+API_VERSION = (1, 3)
 """Version of the plugin API (``scheduling.plugin``): the first number changes when a plugin may break, the
 second when something is added."""
 

@@ -14,7 +14,7 @@ CAPACITY = 10_000
 """How many refusals are kept, and as many links, 4 MB at most; of older ones the database is asked again."""
 
 
-class Refusal(NamedTuple):
+class KnownRefusal(NamedTuple):
     """That a key is refused; both moments are of :func:`time.monotonic`."""
 
     known_until: float
@@ -37,7 +37,7 @@ class Refusals:
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._kept: OrderedDict[bytes, Refusal] = OrderedDict()
+        self._kept: OrderedDict[bytes, KnownRefusal] = OrderedDict()
         self._links: OrderedDict[bytes, Link] = OrderedDict()
 
     def __len__(self) -> int:
@@ -61,7 +61,7 @@ class Refusals:
         """Keep that a key is refused for ``seconds``, of which the first ``certain`` ones are certain."""
         now = self._clock()
         with self._lock:
-            self._kept[key] = Refusal(now + min(certain, seconds), now + seconds)
+            self._kept[key] = KnownRefusal(now + min(certain, seconds), now + seconds)
             self._kept.move_to_end(key)
             while len(self._kept) > CAPACITY:
                 self._kept.popitem(last=False)

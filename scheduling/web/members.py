@@ -91,7 +91,7 @@ def add_member(
     not JSON.
     """
     claimant = claimant_of(config)
-    plugin = _third_party(config)
+    plugin = _third_party_name(config)
     member = Member(name, plugin, field, default, initial, claimant)
     of_thing = config.registry.members.setdefault(thing, {})
     other = of_thing.setdefault(member.key, member)
@@ -122,7 +122,7 @@ def _require_thing(registry: WebRegistry, thing: str, member: Member) -> None:
         )
 
 
-def _third_party(config: Configurator) -> str | None:
+def _third_party_name(config: Configurator) -> str | None:
     """Return the name of the plugin that is being included, if it does not come with Scheduling."""
     ours = __name__.partition(".")[0]
     package = f"{config.package.__name__}."
@@ -144,7 +144,7 @@ def extended(registry: WebRegistry, schema: type[Schema]) -> type[Schema]:
 
 def _extended(registry: WebRegistry, schema: type[Schema]) -> type[Schema]:
     own = schema().fields
-    added = _nesting(own, lambda nested: extended(registry, nested))
+    added = _renested_fields(own, lambda nested: extended(registry, nested))
     members = registry.members.get(getattr(schema, "members_of", None) or "", {})
     for name, field in _fields(members, schema).items():
         if name in own:
@@ -153,26 +153,28 @@ def _extended(registry: WebRegistry, schema: type[Schema]) -> type[Schema]:
         added[name] = field
     if not added:
         return schema
-    return type(schema.__name__, (schema,), {**_told_of(schema), **added})
+    return type(schema.__name__, (schema,), {**_module_and_docstring(schema), **added})
 
 
-def _told_of(schema: type[Schema]) -> dict[str, Any]:
+def _module_and_docstring(schema: type[Schema]) -> dict[str, Any]:
     return {"__module__": schema.__module__, "__doc__": schema.__doc__}
 
 
-def _nesting(
+def _renested_fields(
     of_schema: Mapping[str, fields.Field[Any]], convert: Callable[[type[Schema]], type[Schema]]
 ) -> dict[str, fields.Field[Any]]:
     """Return those of a schema's fields that nest others, with these converted, if that changes them."""
-    found = {name: _renested(field, convert) for name, field in of_schema.items()}
+    found = {name: _renested_field(field, convert) for name, field in of_schema.items()}
     return {name: field for name, field in found.items() if field is not of_schema[name]}
 
 
-def _renested(field: fields.Field[Any], convert: Callable[[type[Schema]], type[Schema]]) -> fields.Field[Any]:
+def _renested_field(
+    field: fields.Field[Any], convert: Callable[[type[Schema]], type[Schema]]
+) -> fields.Field[Any]:
     """Return a field with the schema that it nests, perhaps in a list, converted; itself if that is equal."""
     options: dict[str, Any] = {name: getattr(field, name) for name in _OPTIONS}
     if isinstance(field, fields.List):
-        inner = _renested(field.inner, convert)
+        inner = _renested_field(field.inner, convert)
         return field if inner is field.inner else fields.List(inner, **options)
     if not isinstance(field, fields.Nested):
         return field
@@ -197,7 +199,11 @@ def _in_answers(schema: type[Schema]) -> type[Schema]:
     if issubclass(schema, AnswerSchema):
         return schema
     name = f"{schema.__name__.removesuffix('Answer')}Answer"
-    return type(name, (AnswerSchema, schema), {**_told_of(schema), **_nesting(schema().fields, _in_answers)})
+    return type(
+        name,
+        (AnswerSchema, schema),
+        {**_module_and_docstring(schema), **_renested_fields(schema().fields, _in_answers)},
+    )
 
 
 def _fields(members: Mapping[str, Member], schema: type[Schema]) -> dict[str, fields.Field[Any]]:
@@ -207,22 +213,22 @@ def _fields(members: Mapping[str, Member], schema: type[Schema]) -> dict[str, fi
     for member in members.values():
         field = member.make_field()
         of_plugin = by_plugin.setdefault(member.plugin, {})
-        of_plugin[member.name] = _renested(field, _in_answers) if is_answer else field
+        of_plugin[member.name] = _renested_field(field, _in_answers) if is_answer else field
     found = by_plugin.pop(None)
     if by_plugin:
         base: type[Schema] = AnswerSchema if is_answer else StrictSchema
         of_plugins: dict[str, fields.Field[Any]] = {
-            str(plugin): _nested(
+            str(plugin): _object_of(
                 f"{schema.__name__}_{plugin}", f"What the plugin {plugin} adds.", base, theirs
             )
             for plugin, theirs in by_plugin.items()
         }
         told = "What plugins that do not come with Scheduling add, by their names."
-        found[EXTENSIONS] = _nested(f"{schema.__name__}_{EXTENSIONS}", told, base, of_plugins)
+        found[EXTENSIONS] = _object_of(f"{schema.__name__}_{EXTENSIONS}", told, base, of_plugins)
     return found
 
 
-def _nested(
+def _object_of(
     name: str, told: str, base: type[Schema], members: Mapping[str, fields.Field[Any]]
 ) -> fields.Field[Any]:
     schema = base.from_dict(dict(members), name=name)

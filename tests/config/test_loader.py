@@ -81,7 +81,7 @@ def test_wrong_manifest_object(install_plugin, start_failure, top):
     assert "its author has to repair it" in message
 
 
-@pytest.mark.parametrize("version", ["1, 3", "2, 0", "0, 9"])
+@pytest.mark.parametrize("version", ["1, 4", "2, 0", "0, 9"])
 def test_written_for_an_api_version_that_this_one_is_not_compatible_with(
     install_plugin, start_failure, version
 ):
@@ -90,7 +90,7 @@ def test_written_for_an_api_version_that_this_one_is_not_compatible_with(
     message = start_failure("acme")
 
     assert (
-        f"'acme' of acme 2.1 needs plugin API {version.replace(', ', '.')}, this Scheduling has 1.2"
+        f"'acme' of acme 2.1 needs plugin API {version.replace(', ', '.')}, this Scheduling has 1.3"
         in message
     )
     assert "install a release of the plugin that fits, or another release of Scheduling" in message

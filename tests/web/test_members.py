@@ -218,12 +218,12 @@ def test_a_child_below_another_plugins_item_is_found_before_views_and_has_its_ru
     ("parent", "name", "told"),
     [
         (
-            "scheduling.accounts.resources.Me",
+            "scheduling.plugin.Me",
             "preferences",
             "Scheduling itself and 'acme' of acme 2.1 both claim",
         ),
         ("scheduling.accounts.resources.Users", "me", "which Users has itself"),
-        ("scheduling.accounts.resources.Me", "password", "which is the name of a view there"),
+        ("scheduling.plugin.Me", "password", "which is the name of a view there"),
         ("scheduling.web.resources.Version1", "weather", "Version1 looks up by itself what it has"),
         ("scheduling.accounts.resources.Users", "12", "claims Users/12, but a name is letters"),
         ("scheduling.accounts.resources.Users", "a/b", "claims Users/a/b, but a name is letters"),
@@ -259,7 +259,7 @@ def test_classes_of_one_name_are_two_parents(install_plugin, start_app):
 
 TWICE = """
 from scheduling.plugin import Resource
-from scheduling.accounts.resources import Me
+from scheduling.plugin import Me
 class Mine(Me):
     pass
 config.add_child({parent}, "parts", Resource)
