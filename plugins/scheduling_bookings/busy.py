@@ -48,14 +48,21 @@ def add_busy_source(config: pyramid.config.Configurator, name: str, find: Source
 def find_busy(db: Session, user_ids: Sequence[int], start: datetime, end: datetime) -> list[Busy]:
     """Return all that keeps users busy between two moments, of every source, in no order.
 
-    Only what is a booking of the user's own has its ``booking_id``.
+    Only what is a booking of the user's own has its ``booking_id``. What another source gives beyond what it
+    was asked for is left out, so that no time is refused that free/busy shows as free.
     """
     found: list[Busy] = []
     for entry in db.registry.introspector.get_category(_SOURCES, ()):
         source = entry["introspectable"]
         rows = (Busy(*row) for row in source["find"](db, user_ids, start, end))
-        found += rows if source.title == OWN else (row._replace(booking_id=None) for row in rows)
+        if source.title != OWN:
+            rows = (row._replace(booking_id=None) for row in rows if _is_asked(row, user_ids, start, end))
+        found += rows
     return found
+
+
+def _is_asked(busy: Busy, user_ids: Sequence[int], start: datetime, end: datetime) -> bool:
+    return busy.user_id in user_ids and max(busy.start, start) < min(busy.end, end)
 
 
 def merged(spans: Iterable[Span], start: datetime, end: datetime) -> list[Span]:

@@ -6,14 +6,13 @@ cancelled and restored, has each of its reminders once, and none again that was 
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from scheduling.plugin import enqueue, format_timestamp, utcnow, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from scheduling.plugin import Session
     from scheduling_bookings.events import BookingEvent
@@ -28,6 +27,8 @@ KIND = "REMINDER"
 
 GRACE = timedelta(minutes=5)
 """How late a reminder of 0 minutes may be, which is due when the booking has begun."""
+
+_LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 def write(event: BookingEvent, reminders: Reminders) -> None:
@@ -60,7 +61,8 @@ def end(db: Session, booking_id: int, start_time: datetime, reminders: Reminders
 
 def expires_at(start_time: datetime, minutes: int) -> datetime:
     """Return from when on a reminder is of no use: from the start on, unless it is for the start itself."""
-    return start_time if minutes else start_time + GRACE
+    # The last minutes of the year 9999 have none after them.
+    return start_time if minutes else min(start_time, _LATEST - GRACE) + GRACE
 
 
 def _key(booking_id: int, start_time: datetime, reminder: dict[str, Any]) -> str:

@@ -22,6 +22,9 @@ fields.Field.default_error_messages |= {
     "null": "must not be null",
     "validator_failed": "is invalid",
 }
+fields.List.default_error_messages |= {"invalid": "must be a list"}
+fields.String.default_error_messages |= {"invalid": "must be a string", "invalid_utf8": "must be UTF-8"}
+fields.Integer.default_error_messages |= {"invalid": "must be a whole number"}
 
 
 class Origins(fields.Field[list[str]]):

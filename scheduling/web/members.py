@@ -12,11 +12,13 @@ The members of plugins that come with Scheduling stand beside the owner's, those
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from marshmallow import Schema, fields
 from marshmallow.exceptions import RegistryError
+from pyramid.interfaces import PHASE3_CONFIG
 
 from scheduling.exceptions import StartupError
 from scheduling.web.resources import claimant_of
@@ -55,6 +57,23 @@ class Member:
         """By what its value is kept."""
         return self.name if self.plugin is None else f"{self.plugin}.{self.name}"
 
+    def told_of(self, thing: str) -> str:
+        """Say who adds it to what, as the beginning of a sentence for operators."""
+        return f"{self.claimant} adds the member {self.key!r} to {thing!r}"
+
+    def make_field(self) -> fields.Field[Any]:
+        """Make its field; raise ``StartupError``, which names its plugin, where that cannot be done."""
+        try:
+            field = self.field()
+        except Exception as error:  # a plugin's function can fail in any way
+            raise StartupError(f"{self._no_field()} ({type(error).__name__}: {error}).") from error
+        if not isinstance(field, fields.Field):
+            raise StartupError(f"{self._no_field()} (it gives {field!r}, which is no marshmallow field).")
+        return field
+
+    def _no_field(self) -> str:
+        return f"{self.claimant} adds the member {self.key!r}, whose field cannot be made"
+
 
 def add_member(
     config: Configurator,
@@ -68,7 +87,8 @@ def add_member(
 
     Its values are JSON. ``default`` is that of things for which none was sent; ``initial(db, user_id)``,
     where there is one, gives that of a thing which ``user_id`` is making. Raises ``StartupError`` where
-    another plugin has added one of this name.
+    another plugin has added one of this name, where no call takes such a thing, and for a default that is
+    not JSON.
     """
     claimant = claimant_of(config)
     plugin = _third_party_name(config)
@@ -79,6 +99,26 @@ def add_member(
         raise StartupError(
             f"{other.claimant} and {claimant} both add the member {member.key!r} to {thing!r}; "
             "take one of the plugins out of scheduling.plugins (SCHEDULING_PLUGINS)."
+        )
+    try:
+        orjson.dumps(default)
+    except TypeError as error:
+        raise StartupError(f"{member.told_of(thing)}, whose default is not JSON: {error}") from error
+    # When all views are registered, whichever plugin comes first.
+    config.action(
+        ("member", thing, member.key),
+        partial(_require_thing, config.registry, thing, member),
+        order=PHASE3_CONFIG + 1,
+    )
+
+
+def _require_thing(registry: WebRegistry, thing: str, member: Member) -> None:
+    """Raise ``StartupError`` where no body is of a thing: else a misspelt word would do nothing, silently."""
+    named = (getattr(schema, "members_of", None) for schema in registry.extended_schemas)
+    things = {name for name in named if name is not None}
+    if thing not in things:
+        raise StartupError(
+            f"{member.told_of(thing)}, which no enabled plugin has; there are: {', '.join(sorted(things))}."
         )
 
 
@@ -171,7 +211,7 @@ def _fields(members: Mapping[str, Member], schema: type[Schema]) -> dict[str, fi
     is_answer = issubclass(schema, AnswerSchema)
     by_plugin: dict[str | None, dict[str, fields.Field[Any]]] = {None: {}}
     for member in members.values():
-        field = member.field()
+        field = member.make_field()
         of_plugin = by_plugin.setdefault(member.plugin, {})
         of_plugin[member.name] = _renested_field(field, _in_answers) if is_answer else field
     found = by_plugin.pop(None)

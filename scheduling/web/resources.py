@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import setitem
@@ -210,6 +211,10 @@ def add_api_resource(config: Configurator, name: str, factory: ResourceFactory) 
     register(config, "api resource", name, add, factory=factory)
 
 
+# Not a number, which would hide the thing that has this id.
+_CHILD_NAME = re.compile("[A-Za-z][A-Za-z0-9_-]*")
+
+
 class AddedChild(NamedTuple):
     """What a plugin added below the resources of a class."""
 
@@ -224,11 +229,15 @@ def add_child(config: Configurator, parent: type[Resource], name: str, factory: 
     """Directive: make ``factory(request, name, parent)`` the child ``name`` of every resource of a class.
 
     It is asked for before ids. Raises ``StartupError`` when another plugin has claimed the name, when the
-    class itself has it, as a child or as the name of a view, and when the class has a ``__getitem__`` of its
-    own, which would not ask for it.
+    class itself has it, as a child or as the name of a view, when the class has a ``__getitem__`` of its
+    own, which would not ask for it, and for a name that is no part of a path or might be an id.
     """
     claimant, path = claimant_of(config), f"{parent.__name__}/{name}"
     added: list[AddedChild] = config.registry.added_children
+    if not _CHILD_NAME.fullmatch(name):
+        raise StartupError(
+            f"{claimant} claims {path}, but a name is letters, digits, - and _, after a letter."
+        )
     if parent.__getitem__ is not Resource.__getitem__:
         raise StartupError(f"{claimant} claims {path}, but {parent.__name__} looks up by itself what it has.")
     if name in _own_children(parent):

@@ -251,7 +251,7 @@ class StrictSchema(Schema):
 
         unknown = RAISE
 
-    error_messages = {"unknown": "is not known here"}  # noqa: RUF012
+    error_messages = {"type": "must be an object", "unknown": "is not known here"}  # noqa: RUF012
 
 
 class AnswerSchema(Schema):

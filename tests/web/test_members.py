@@ -15,6 +15,14 @@ from marshmallow import fields
 from scheduling.plugin import Choice
 config.add_preference("theme", lambda: Choice("light", "dark"), "light")
 """
+ALARMS = """
+from marshmallow import RAISE, Schema, fields
+class NewAlarm(Schema):
+    class Meta:
+        unknown = RAISE
+    minutes = fields.Integer(strict=True)
+config.add_preference("alarms", lambda: fields.List(fields.Nested(NewAlarm)), [])
+"""
 PATH = "/users/me/preferences"
 
 
@@ -56,22 +64,28 @@ def test_what_no_plugin_has_added_below_extensions_is_a_400_that_names_it(site_w
     assert set(alice.patch(PATH, {"extensions": sent}, status=400).json["errors"]) == {field}
 
 
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        ({"acme": []}, "must be an object"),
+        ([], "must be an object"),
+        ({"acme": {"theme": 1}}, "must be a string"),
+        ({"acme": {"alarms": 1}}, "must be a list"),
+        ({"acme": {"alarms": [{"minutes": "?"}]}}, "must be a whole number"),
+    ],
+)
+def test_what_is_of_a_wrong_kind_is_told_in_a_sentence(site_with, sent, told):
+    answer = site_with(THEME + ALARMS).user().patch(PATH, {"extensions": sent}, status=400).json
+    assert [*answer["errors"].values()] == [[told]]
+    assert answer["detail"].endswith(told)
+
+
 def test_the_openapi_document_has_the_members(site_with):
     site = site_with(THEME)
     schemas = site.anonymous.get("/openapi.json").json["components"]["schemas"]
     for name in ("Preferences", "PreferencesPatch"):
         members = schemas[name]["properties"]
         assert {"notices", "extensions"} <= members.keys()
-
-
-ALARMS = """
-from marshmallow import RAISE, Schema, fields
-class NewAlarm(Schema):
-    class Meta:
-        unknown = RAISE
-    minutes = fields.Integer(strict=True)
-config.add_preference("alarms", lambda: fields.List(fields.Nested(NewAlarm)), [])
-"""
 
 
 def test_what_a_member_nests_is_closed_when_it_is_sent_and_open_in_answers(site_with):
@@ -148,6 +162,29 @@ def test_one_plugin_that_adds_a_member_twice_stops_the_start(install_plugin, sta
         start_app("acme")
 
 
+@pytest.mark.parametrize(
+    ("added", "told"),
+    [
+        ("'bokking', 'mood', fields.String", "'mood' to 'bokking', which no enabled plugin has; there are: "),
+        ("'booking', 'mood', lambda: 1 / 0", "'mood', whose field cannot be made .ZeroDivisionError: "),
+        ("'booking', 'mood', fields.String()", "'mood', whose field cannot be made .TypeError: "),
+        (
+            "'booking', 'mood', lambda: 'text'",
+            "'mood', whose field cannot be made .it gives 'text', which is",
+        ),
+        ("'booking', 'mood', fields.Raw, object()", "'mood' to 'booking', whose default is not JSON: "),
+    ],
+)
+def test_a_member_that_cannot_be_added_stops_the_start_with_its_plugins_name(
+    install_plugin, start_app, added, told
+):
+    install_plugin("acme", includeme=f"from marshmallow import fields\nconfig.add_member({added})")
+    with pytest.raises(
+        StartupError, match=told.replace("'mood'", r"^'acme' of acme 2\.1 .* 'acme\.mood'", 1)
+    ):
+        start_app("acme", "bookings")
+
+
 CHILD = """
 from pyramid.security import NO_PERMISSION_REQUIRED
 from scheduling.plugin import Resource
@@ -188,6 +225,9 @@ def test_a_child_below_another_plugins_item_is_found_before_views_and_has_its_ru
         ("scheduling.accounts.resources.Users", "me", "which Users has itself"),
         ("scheduling.plugin.Me", "password", "which is the name of a view there"),
         ("scheduling.web.resources.Version1", "weather", "Version1 looks up by itself what it has"),
+        ("scheduling.accounts.resources.Users", "12", "claims Users/12, but a name is letters"),
+        ("scheduling.accounts.resources.Users", "a/b", "claims Users/a/b, but a name is letters"),
+        ("scheduling.accounts.resources.Users", "", "claims Users/, but a name is letters"),
     ],
 )
 def test_a_name_that_is_taken_stops_the_start(install_plugin, start_app, parent, name, told):

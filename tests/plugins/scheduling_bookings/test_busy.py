@@ -35,7 +35,21 @@ def test_spans_are_merged_where_they_overlap_or_touch_and_cut_to_the_window(span
 
 
 @pytest.fixture
-def calendar(site):
+def sources(site):
+    """A function that adds a busy source for one test."""
+    added = []
+
+    def add(name, find):
+        add_busy_source(Configurator(registry=site.registry, autocommit=True), name, find)
+        added.append(name)
+
+    yield add
+    for name in added:
+        site.registry.introspector.remove("busy sources", name)
+
+
+@pytest.fixture
+def calendar(sources):
     """Another busy source: from 12 to 13 o'clock, for the users that it is given."""
     users, asked = set(), []
 
@@ -45,12 +59,19 @@ def calendar(site):
         overlaps = noon[0] < end and noon[1] > start
         return [(user_id, *noon, 999) for user_id in user_ids if user_id in users and overlaps]
 
-    introspector = site.registry.introspector
-    config = Configurator(registry=site.registry, autocommit=True)
-    add_busy_source(config, "calendar", find)
+    sources("calendar", find)
     find.users, find.asked = users, asked
-    yield find
-    introspector.remove("busy sources", "calendar")
+    return find
+
+
+@pytest.mark.parametrize(
+    ("whose", "start", "end"), [(1, 12, 12), (1, 11, 12), (1, 13, 14), (2, 12, 13), (1, 12.5, 12.5)]
+)
+def test_what_a_source_gives_beyond_what_it_was_asked_for_refuses_nothing(site, sources, whose, start, end):
+    day = at(0)
+    sources("sloppy", lambda *_: [(whose, day + timedelta(hours=start), day + timedelta(hours=end))])
+    with session_scope(site.registry) as db:
+        assert find_busy(db, [1], at(12), at(13)) == []
 
 
 def test_every_source_is_asked_once_for_all_users(site, calendar):

@@ -10,6 +10,7 @@ from scheduling.messaging.claims import claim, new_owner
 from scheduling.messaging.models import State
 from scheduling.times import format_timestamp
 from scheduling_bookings import queries, service
+from tests.kit.factories import book
 from tests.kit.messages import change, mark, rows
 from tests.kit.reminders import MINUTE, book_in, let_time_pass, reminder, reminders_of, times_in
 
@@ -43,6 +44,15 @@ def test_each_is_due_so_long_before_the_start_and_of_no_use_after_it(site, alice
     assert format_timestamp(first.expires_at) == format_timestamp(second.due_at) == booking["start_time"]
     assert first.due_at == second.due_at - HOUR
     assert second.expires_at == second.due_at + 5 * MINUTE
+
+
+def test_a_booking_in_the_last_minutes_of_the_calendar_is_reminded_of_too(site, alice):
+    last = {"start": "9999-12-31T23:59:59.998Z", "end": "9999-12-31T23:59:59.999Z"}
+    booking = book(alice, reminders=[reminder(0), reminder(5)], **last)
+    assert [found.expires_at.year for found in reminders_of(site, State.SCHEDULED)] == [9999, 9999]
+    alice.delete(f"/bookings/{booking['id']}", status=200)
+    alice.post(f"/bookings/{booking['id']}/restore", status=200)
+    assert len(reminders_of(site, State.SCHEDULED)) == 2
 
 
 def test_a_moved_booking_has_each_of_its_reminders_once_for_the_new_start(site, alice, path):
