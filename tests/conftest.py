@@ -79,13 +79,21 @@ def session_site(site_kind, enabled_plugins, bring_ahead, tmp_path_factory, requ
     site.close()
 
 
-@pytest.fixture
-def other_process(site, enabled_plugins):
-    """A second application on the database of ``site``, with caches of its own, as another process has it."""
-    url = site.registry.engine.url.render_as_string(hide_password=False)
+@pytest.fixture(scope="session")
+def other_session_site(session_site, enabled_plugins):
+    url = session_site.registry.engine.url.render_as_string(hide_password=False)
     other = Site(url, enabled_plugins)
     yield other
     other.close()
+
+
+@pytest.fixture
+def other_process(site, other_session_site):
+    """A second application on the database of ``site``, with caches of its own, as another process has it.
+
+    Building one takes a second, so that all tests share it, as they share ``site``.
+    """
+    return other_session_site
 
 
 @pytest.fixture(scope="session")
