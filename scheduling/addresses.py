@@ -15,6 +15,9 @@ import idna
 MAX_CHARACTERS = 254
 """RFC 5321, 4.5.3.1.3: how long an address may be."""
 
+MAX_TYPED = 255
+"""How many characters of an address are stored; what is longer is nobody's, whatever its normal form is."""
+
 MAX_LABEL = 63
 """RFC 1035, 2.3.4: how long a part of a domain may be."""
 
@@ -28,8 +31,10 @@ def normal_form(address: str) -> str | None:
     """Return what all spellings of a mailbox have in common: lower case, ASCII domain, nothing invisible.
 
     None for what no mail server can have, such as a domain with a character that UTS #46 does not allow, and
-    for a form that is longer than an address may be.
+    for what is longer than an address may be. That costs nothing: anybody may send one to log in.
     """
+    if len(address) > MAX_TYPED:
+        return None
     local, _, domain = address.lower().rpartition("@")
     try:
         local = _mapped(_unquoted(local)).translate(_JOINERS)

@@ -125,6 +125,12 @@ def test_an_ascii_address_that_was_accepted_without_normal_forms_still_is(addres
     assert EmailAddress().deserialize(address) == address
 
 
+@pytest.mark.parametrize("filler", ["\u00ad", "\\a", "x"])
+def test_what_is_longer_than_any_address_that_is_stored_has_no_normal_form(filler):
+    assert normal_form(f'"{filler * 300}ann"@example.com') is None
+    assert normal_form(f"ann@example.com{chr(0xAD) * 300}") is None
+
+
 # What is mailed to
 
 
