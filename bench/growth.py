@@ -92,12 +92,12 @@ _BOOK_WITH_REMINDERS = replace(
     call("POST", "/bookings", _BOOKING | {"reminders": _REMINDERS}, status=HTTPStatus.CREATED),
     name="POST /bookings with two reminders",
 )
-# Three bookings of each owner are at that time: the lock, the query and the refusal, and nothing is written.
-_TOMORROW = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
+# Bookings of each owner are at that time: the lock, the query and the refusal, and nothing is written.
+_TAKEN_AT = datetime.now(UTC) + timedelta(hours=6)
 _REFUSED = {
     "title": "Growth",
-    "start": f"{_TOMORROW}T12:00:00Z",
-    "end": f"{_TOMORROW}T12:10:00Z",
+    "start": _TAKEN_AT.isoformat(timespec="milliseconds"),
+    "end": (_TAKEN_AT + timedelta(minutes=10)).isoformat(timespec="milliseconds"),
     "on_conflict": "reject",
 }
 _BOOK_WHERE_TAKEN = call(
