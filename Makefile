@@ -1,5 +1,5 @@
 # make run    serve on http://localhost:3000 (PORT changes it); data in var/
-# make test   the whole test suite, on SQLite and on a PostgreSQL that it starts itself; WORKERS=2 uses fewer processes
+# make test   the whole test suite, on SQLite and on a PostgreSQL that it starts itself
 # make test-turkish  the functional tests on a PostgreSQL whose language is Turkish, where the system's has ICU
 # make check  formatting, lint, types and import contracts
 # make chaos  bookings while everything is killed at random; SEED=7 SECONDS=600 choose another and a longer run
@@ -18,8 +18,6 @@
 # make test-image  builds the image and runs it; as root, with buildah, podman, runc and mmdebstrap of Debian
 
 PYTHON ?= python3
-# Tests wait for the servers that they start, for half of their time.
-WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 BIN := .venv/bin
 READY := .venv/.ready
 DEV_READY := .venv/.ready-dev
@@ -33,10 +31,10 @@ run: $(READY)
 	@exec $(BIN)/pserve development.ini
 
 test: $(DEV_READY)
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 40 $(ARGS)
+	$(BIN)/pytest -n auto --durations 40 $(ARGS)
 
 test-turkish: $(DEV_READY)
-	TEST_ICU_LOCALE=tr $(BIN)/pytest -n $(WORKERS) -k 'not sqlite' $(ARGS) tests/functional tests/accounts tests/db
+	TEST_ICU_LOCALE=tr $(BIN)/pytest -n auto -k 'not sqlite' $(ARGS) tests/functional tests/accounts tests/db
 
 chaos: $(DEV_READY)
 	CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(SECONDS) $(BIN)/pytest -q -s tests/chaos/test_chaos.py

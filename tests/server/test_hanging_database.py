@@ -18,11 +18,11 @@ from scheduling.testing.servers import postgres_server
 from tests.chaos.load import Load
 from tests.server.serverkit.installation import ServedInstallation
 
-TIMEOUT = int(os.environ.get("HANG_TIMEOUT", "5"))
+TIMEOUT = int(os.environ.get("HANG_TIMEOUT", "3"))
 HANG_SECONDS = float(os.environ.get("HANG_SECONDS", TIMEOUT + 5))
 CLIENTS = 30
 # What an answer may take beyond the time-out, a probe at all, and the next good answer after the end.
-SLACK = 4.0
+SLACK = 2.0
 BOOKING = {"title": "Stand-up", "start": "2099-04-01T09:00:00Z", "end": "2099-04-01T09:30:00Z"}
 
 
