@@ -5,6 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from scheduling.addresses import MAX_TYPED
 from scheduling.db.metadata import BigId, Timestamp, bytewise, metadata
 from scheduling.db.versions import version_column
 from scheduling.times import utcnow
@@ -27,8 +28,8 @@ class UserColumns(sa.TypedColumns):
     """
 
     id: sa.Named[int] = sa.Column(BigId, primary_key=True)
-    email: sa.Named[str] = sa.Column(sa.String(255), nullable=False)
-    normal_email: sa.Named[str | None] = sa.Column(sa.String(255))
+    email: sa.Named[str] = sa.Column(sa.String(MAX_TYPED), nullable=False)
+    normal_email: sa.Named[str | None] = sa.Column(sa.String(MAX_TYPED))
     password_hash: sa.Named[str] = sa.Column(sa.String(255), nullable=False)
     name: sa.Named[str] = sa.Column(sa.String(255), nullable=False)
     role: sa.Named[str] = sa.Column(sa.String(50), nullable=False, server_default="member")
